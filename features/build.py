@@ -1,0 +1,35 @@
+"""Stage ``features@<name>``: one group's columns for the rows that training keeps of every label week.
+
+Writes data/features/<name>/rows_<week>.parquet: Float32 columns, rows as the kept rows of the week's pool.
+"""
+
+import sys
+
+import polars as pl
+from tqdm import tqdm
+
+from features import group
+from retail import params as parameters
+from retail import paths, stage, weeks
+from retail import shop as shops
+from stage1_candidates import pairs
+
+
+def main() -> None:
+    name = sys.argv[1]
+    params = parameters.read()
+    module, settings = group.load(name, params)
+    with stage.whole_folder(paths.FEATURES / name) as folder:
+        if not settings.use:
+            (folder / "off").touch()
+            return
+        shop = shops.read()
+        for week in tqdm(weeks.plan(shop.log, params.weeks).labelled, desc=f"features {name}", unit="week"):
+            pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week), columns=["user", "item", "kept"])
+            whole = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
+            rows = group.compute(name, module, weeks.history(shop.log, week), shop, whole, settings)
+            rows.filter(pool["kept"]).write_parquet(paths.of_week(folder, "rows", week))
+
+
+if __name__ == "__main__":
+    stage.run(main, f"features_{sys.argv[1]}")

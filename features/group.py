@@ -1,0 +1,78 @@
+"""What every feature group's block of params.yaml holds, and how a group is found and computed.
+
+A group is a module of ``features.groups`` (KEY = "item" or "user": from history alone) or of ``features.pairs``
+(needs the candidate pair), with
+    Params                                          its block of params.yaml, a subclass of ``Group``
+    compute(history, shop, keys, params)            in groups: name -> (len(keys),) array
+    compute(history, shop, pairs, params)           in pairs:  name -> (rows,) array
+"""
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from retail.errors import InputError
+from retail.log import Array
+from retail.params import Block, Params, validated
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates import pairs as pairs_of
+from stage1_candidates.pairs import Pairs
+
+
+class Group(Block):
+    use: bool
+    within: tuple[str, ...]  # columns also given relative to the customer's other candidates
+
+
+def switched_on(params: Params) -> list[str]:
+    """Names of the feature groups that are on, in the order of params.yaml."""
+    return [name for name in params.features if load(name, params)[1].use]
+
+
+def load(name: str, params: Params) -> tuple[ModuleType, Any]:
+    """The module of feature group ``name`` and its checked block."""
+    if name not in params.features:
+        raise InputError(f"params.yaml: 'features.{name}' is missing; add its block")
+    for room in ("features.groups", "features.pairs"):
+        if importlib.util.find_spec(f"{room}.{name}"):
+            module = importlib.import_module(f"{room}.{name}")
+            return module, validated(module.Params, params.features[name], f"features.{name}")
+    raise InputError(
+        f"params.yaml: unknown feature group 'features.{name}'; "
+        "expected the name of a file in features/groups or features/pairs"
+    )
+
+
+def compute(name: str, module: ModuleType, history: History, shop: Shop, pairs: Pairs, settings: Any) -> pl.DataFrame:
+    """One row per pair, in the pairs' order; Float32 columns ``<name>__<what>``."""
+    key = getattr(module, "KEY", "pair")
+    if key == "item":
+        of_items = history.once(
+            (name, settings), lambda: module.compute(history, shop, np.arange(shop.log.items), settings)
+        )
+        columns = {what: values[pairs.items] for what, values in of_items.items()}
+    elif key == "user":
+        of_users = module.compute(history, shop, pairs.users, settings)
+        columns = {what: values[pairs.run] for what, values in of_users.items()}
+    else:
+        columns = dict(module.compute(history, shop, pairs, settings))
+    return named(name, columns, pairs, settings.within)
+
+
+def named(name: str, columns: dict[str, Array], pairs: Pairs, within: tuple[str, ...]) -> pl.DataFrame:
+    """``columns`` as Float32 under ``<name>__``, with ``_of_best`` and ``_place`` of those listed in ``within``.
+
+    Both compare a row with all candidates of its customer, so they are made before any row is sampled away. A
+    column of ``within`` that this shop's data cannot fill is left out like the feature itself.
+    """
+    whole = {what: np.ascontiguousarray(values, np.float32) for what, values in columns.items()}
+    for what in within:
+        if what in whole:
+            whole[f"{what}_of_best"] = pairs_of.of_best(pairs.ptr, whole[what])
+            whole[f"{what}_place"] = pairs_of.place(pairs.ptr, whole[what])
+    return pl.DataFrame({f"{name}__{what}": values for what, values in whole.items()})

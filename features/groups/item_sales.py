@@ -1,0 +1,54 @@
+"""How an article sells: counts in trailing windows, trend, ranks, age in the shop, the same weeks a year ago."""
+
+import numpy as np
+
+from features import kernels
+from features.group import Group
+from retail.log import Array
+from retail.params import Days, Positive
+from retail.shop import Shop
+from retail.weeks import History
+
+KEY = "item"
+
+
+class Params(Group):
+    windows: tuple[Positive, ...]  # days
+    half_lives: tuple[Days, ...]
+
+
+def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:
+    """Per article of ``keys``; sales are shares of the whole shop's in the same window, so that weeks compare."""
+    log = history.log
+    windows, lives = np.asarray(params.windows), np.asarray(params.half_lives, np.float64)
+    table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, lives)
+    counted = len(windows) + len(lives)
+    total = np.maximum(table.sum(axis=0, dtype=np.float64), 1.0)
+    share = (table * (1e4 / total)).astype(np.float32)  # per 10,000 sales of the shop
+    out: dict[str, Array] = {}
+    for k, window in enumerate(params.windows):
+        out[f"share_{window}d"] = share[:, k]
+        out[f"rank_{window}d"] = _rank(table[:, k])
+    for k, life in enumerate(params.half_lives):
+        out[f"decayed_{life:g}d"] = share[:, len(windows) + k]
+    for k in range(len(windows) - 1):
+        short, long = share[:, k], share[:, k + 1]
+        out[f"trend_{params.windows[k]}d_{params.windows[k + 1]}d"] = (short + 0.5) / (long + 0.5)
+    out["days_on_sale"] = table[:, counted]
+    out["days_since_sale"] = table[:, counted + 1]
+    out["year_ago_week"] = share[:, counted + 2]
+    out["year_ago_4_weeks"] = share[:, counted + 3]
+    out["category_share_28d"] = _share_within(shop.category, table[:, list(params.windows).index(28)])
+    return {what: values[keys] for what, values in out.items()}
+
+
+def _rank(values: Array) -> Array:
+    """1 for the largest; equal values share a rank."""
+    ascending = np.sort(values)
+    return (1 + len(values) - np.searchsorted(ascending, values, side="right")).astype(np.float32)
+
+
+def _share_within(category: Array, sales: Array) -> Array:
+    groups = category.astype(np.int64) + 1
+    total = np.bincount(groups, weights=sales)
+    return (sales / np.maximum(total[groups], 1.0)).astype(np.float32)

@@ -1,0 +1,229 @@
+"""Numba kernels over the log's two orders. Each walks only what lies before the cutoff: start[k]:stop[k]."""
+
+import numba
+import numpy as np
+
+from retail.log import Array
+from retail.weeks import History
+
+CHUNKS = 64  # units of parallel work; each holds one scratch table
+
+# Columns of ``affinity``, (user, code) statistics at the cutoff. Days and visits count back from the cutoff.
+VISITS, D7, D14, D28, D91, YEAR, LAST_DAY, FIRST_DAY, SQUARES, GAPS = range(10)
+LAST_VISIT, FIRST_VISIT, V1, V3, V5, V10, BY_VISIT, DECAY = range(10, 18)
+WINDOWS = (7, 14, 28, 91)
+LATE_VISITS = (1, 3, 5, 10)
+VISIT_DECAY = 0.8  # weight of a basket relative to the one after it
+YEAR_AGO = (350, 371)  # ages in days of the label week a year before, a week to either side
+
+
+def affinity(
+    history: History, code: Array, codes: int, users: Array, ptr: Array, wanted: Array, half_lives: list[float]
+) -> Array:
+    """(n, 18 + h - 1) float32: what customer ``users[r]`` did with each code ``wanted[ptr[r]:ptr[r+1]]``.
+
+    ``code`` (items,) int32 groups articles (the article itself, its type ...; -1 none). Columns as named above,
+    then one decayed count per half-life: the sum over visits with the code of 2^(-age / half_life). A visit is a
+    day with a purchase; SQUARES sums squared gaps in days between consecutive visits with the code, GAPS counts
+    them. Rows never met hold 0, and NaN in the columns of days and visits since.
+    """
+    log = history.log
+    lives = np.asarray(half_lives, np.float64)
+    out = np.zeros((len(wanted), DECAY + len(half_lives)), np.float32)
+    _affinity(
+        log.start[users], history.stop[users], log.item, log.day, log.visit, history.cutoff, code, codes, lives,
+        ptr, wanted, out,
+    )  # fmt: skip
+    return out
+
+
+@numba.njit(parallel=True, cache=True)
+def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
+              lives: Array, ptr: Array, wanted: Array, out: Array) -> None:  # fmt: skip
+    width = out.shape[1]
+    for chunk in numba.prange(CHUNKS):
+        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        if low == high:
+            continue
+        stats = np.zeros((codes, width), np.float32)
+        for r in range(low, high):
+            visits = visit[end[r] - 1] + 1 if end[r] > begin[r] else 0
+            for p in range(begin[r], end[r]):
+                c = code[item[p]]
+                if c < 0:
+                    continue
+                row = stats[c]
+                ago = visits - visit[p]  # 1: the last visit
+                if row[VISITS] > 0 and row[LAST_VISIT] == ago:
+                    continue  # a further article of the code in the same basket
+                age = cutoff - day[p]
+                if row[VISITS] > 0:
+                    gap = row[LAST_DAY] - age
+                    row[SQUARES] += gap * gap
+                    row[GAPS] += 1
+                else:
+                    row[FIRST_DAY], row[FIRST_VISIT] = age, ago
+                row[VISITS] += 1
+                row[LAST_DAY], row[LAST_VISIT] = age, ago
+                row[D7] += age <= 7
+                row[D14] += age <= 14
+                row[D28] += age <= 28
+                row[D91] += age <= 91
+                row[YEAR] += 350 <= age <= 371
+                row[V1] += ago <= 1
+                row[V3] += ago <= 3
+                row[V5] += ago <= 5
+                row[V10] += ago <= 10
+                row[BY_VISIT] += VISIT_DECAY ** (ago - 1)
+                for h in range(len(lives)):
+                    row[DECAY + h] += 2.0 ** (-age / lives[h])
+            for k in range(ptr[r], ptr[r + 1]):
+                if wanted[k] >= 0:
+                    out[k] = stats[wanted[k]]
+                if wanted[k] < 0 or stats[wanted[k], VISITS] == 0:
+                    out[k, LAST_DAY] = out[k, FIRST_DAY] = out[k, LAST_VISIT] = out[k, FIRST_VISIT] = np.nan
+            for p in range(begin[r], end[r]):
+                c = code[item[p]]
+                if c >= 0:
+                    stats[c] = 0
+
+
+@numba.njit(parallel=True, cache=True)
+def item_sales(
+    item_start: Array, item_stop: Array, item_day: Array, cutoff: int, windows: Array, lives: Array
+) -> Array:
+    """(items, windows + lives + 4) float32 per article: sales in each window of days, decayed sales, days since the
+    first and the last one (NaN if never sold), sales in the label week a year ago and in the 4 weeks from it.
+
+    A sale is one customer's purchase of the article on one day.
+    """
+    first, last = len(windows) + len(lives), len(windows) + len(lives) + 1
+    out = np.zeros((len(item_stop), first + 4), np.float32)
+    for i in numba.prange(len(item_stop)):
+        low, high = item_start[i], item_stop[i]
+        out[i, first] = cutoff - item_day[low] if high > low else np.nan
+        out[i, last] = cutoff - item_day[high - 1] if high > low else np.nan
+        for w in range(len(windows)):
+            out[i, w] = high - low - np.searchsorted(item_day[low:high], cutoff - windows[w])
+        for p in range(low, high):
+            age = cutoff - item_day[p]
+            for h in range(len(lives)):
+                out[i, len(windows) + h] += 2.0 ** (-age / lives[h])
+            out[i, last + 1] += 358 <= age <= 364
+            out[i, last + 2] += 337 <= age <= 364
+    return out
+
+
+@numba.njit(cache=True)
+def rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, windows: Array, items: int) -> Array:
+    """(items, 2 w + 4) float64 per article: for each window of days, visits of its owners in the window and how many
+    of them bought it again; then owners, owners who bought again, sum of the gaps in days between purchases, gaps."""
+    n = len(windows)
+    out = np.zeros((items, 2 * n + 4))
+    last = np.full(items, -1, np.int64)  # day of this customer's latest purchase of the article
+    times = np.zeros(items, np.int64)
+    owned = np.empty(items, np.uint32)
+    for u in range(len(begin)):
+        count, p = 0, begin[u]
+        while p < stop[u]:
+            basket_end = p
+            while basket_end < stop[u] and day[basket_end] == day[p]:
+                basket_end += 1
+            age = cutoff - day[p]
+            for w in range(n):
+                if age <= windows[w]:
+                    for k in range(count):
+                        out[owned[k], 2 * w] += 1
+            for q in range(p, basket_end):
+                i = item[q]
+                if times[i] > 0:
+                    out[i, 2 * n + 2] += day[q] - last[i]
+                    out[i, 2 * n + 3] += 1
+                    for w in range(n):
+                        out[i, 2 * w + 1] += age <= windows[w]
+                else:
+                    owned[count] = i
+                    count += 1
+                times[i] += 1
+                last[i] = day[q]
+            p = basket_end
+        for k in range(count):
+            i = owned[k]
+            out[i, 2 * n] += 1
+            out[i, 2 * n + 1] += times[i] > 1
+            times[i] = 0
+    return out
+
+
+@numba.njit(parallel=True, cache=True)
+def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, value: Array, cutoff: int,
+               window: int) -> Array:  # fmt: skip
+    """(items, 3) float32: mean and standard deviation of ``value`` over the window's entries, and the latest one.
+
+    ``value`` (n,) float32 in the log's order, NaN where unknown; NaN where an article has none.
+    """
+    out = np.full((len(item_stop), 3), np.nan, np.float32)
+    for i in numba.prange(len(item_stop)):
+        n, total, squares = 0, 0.0, 0.0
+        for p in range(item_stop[i] - 1, item_start[i] - 1, -1):
+            entry = by_item[p]
+            if cutoff - day[entry] > window:
+                break
+            if np.isnan(value[entry]):
+                continue
+            if n == 0:
+                out[i, 2] = value[entry]
+            n += 1
+            total += value[entry]
+            squares += value[entry] * value[entry]
+        if n > 0:
+            out[i, 0] = total / n
+            out[i, 1] = np.sqrt(max(squares / n - (total / n) ** 2, 0.0))
+    return out
+
+
+# Columns of ``customers``.
+(C_VISITS, C_ENTRIES, C_D7, C_D28, C_D91, C_LAST, C_FIRST, C_GAP_SQUARES, C_PRICE, C_PRICE_SQUARES, C_ONLINE,
+ C_DISTINCT, C_LAST_BASKET, C_QUANTITY, C_LAST_PRICE) = range(15)  # fmt: skip
+
+
+@numba.njit(parallel=True, cache=True)
+def customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, channel: Array, quantity: Array,
+              cutoff: int, items: int) -> Array:  # fmt: skip
+    """(r, 15) float64 per customer: visits, entries, visits in 7/28/91 days, days since last and first, squared gaps,
+    sum of prices and squares, entries of channel 2, distinct articles, size of the last basket, pieces, last price."""
+    out = np.zeros((len(begin), 15))
+    for chunk in numba.prange(CHUNKS):
+        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        if low == high:
+            continue
+        seen_by = np.full(items, -1, np.int64)
+        for r in range(low, high):
+            row = out[r]
+            row[C_LAST] = row[C_FIRST] = row[C_LAST_PRICE] = np.nan
+            previous = -1
+            for p in range(begin[r], stop[r]):
+                age = cutoff - day[p]
+                if day[p] != previous:
+                    if previous >= 0:
+                        row[C_GAP_SQUARES] += (day[p] - previous) ** 2
+                    else:
+                        row[C_FIRST] = age
+                    previous = day[p]
+                    row[C_VISITS] += 1
+                    row[C_D7] += age <= 7
+                    row[C_D28] += age <= 28
+                    row[C_D91] += age <= 91
+                    row[C_LAST_BASKET] = 0
+                    row[C_LAST] = age
+                row[C_LAST_BASKET] += 1
+                row[C_ENTRIES] += 1
+                row[C_PRICE] += price[p]
+                row[C_PRICE_SQUARES] += price[p] * price[p]
+                row[C_ONLINE] += channel[p] == 2
+                row[C_QUANTITY] += quantity[p]
+                row[C_LAST_PRICE] = price[p]
+                if seen_by[item[p]] != r:
+                    seen_by[item[p]] = r
+                    row[C_DISTINCT] += 1
+    return out

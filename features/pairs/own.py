@@ -1,0 +1,72 @@
+"""The customer's past with the article itself: counts, decays, gaps, whether it is due, baskets since."""
+
+import numpy as np
+
+from features import kernels
+from features.group import Group
+from features.kernels import (
+    BY_VISIT,
+    D7,
+    D14,
+    D28,
+    D91,
+    DECAY,
+    FIRST_DAY,
+    FIRST_VISIT,
+    GAPS,
+    LAST_DAY,
+    LAST_VISIT,
+    SQUARES,
+    V1,
+    V3,
+    V5,
+    V10,
+    VISITS,
+    YEAR,
+)  # fmt: skip
+from features.rebuy import hazards
+from retail.log import Array
+from retail.params import Days, Positive
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates.pairs import Pairs
+
+PLAIN = {
+    "times": VISITS, "times_7d": D7, "times_14d": D14, "times_28d": D28, "times_91d": D91, "year_ago": YEAR,
+    "days_since_last": LAST_DAY, "days_since_first": FIRST_DAY, "visits_since_last": LAST_VISIT,
+    "visits_since_first": FIRST_VISIT, "in_last_visit": V1, "in_last_3": V3, "in_last_5": V5, "in_last_10": V10,
+    "by_visit": BY_VISIT,
+}  # fmt: skip
+
+
+class Params(Group):
+    half_lives: tuple[Days, ...]
+    hazard_windows: tuple[Positive, ...]  # days
+    hazard_smoothing: Days  # visits
+
+
+def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
+    """Per pair: counts and days as named, gaps in days, and products with the article's rebuy hazards."""
+    items = shop.log.items
+    t = kernels.affinity(
+        history, np.arange(items, dtype=np.int32), items, pairs.users, pairs.ptr, pairs.items.astype(np.int64),
+        list(params.half_lives),
+    )  # fmt: skip
+    out: dict[str, Array] = {name: t[:, column] for name, column in PLAIN.items()}
+    for k, life in enumerate(params.half_lives):
+        out[f"decayed_{life:g}d"] = t[:, DECAY + k]
+    gaps = np.maximum(t[:, GAPS], 1)
+    gap_mean = np.where(t[:, GAPS] > 0, (t[:, FIRST_DAY] - t[:, LAST_DAY]) / gaps, np.nan)
+    out["gap_mean"] = gap_mean
+    out["gap_sd"] = np.sqrt(np.maximum(t[:, SQUARES] / gaps - np.nan_to_num(gap_mean) ** 2, 0))
+    out["due_ratio"] = t[:, LAST_DAY] / np.maximum(gap_mean, 1)
+    out["visit_rate"] = np.nan_to_num((t[:, VISITS] - 1) / np.maximum(t[:, FIRST_VISIT] - 1, 1))
+    rebuy = hazards(history, params.hazard_windows, params.hazard_smoothing)
+    for window in params.hazard_windows:
+        hazard = rebuy[f"hazard_{window}d"][pairs.items]
+        out[f"by_visit_x_hazard_{window}d"] = t[:, BY_VISIT] * hazard
+        for k, life in enumerate(params.half_lives):
+            out[f"decayed_{life:g}d_x_hazard_{window}d"] = t[:, DECAY + k] * hazard
+    out["times_x_rebuy_rate"] = t[:, VISITS] * rebuy["rebuy_rate"][pairs.items]
+    out["due_by_article"] = t[:, LAST_DAY] / np.maximum(rebuy["rebuy_gap"][pairs.items], 1)
+    return out

@@ -1,0 +1,41 @@
+"""The customer's past with the article's kind: its product_code, type, department, colour and the like."""
+
+import numpy as np
+
+from features import kernels
+from features.group import Group
+from features.kernels import BY_VISIT, D28, DECAY, LAST_DAY, LAST_VISIT, V5, VISITS
+from retail.log import Array
+from retail.params import Days
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates.pairs import Pairs
+
+PLAIN = {
+    "visits": VISITS, "visits_28d": D28, "days_since": LAST_DAY, "visits_since": LAST_VISIT, "in_last_5": V5,
+    "by_visit": BY_VISIT,
+}  # fmt: skip
+
+
+class Params(Group):
+    attributes: tuple[str, ...]  # those that the shop's files lack are left out
+    half_life: Days
+
+
+def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
+    """Per pair and attribute: visits with the article's value, their decayed sum and its share of all values'."""
+    out: dict[str, Array] = {}
+    for attribute in params.attributes:
+        if attribute not in shop.attributes:
+            continue
+        code = shop.attributes[attribute]
+        t = kernels.affinity(
+            history, code, int(code.max()) + 1, pairs.users, pairs.ptr, code[pairs.items].astype(np.int64),
+            [params.half_life],
+        )  # fmt: skip
+        for name, column in PLAIN.items():
+            out[f"{attribute}_{name}"] = t[:, column]
+        visits = history.stop[pairs.users] - history.log.start[pairs.users]
+        out[f"{attribute}_decayed"] = t[:, DECAY]
+        out[f"{attribute}_share"] = t[:, VISITS] / np.maximum(visits, 1)[pairs.run]
+    return out

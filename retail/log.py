@@ -1,0 +1,80 @@
+"""The shop's log as arrays sorted once: by customer and by article, so that any cutoff is a binary search away."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import polars as pl
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Log:
+    """One entry per (customer, article, day): ``n`` entries in (user, day, item) order, and a second order by article.
+
+    ``start[u]:start[u+1]`` are the entries of customer u; ``by_item[item_start[i]:item_start[i+1]]`` are the
+    positions of the entries of article i, oldest first. ``visit`` counts the customer's baskets (days) from 0.
+    """
+
+    user: Array  # (n,) uint32
+    item: Array  # (n,) uint32
+    day: Array  # (n,) int16, days since the first day of the data
+    price: Array  # (n,) float32
+    channel: Array  # (n,) uint8, 0 where unknown
+    quantity: Array  # (n,) uint16
+    visit: Array  # (n,) uint16
+    start: Array  # (users + 1,) int64
+    by_item: Array  # (n,) uint32
+    item_day: Array  # (n,) int16, day[by_item]
+    item_start: Array  # (items + 1,) int64
+    days: int  # length of the data in days; the last day is days - 1
+
+    @property
+    def users(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def items(self) -> int:
+        return len(self.item_start) - 1
+
+    @property
+    def weeks(self) -> int:
+        """Number of weeks, the last of them the last seven days; the submission's label week has this number."""
+        return -(-self.days // 7)
+
+
+def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
+    """The log of ``tx`` (rows as in schema.LOG, any order) for dense codes below ``users`` and ``items``."""
+    tx = tx.sort("user", "day", "item")
+    user, item, day = (tx[name].to_numpy() for name in ("user", "item", "day"))
+    by_item = np.lexsort((user, day, item)).astype(np.uint32)
+    return Log(
+        user=user,
+        item=item,
+        day=day,
+        price=tx["price"].to_numpy(),
+        channel=tx["channel"].to_numpy(),
+        quantity=tx["quantity"].to_numpy(),
+        visit=_visits(user, day),
+        start=_starts(user, users),
+        by_item=by_item,
+        item_day=day[by_item],
+        item_start=_starts(item[by_item], items),
+        days=days,
+    )
+
+
+def _starts(sorted_codes: Array, n: int) -> Array:
+    """(n + 1,) positions: code c lies at ``[c]:[c + 1]`` of ``sorted_codes``."""
+    return np.searchsorted(sorted_codes, np.arange(n + 1)).astype(np.int64)
+
+
+@numba.njit(cache=True)
+def _visits(user: Array, day: Array) -> Array:
+    visit = np.zeros(len(user), np.uint16)
+    for k in range(1, len(user)):
+        if user[k] == user[k - 1]:
+            visit[k] = visit[k - 1] + (1 if day[k] != day[k - 1] else 0)
+    return visit

@@ -1,0 +1,79 @@
+"""Offline figures: MAP@12 as the competition computes it, recall, and bootstrap intervals over customers."""
+
+import numba
+import numpy as np
+
+from retail.log import Array
+
+K = 12
+
+
+def average_precision(start: Array, items: Array, predicted: Array) -> Array:
+    """(u,) float64 AP@12 of each customer.
+
+    ``items[start[c]:start[c+1]]`` is the truth of customer c, a set of at least one; ``predicted`` (u, 12) int64 holds
+    the list, -1 where it is shorter. AP = sum over hits at rank r of (hits up to r) / r, over min(|truth|, 12);
+    a repeated prediction counts once.
+
+    >>> float(average_precision(np.array([0, 2]), np.array([1, 2]), np.array([[1, 9, 2]]))[0])  # (1/1 + 2/3) / 2
+    0.8333333333333333
+    """
+    if np.any(np.diff(start) < 1):
+        raise ValueError("average precision is not defined for a customer without a purchase; leave such customers out")
+    return _average_precision(start, items.astype(np.int64), predicted.astype(np.int64))
+
+
+def truth_runs(user: Array, item: Array, users: Array) -> tuple[Array, Array]:
+    """(start, items) for ``average_precision``: the runs of ``users`` in pairs sorted by user."""
+    low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
+    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(high - low)])
+    place = np.arange(start[-1]) - np.repeat(start[:-1], high - low) + np.repeat(low, high - low)
+    return start, item[place]
+
+
+def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> Array:
+    """(draws,) float64: mean over weeks of the week's mean, customers drawn again with replacement.
+
+    ``weeks``: one (user, value) pair of arrays a week. A customer is drawn for all weeks at once, by a Poisson(1)
+    weight, so that a customer's weeks stay together; the same seed draws the same customers, which makes the
+    difference of two lists' values a paired comparison.
+    """
+    rng = np.random.default_rng(seed)
+    customers = np.unique(np.concatenate([user for user, _ in weeks]))
+    places = [np.searchsorted(customers, user) for user, _ in weeks]
+    means = np.zeros((draws, len(weeks)))
+    for draw in range(draws):
+        times_drawn = rng.poisson(1.0, len(customers))
+        for column, (place, (_, value)) in enumerate(zip(places, weeks, strict=True)):
+            times = times_drawn[place]
+            means[draw, column] = times @ value / max(times.sum(), 1)
+    return means.mean(axis=1)
+
+
+def interval(means: Array) -> tuple[float, float]:
+    """The central 95% of bootstrap means."""
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+@numba.njit(parallel=True, cache=True)
+def _average_precision(start: Array, items: Array, predicted: Array) -> Array:
+    ap = np.zeros(len(start) - 1)
+    for c in numba.prange(len(ap)):
+        hits = 0
+        for r in range(min(predicted.shape[1], K)):
+            item = predicted[c, r]
+            if item < 0:
+                continue
+            repeated = False
+            for earlier in range(r):
+                repeated = repeated or predicted[c, earlier] == item
+            if repeated:
+                continue
+            for p in range(start[c], start[c + 1]):
+                if items[p] == item:
+                    hits += 1
+                    ap[c] += hits / (r + 1)
+                    break
+        ap[c] /= min(start[c + 1] - start[c], K)
+    return ap

@@ -1,0 +1,142 @@
+"""params.yaml, read once into frozen models: a misspelt key or a value out of range ends the run by name."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from retail import paths
+from retail.errors import InputError
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Days = Annotated[float, Field(gt=0)]
+OnUnknown = Literal["error", "drop"]
+
+
+class Block(BaseModel):
+    """One block of params.yaml: read-only, no unknown keys, no defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(Block):
+    folder: Path
+    unknown_article: OnUnknown
+    unknown_customer: OnUnknown
+
+
+class Demo(Block):
+    customers: Positive
+    articles: Positive
+    weeks: Positive
+    seed: NotNegative
+
+
+class Train(Block):
+    most: Positive
+    least: Positive
+    customers: Positive
+
+
+class Weeks(Block):
+    validation: Positive
+    stop_customers: Positive
+    train: Train
+
+
+class Pool(Block):
+    size: Positive
+    rrf: Positive
+
+
+class Table(Block):
+    negatives: Positive
+    rows: Positive
+
+
+class Model(Block):
+    objective: Literal["lambdarank", "binary"]
+    seed: NotNegative
+    weight: Annotated[float, Field(gt=0)]
+    settings: dict[str, int | float | bool]
+
+
+class Ranker(Block):
+    rounds: Positive
+    patience: Positive
+    refit_growth: Annotated[float, Field(gt=0)]
+    models: dict[str, Model]
+
+
+class Evaluate(Block):
+    bootstrap: Positive
+    half_life: Days
+
+
+class Submit(Block):
+    shard: Positive
+
+
+class Params(Block):
+    """The whole of params.yaml. The blocks of the plug-ins are checked by the plug-ins' own models."""
+
+    seed: NotNegative
+    data: Data
+    demo: Demo
+    weeks: Weeks
+    sources: dict[str, dict[str, Any]]
+    pool: Pool
+    features: dict[str, dict[str, Any]]
+    table: Table
+    ranker: Ranker
+    evaluate: Evaluate
+    submit: Submit
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+def read(path: Path = paths.PARAMS) -> Params:
+    """params.yaml as frozen models; InputError names the key that is missing, unknown or out of range."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; run from the project's root, where params.yaml lies")
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({error}); mend the line it names") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: expected blocks such as 'data:' and 'weeks:', found {type(raw).__name__}")
+    return validated(Params, raw, "")
+
+
+def validated(model: type[B], raw: dict[str, Any], under: str) -> B:
+    """``raw`` as ``model``; an InputError names the params key below ``under`` and what was expected."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in (under, *first["loc"]) if part != "")
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(_siblings(model, first["loc"])))
+            raise InputError(f"params.yaml: unknown key '{key}'; expected one of: {known}") from error
+        if first["type"] == "missing":
+            raise InputError(f"params.yaml: key '{key}' is missing; add it") from error
+        raise InputError(f"params.yaml: '{key}' is {first['input']!r}; {first['msg']}") from error
+
+
+def _siblings(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Field names of the block in which the last part of ``location`` stands."""
+    block: Any = model
+    for part in location[:-1]:
+        field = getattr(block, "model_fields", {}).get(part)
+        if field is None:
+            continue  # a name inside a dict of blocks
+        block = field.annotation
+        arguments = getattr(block, "__args__", ())
+        if arguments:
+            block = arguments[-1]
+    return list(getattr(block, "model_fields", {}))

@@ -1,0 +1,29 @@
+"""Where every table lies, relative to the project's root (the folder that holds dvc.yaml)."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+DATA = Path("data")
+DEMO = DATA / "demo"  # the CSV files of the demo shop
+PREPARED = DATA / "prepared"
+LOG = PREPARED / "log.parquet"
+CUSTOMERS = PREPARED / "customers.parquet"
+ARTICLES = PREPARED / "articles.parquet"
+WANTED = PREPARED / "wanted.parquet"
+CALENDAR = PREPARED / "calendar.json"
+SOURCES = DATA / "sources"  # <source>/state_<week>.npz, <source>/candidates_<week>.parquet
+POOL = DATA / "pool"  # pool_<week>.parquet, recall.json
+FEATURES = DATA / "features"  # <group>/rows_<week>.parquet
+TABLE = DATA / "table"  # table_<week>.parquet
+MODEL = DATA / "model"  # the ranker that is evaluated
+REFIT = DATA / "refit"  # the ranker that answers the submission
+COSTS = DATA / "costs"  # seconds and memory of each stage; no stage depends on them
+EVALUATION = DATA / "evaluation"
+SUBMISSIONS = Path("submissions")
+SUBMISSION = SUBMISSIONS / "submission.csv"
+METRICS = SUBMISSIONS / "metrics.json"
+
+
+def of_week(folder: Path, stem: str, week: int, suffix: str = "parquet") -> Path:
+    """Path of one week's table: ``of_week(POOL, "pool", 7)`` is ``data/pool/pool_007.parquet``."""
+    return folder / f"{stem}_{week:03d}.{suffix}"

@@ -1,0 +1,68 @@
+"""The shop as the stages read it: its log, and the dense codes of its articles and customers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from retail import log as logs
+from retail import paths, schema
+from retail.log import Array, Log
+
+# Article columns that group articles; the first is the category that sources mean by "category".
+ATTRIBUTES = (
+    "product_type_no",
+    "product_code",
+    "department_no",
+    "colour_group_code",
+    "graphical_appearance_no",
+    "garment_group_no",
+    "index_code",
+    "section_no",
+)
+TRAITS = ("FN", "Active", "club_member_status", "fashion_news_frequency", "postal_code")
+AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster below 35
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Log and dictionaries. A column that the shop's files lack is absent from the mapping, never filled in."""
+
+    log: Log
+    attributes: Mapping[str, Array]  # name -> (items,) int32 dense code, -1 where missing
+    traits: Mapping[str, Array]  # name -> (users,) int32 dense code, -1 where missing
+    age: Array | None  # (users,) float32, NaN where missing
+
+    @property
+    def category(self) -> Array:
+        """(items,) int32 the article's category: its product type, or else its product_code."""
+        return self.attributes.get("product_type_no", self.attributes["product_code"])
+
+    @property
+    def age_bin(self) -> Array | None:
+        """(users,) int32, -1 where the age is missing."""
+        if self.age is None:
+            return None
+        bins = np.digitize(self.age, AGE_BINS).astype(np.int32)
+        return np.where(np.isnan(self.age), np.int32(-1), bins)
+
+
+def read() -> Shop:
+    """The prepared tables of ``data/prepared`` as a Shop, their schemas checked."""
+    tx = schema.check(pl.read_parquet(paths.LOG), schema.LOG, "prepared log")
+    customers = schema.check(pl.read_parquet(paths.CUSTOMERS), schema.CUSTOMERS, "prepared customers", more=True)
+    articles = schema.check(pl.read_parquet(paths.ARTICLES), schema.ARTICLES, "prepared articles", more=True)
+    days = json.loads(paths.CALENDAR.read_text())["days"]
+    return of_tables(tx, customers, articles, days)
+
+
+def of_tables(tx: pl.DataFrame, customers: pl.DataFrame, articles: pl.DataFrame, days: int) -> Shop:
+    """A Shop of tables in memory, rows of ``customers`` and ``articles`` in the order of their codes."""
+    return Shop(
+        log=logs.build(tx, customers.height, articles.height, days),
+        attributes={name: articles[name].to_numpy() for name in ATTRIBUTES if name in articles.columns},
+        traits={name: customers[name].to_numpy() for name in TRAITS if name in customers.columns},
+        age=customers["age"].to_numpy().astype(np.float32) if "age" in customers.columns else None,
+    )

@@ -1,0 +1,88 @@
+"""How a stage runs: its clear end on bad input, its cost, and outputs that appear whole or not at all."""
+
+import errno
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from retail import paths
+from retail.errors import InputError
+
+BAD_INPUT = 2
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
+
+
+def run(main: Callable[[], None], name: str) -> None:
+    """Run a stage's ``main``; end with one line and exit code 2 where the input can be mended.
+
+    Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process.
+    """
+    started = time.perf_counter()
+    try:
+        main()
+        seconds = time.perf_counter() - started
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
+        cost = {"seconds": round(seconds, 2), "peak_mb": round(peak_mb)}
+        with whole_file(paths.COSTS / f"{name}.json") as part:
+            part.write_text(json.dumps(cost))
+    except InputError as error:
+        _end(f"{name}: {error}")
+    except Exception as error:  # not OSError alone: polars tells of a full disk by a ComputeError
+        line = os_line(error)
+        if line is None:
+            raise
+        _end(f"{name}: {line}")
+
+
+def os_line(error: BaseException) -> str | None:
+    """The one line for a full disk, an unwritable folder or a file in its place; None for every other error."""
+    where = getattr(error, "filename", None) or "the output folder"
+    code = getattr(error, "errno", None)
+    text = str(error)
+    if code in _NO_ROOM or "No space left" in text or "Disk quota" in text:
+        return f"{where}: the disk is full; free some space (or `dvc gc -w`) and run `dvc repro` again"
+    if code in _NO_WRITE or "Permission denied" in text or "Read-only file system" in text:
+        return f"{where}: cannot be written; give yourself write permission on its folder and run again"
+    if code in _NO_FOLDER:
+        return f"{where}: a file lies where a folder is needed; move it away and run again"
+    return None
+
+
+def _end(line: str) -> None:
+    print(" ".join(line.split()), file=sys.stderr)
+    raise SystemExit(BAD_INPUT)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; on success it takes the final name, on failure it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``; on success it replaces ``path``, on failure it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

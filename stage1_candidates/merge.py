@@ -1,0 +1,113 @@
+"""Stage ``pool``: every label week's pool with its labels, the rows that training keeps, and recall.json.
+
+Writes data/pool/: pool_<week>.parquet (user, item, label, kept, then the columns of pool.build; ascending by user,
+item), and recall.json, the figures of the validation weeks' pools over all their buyers.
+"""
+
+import json
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from retail import params as parameters
+from retail import paths, schema, stage, weeks
+from retail import shop as shops
+from retail.errors import InputError
+from retail.log import Array
+from retail.params import Params
+from retail.shop import Shop
+from retail.weeks import Plan
+from stage1_candidates import pool, recall, source
+from stage1_candidates.lists import Lists
+from stage1_candidates.pairs import Pairs
+from stage1_candidates.pool import Loaded
+from stage1_candidates.propose import load_state
+
+
+def loaded(week: int, params: Params) -> dict[str, Loaded]:
+    """The sources that are on, with what they learned for ``week``."""
+    names = source.switched_on(params)
+    if not names:
+        raise InputError("params.yaml: every block of 'sources' has use: false; switch at least one on")
+    return {name: Loaded(*source.load(name, params), load_state(name, week)) for name in names}
+
+
+def labels(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
+    """(n,) uint8: 1 where the pair was bought in the label week."""
+    code = (pairs.user.astype(np.uint64) << np.uint64(32)) | pairs.items
+    bought = (truth[0].astype(np.uint64) << np.uint64(32)) | truth[1]
+    return np.isin(code, bought).astype(np.uint8)
+
+
+def kept(pairs: Pairs, label: Array, most_rows: int, negatives: int, week: int, seed: int) -> Array:
+    """(n,) bool: the rows that training sees of a week.
+
+    Customers without a positive are left out; every positive stays; negatives stay with one probability, at most
+    ``negatives`` for a positive and ``most_rows`` rows in all. The sample is uniform: thinning by rank would show
+    the ranker other candidates than it must order.
+    """
+    positives = np.bincount(pairs.run, weights=label, minlength=len(pairs.users))
+    useful = positives[pairs.run] > 0
+    wanted = max(min(negatives * int(label.sum()), most_rows - int(label.sum())), 0)
+    probability = min(1.0, wanted / max(int((useful & (label == 0)).sum()), 1))
+    drawn = np.random.default_rng([seed, week]).random(len(label)) < probability
+    return useful & ((label == 1) | drawn)
+
+
+def read_candidates(name: str, week: int, users: Array) -> Lists:
+    """The stored proposals of a source as lists, row r for ``users[r]``; customers not in ``users`` are left out."""
+    rows = pl.read_parquet(paths.of_week(paths.SOURCES / name, "candidates", week))
+    rows = schema.check(rows, schema.CANDIDATES, f"candidates of {name}")
+    user = rows["user"].to_numpy()
+    inside = np.isin(user, users)
+    ptr = np.searchsorted(user[inside], users)
+    return Lists(
+        np.concatenate([ptr, [inside.sum()]]).astype(np.int64),
+        rows["item"].to_numpy()[inside],
+        rows["score"].to_numpy()[inside],
+    )
+
+
+def one_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.DataFrame, dict[str, object] | None]:
+    """The pool of a week's customers with labels; the recall figures of all buyers where the week is reported."""
+    history, truth = weeks.history(shop.log, week), weeks.truth(shop.log, week)
+    everybody = weeks.customers(shop.log, plan, week, params.weeks, params.seed)
+    sources = loaded(week, params)
+    figures = None
+    if week in plan.validation:
+        whole = {name: read_candidates(name, week, everybody) for name in sources}
+        figures = recall.figures(whole, everybody, truth, params.pool)
+    users = everybody
+    if week != plan.stop:
+        users = weeks.sampled(everybody, weeks.share(plan, params.weeks), week, params.seed)
+    proposed = {name: read_candidates(name, week, users) for name in sources}
+    pairs, columns = pool.build(sources, proposed, history, shop, users, params)
+    label = labels(pairs, truth)
+    rows_per_week = -(-params.table.rows // len(plan.train))
+    keep = (
+        np.ones(len(label), bool)  # early stopping looks at the week as it is
+        if week == plan.stop
+        else kept(pairs, label, rows_per_week, params.table.negatives, week, params.seed)
+    )
+    keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": label, "kept": keep})
+    return pl.concat([keys, columns], how="horizontal"), figures
+
+
+def main() -> None:
+    params = parameters.read()
+    shop = shops.read()
+    plan = weeks.plan(shop.log, params.weeks)
+    reported = []
+    with stage.whole_folder(paths.POOL) as folder:
+        for week in tqdm(plan.labelled, desc="pool", unit="week"):
+            rows, figures = one_week(shop, plan, week, params)
+            schema.check(rows, schema.POOL, "pool", key=("user", "item"), more=True)
+            rows.write_parquet(paths.of_week(folder, "pool", week))
+            if figures is not None:
+                reported.append(figures)
+        (folder / "recall.json").write_text(json.dumps(recall.mean_of_weeks(reported), indent=1))
+
+
+if __name__ == "__main__":
+    stage.run(main, "pool")

@@ -1,0 +1,54 @@
+"""EASE (Steck, WWW 2019) on time-decayed counts of the articles that sell now: a closed-form item-item regression."""
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+from retail.log import Array
+from retail.params import Days, Positive, Share
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates import lists
+from stage1_candidates.lists import Lists
+from stage1_candidates.source import Source
+
+
+class Params(Source):
+    half_life: Days  # of purchases, when weights are learned and when they are used
+    articles: Positive  # best sellers that take part; bounds the one dense matrix to articles x articles
+    sales_half_life: Days  # what "best sellers" means
+    ridge: Days  # regularisation, lambda of the paper
+    neighbours: Positive  # weights kept per article, the largest ones
+    own: Share  # weight of the customer's own count of the article, which EASE's zero diagonal leaves out
+
+
+def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
+    """Per article its ``neighbours`` largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
+    log, known = history.log, history.known
+    sales = np.bincount(
+        log.item[known],
+        weights=np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life),
+        minlength=log.items,
+    )
+    chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[: params.articles])
+    bought = lists.own(history, np.arange(log.users), params.half_life)
+    x = scipy.sparse.csr_array((bought.weight, bought.target, bought.ptr), shape=(bought.keys, log.items))[:, chosen]
+    gram = (x.T @ x).toarray().astype(np.float32)  # (m, u) @ (u, m) -> (m, m)
+    gram[np.diag_indices_from(gram)] += params.ridge
+    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False, assume_a="pos")
+    weights = -inverse / np.diag(inverse)
+    weights[np.diag_indices_from(weights)] = params.own
+    keep = min(params.neighbours, len(chosen))
+    best = np.argpartition(-weights, keep - 1, axis=1)[:, :keep]
+    row = np.repeat(np.arange(len(chosen)), keep)
+    value = np.take_along_axis(weights, best, axis=1).ravel()
+    return lists.gather(
+        chosen[row][value > 0], chosen[best.ravel()][value > 0], value[value > 0], log.items, keep
+    ).arrays("near")
+
+
+def walk(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
+) -> tuple[Lists, Lists, Lists | None]:
+    """Customer -> own articles -> what they speak for, the articles themselves included."""
+    return lists.own(history, users, params.half_life), Lists.of(state, "near"), None

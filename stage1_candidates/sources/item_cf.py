@@ -1,0 +1,53 @@
+"""Time-decayed item-item collaborative filtering: articles of customers who bought this one, lately."""
+
+import numpy as np
+
+from retail.log import Array
+from retail.params import Days, Positive, Share
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates import lists
+from stage1_candidates.lists import Lists
+from stage1_candidates.source import Source
+
+
+class Params(Source):
+    half_life: Days  # of purchases when similarities are learned
+    profile_half_life: Days  # of the customer's purchases when they are used
+    neighbours: Positive  # kept per article
+    popularity: Share  # exponent on the neighbour's norm: 0 favours best sellers, 1 is hard on them
+    basket: Share  # exponent on the customer's norm: how little the word of a customer of many articles counts
+
+
+def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
+    """Per article its ``neighbours`` most similar ones.
+
+    similarity(i, j) = sum_u w_ui w_uj / (|u|^basket |j|^popularity |i|^(1 - popularity)), w the decayed purchase
+    counts; |i|, |u| the Euclidean norms of an article's column and a customer's row.
+    """
+    items = history.log.items
+    bought = lists.own(history, np.arange(history.log.users), params.half_life)  # (users, items)
+    user_norm = np.sqrt(np.bincount(bought.key_of_rows(), weights=bought.weight**2, minlength=bought.keys))
+    item_norm = np.sqrt(np.bincount(bought.target, weights=bought.weight**2, minlength=items))
+    user_norm, item_norm = np.maximum(user_norm, 1e-9), np.maximum(item_norm, 1e-9)
+    buyers = lists.transposed(bought, items)
+    from_item = buyers.weight / (
+        user_norm[buyers.target] ** params.basket * item_norm[buyers.key_of_rows()] ** (1 - params.popularity)
+    )
+    to_item = bought.weight / item_norm[bought.target] ** params.popularity
+    near = lists.walk_top(
+        Lists(buyers.ptr, buyers.target, from_item.astype(np.float32)),
+        Lists(bought.ptr, bought.target, to_item.astype(np.float32)),
+        items,
+        params.neighbours,
+        skip=lists.identity(items),
+    )  # (items, users) @ (users, items) -> (items, neighbours)
+    return near.arrays("near")
+
+
+def walk(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
+) -> tuple[Lists, Lists, Lists | None]:
+    """Customer -> own articles -> their neighbours, those bought before left out (repurchase has them)."""
+    own = lists.own(history, users, params.profile_half_life)
+    return own, Lists.of(state, "near"), own

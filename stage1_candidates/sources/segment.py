@@ -1,0 +1,80 @@
+"""Best sellers among customers like this one: same age bin, same postal code, same favourite department or type."""
+
+import numpy as np
+
+from retail.log import Array
+from retail.params import Days, Positive
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates import lists
+from stage1_candidates.lists import Lists
+from stage1_candidates.source import Source
+
+FAVOURITES = ("department_no", "product_type_no")
+
+
+class Params(Source):
+    half_life: Days  # days after which a sale counts half
+    taste_half_life: Days  # the same for the purchases that make a favourite
+    depth: Positive  # best sellers kept per segment
+    smoothing: Days  # sales that the whole shop's shares weigh against the segment's own
+
+
+def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
+    """Per segment the ``depth`` articles of the highest smoothed share.
+
+    share(s, i) = (n_si + smoothing * p_i) / (n_s + smoothing), p_i the share of article i in the whole shop. The
+    segments of the kinds that the data offers lie one after another; ``member`` is (kinds, users), -1 for none.
+    """
+    log, known = history.log, history.known
+    sales = np.exp2(-(history.cutoff - log.day[known]) / params.half_life)
+    everywhere = np.bincount(log.item[known], weights=sales, minlength=log.items)
+    everywhere = everywhere / max(everywhere.sum(), 1e-12)
+    members = _members(history, shop, params)
+    kinds, base = [], 0
+    for member in members:
+        n = int(member.max(initial=-1)) + 1
+        segment = member[log.user[known]].astype(np.int64)
+        counts = lists.gather(segment, log.item[known], sales, n)
+        total = np.bincount(segment[segment >= 0], weights=sales[segment >= 0], minlength=n)
+        rows = counts.key_of_rows()
+        share = (counts.weight + params.smoothing * everywhere[counts.target]) / (total[rows] + params.smoothing)
+        kinds.append(lists.gather(rows, counts.target, share, n, params.depth))
+        member[member >= 0] += base
+        base += n
+    joined = Lists(
+        np.concatenate([np.zeros(1, np.int64), *[np.diff(kind.ptr) for kind in kinds]]).cumsum(),
+        np.concatenate([np.zeros(0, np.uint32), *[kind.target for kind in kinds]]),
+        np.concatenate([np.zeros(0, np.float32), *[kind.weight for kind in kinds]]),
+    )
+    member = np.stack(members) if members else np.zeros((0, log.users), np.int32)
+    return {**joined.arrays("best"), "member": member}
+
+
+def walk(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
+) -> tuple[Lists, Lists, Lists | None]:
+    """Customer -> the segments it belongs to (weight 1 each) -> their best sellers."""
+    member = state["member"][:, users].T  # (kinds, users) -> (U, kinds)
+    belongs = member >= 0
+    ptr = np.concatenate([np.zeros(1, np.int64), belongs.sum(axis=1).cumsum()])
+    key = member[belongs].astype(np.uint32)
+    return Lists(ptr, key, np.ones(len(key), np.float32)), Lists.of(state, "best"), None
+
+
+def _members(history: History, shop: Shop, params: Params) -> list[Array]:
+    """One (users,) int32 segment code per kind that the data offers, -1 where the customer has none."""
+    kinds = [] if shop.age_bin is None else [shop.age_bin.copy()]
+    if "postal_code" in shop.traits:
+        kinds.append(shop.traits["postal_code"].copy())
+    log, known = history.log, history.known
+    weight = np.exp2(-(history.cutoff - log.day[known]) / params.taste_half_life)
+    for name in FAVOURITES:
+        if name in shop.attributes:
+            bought = shop.attributes[name][log.item[known]].astype(np.int64)
+            seen = bought >= 0
+            best = lists.gather(log.user[known][seen].astype(np.int64), bought[seen], weight[seen], log.users, 1)
+            favourite = np.full(log.users, -1, np.int32)
+            favourite[np.diff(best.ptr) > 0] = best.target
+            kinds.append(favourite)
+    return kinds

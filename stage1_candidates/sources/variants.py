@@ -1,0 +1,42 @@
+"""Other articles of the product_codes that the customer bought: another colour, another size of pack."""
+
+import numpy as np
+
+from retail.log import Array
+from retail.params import Days, Positive
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates import lists
+from stage1_candidates.lists import Lists
+from stage1_candidates.source import Source
+
+
+class Params(Source):
+    half_life: Days  # of the customer's purchases
+    sales_half_life: Days  # of the variants' sales
+    depth: Positive  # variants kept per product_code
+
+
+def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
+    """Per product_code its articles, weighted by their share of the code's decayed sales."""
+    return by_group(history, shop.attributes["product_code"], params.sales_half_life, params.depth).arrays("articles")
+
+
+def walk(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
+) -> tuple[Lists, Lists, Lists | None]:
+    """Customer -> own articles -> their product_codes -> the codes' articles, those bought before left out."""
+    own = lists.own(history, users, params.half_life)
+    codes = shop.attributes["product_code"][own.target].astype(np.uint32)
+    return Lists(own.ptr, codes, own.weight), Lists.of(state, "articles"), own
+
+
+def by_group(history: History, group: Array, half_life: float, depth: int) -> Lists:
+    """Key: a group of articles; targets: its ``depth`` best sellers, weight their share of its decayed sales."""
+    log, known = history.log, history.known
+    groups = int(group.max()) + 1
+    sales = np.exp2(-(history.cutoff - log.day[known]) / half_life)
+    group_of = group[log.item[known]].astype(np.int64)
+    total = np.bincount(group_of[group_of >= 0], weights=sales[group_of >= 0], minlength=groups)
+    share = np.where(group_of >= 0, sales / np.maximum(total[group_of], 1e-12), 0.0)
+    return lists.gather(group_of, log.item[known], share, groups, depth)

@@ -1,0 +1,122 @@
+"""The ranker: LightGBM models of several objectives and seeds, fitted on customers' groups and blended by score."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import polars as pl
+
+from retail.errors import InputError
+from retail.log import Array
+from retail.params import Model, Ranker
+
+KEYS = ("user", "item", "label")
+EVALUATE_EVERY = 10  # rounds between two looks of the progress line
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features (n, f) float32, labels (n,) and sizes of the contiguous groups of customers."""
+
+    features: Array
+    label: Array
+    groups: Array
+    names: list[str]
+
+    @staticmethod
+    def of(weeks: list[pl.DataFrame], only_useful: bool) -> "Rows":
+        """Rows of several weeks' tables; with ``only_useful`` customers without a positive are left out."""
+        parts, labels, groups = [], [], []
+        for table in weeks:
+            user, label = table["user"].to_numpy(), table["label"].to_numpy()
+            bounds = np.flatnonzero(np.concatenate([[True], user[1:] != user[:-1], [True]]))
+            if only_useful and len(label):
+                useful = np.add.reduceat(label.astype(np.int64), bounds[:-1]) > 0
+                keep = np.repeat(useful, np.diff(bounds))
+                table, label, sizes = table.filter(keep), label[keep], np.diff(bounds)[useful]
+            else:
+                sizes = np.diff(bounds)
+            parts.append(matrix(table))
+            labels.append(label)
+            groups.append(sizes)
+        names = [name for name in weeks[0].columns if name not in KEYS]
+        rows = Rows(np.concatenate(parts), np.concatenate(labels), np.concatenate(groups), names)
+        if not rows.label.any():
+            raise InputError(
+                "table: no candidate of any training week was bought; expected some: bring more weeks of "
+                "transactions or raise pool.size in params.yaml"
+            )
+        return rows
+
+
+def matrix(table: pl.DataFrame) -> Array:
+    """(n, f) float32 features of a table, in its column order."""
+    return table.drop([key for key in KEYS if key in table.columns]).to_numpy().astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Fitted models; a row's score is the weighted sum of the models' raw scores, each over its own spread."""
+
+    models: dict[str, lgb.Booster]
+    weights: dict[str, float]
+    spreads: dict[str, float]
+    rounds: dict[str, int]
+
+    def predict(self, features: Array) -> Array:
+        """(n,) float64 blended score."""
+        total = np.zeros(len(features))
+        for name, model in self.models.items():
+            raw = model.predict(features, raw_score=True)
+            total += self.weights[name] / self.spreads[name] * np.asarray(raw)
+        return total
+
+    def save(self, folder: Path) -> None:
+        """<name>.txt in LightGBM's own text form, and blend.json."""
+        for name, model in self.models.items():
+            model.save_model(folder / f"{name}.txt")
+        meta = {name: [self.weights[name], self.spreads[name], self.rounds[name]] for name in self.models}
+        (folder / "blend.json").write_text(json.dumps(meta, indent=1))
+
+    @staticmethod
+    def load(folder: Path) -> "Blend":
+        meta = json.loads((folder / "blend.json").read_text())
+        models = {name: lgb.Booster(model_file=folder / f"{name}.txt") for name in meta}
+        return Blend(models, *({name: values[k] for name, values in meta.items()} for k in range(3)))
+
+
+def fit(train: Rows, stop: Rows | None, settings: Ranker, rounds: dict[str, int] | None) -> Blend:
+    """Fit every model; with ``stop`` each ends where MAP@12 on those rows no longer rises, else after ``rounds``."""
+    models, spreads, used = {}, {}, {}
+    for name, one in settings.models.items():
+        booster = _fit_one(train, stop, one, settings, rounds[name] if rounds else settings.rounds)
+        models[name] = booster
+        used[name] = booster.best_iteration if stop is not None else booster.current_iteration()
+        looked_at = (stop or train).features
+        spreads[name] = max(float(np.std(np.asarray(booster.predict(looked_at, raw_score=True)))), 1e-9)
+    return Blend(models, {name: one.weight for name, one in settings.models.items()}, spreads, used)
+
+
+def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, rounds: int) -> lgb.Booster:
+    parameters = {
+        "objective": one.objective,
+        "seed": one.seed,
+        "metric": "map",
+        "eval_at": [12],
+        "deterministic": True,
+        "force_row_wise": True,
+        "feature_pre_filter": False,
+        "verbosity": -1,
+        **one.settings,
+    }
+    data = lgb.Dataset(train.features, train.label, group=train.groups, feature_name=train.names, params=parameters)
+    if stop is None:
+        return lgb.train(parameters, data, rounds)
+    held_out = lgb.Dataset(
+        stop.features, stop.label, group=stop.groups, feature_name=stop.names, reference=data, params=parameters
+    )
+    looks = [lgb.early_stopping(settings.patience, verbose=False), lgb.log_evaluation(5 * EVALUATE_EVERY)]
+    booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop week"], callbacks=looks)
+    return booster

@@ -1,0 +1,29 @@
+"""Stage ``refit``: the ranker that answers the submission, fitted anew on the newest weeks.
+
+The number of rounds is what early stopping chose for the evaluated ranker, times ``refit_growth``: the newest weeks
+have no later week to stop on. Writes data/refit/ as ``train`` does.
+"""
+
+import math
+
+from retail import params as parameters
+from retail import paths, stage, weeks
+from retail import shop as shops
+from stage2_ranker import ranker
+from stage2_ranker.ranker import Blend, Rows
+from stage2_ranker.train import read_weeks
+
+
+def main() -> None:
+    params = parameters.read()
+    plan = weeks.plan(shops.read().log, params.weeks)
+    chosen = Blend.load(paths.MODEL).rounds
+    rounds = {name: math.ceil(n * params.ranker.refit_growth) for name, n in chosen.items()}
+    train = Rows.of(read_weeks(plan.refit), only_useful=True)
+    print(f"refit: {len(train.label):,} rows of weeks {plan.refit[0]}..{plan.refit[-1]}, rounds {rounds}")
+    with stage.whole_folder(paths.REFIT) as folder:
+        ranker.fit(train, None, params.ranker, rounds).save(folder)
+
+
+if __name__ == "__main__":
+    stage.run(main, "refit")

@@ -1,0 +1,44 @@
+"""Stage ``train``: the ranker that is evaluated, fitted on the training weeks, ended by the stopping week.
+
+No validation week is seen, neither in training nor in stopping. Writes data/model/: LightGBM text, blend.json,
+gain.csv.
+"""
+
+import polars as pl
+
+from retail import params as parameters
+from retail import paths, stage, weeks
+from retail import shop as shops
+from stage2_ranker import ranker
+from stage2_ranker.ranker import Blend, Rows
+
+
+def read_weeks(label_weeks: list[int]) -> list[pl.DataFrame]:
+    """The tables of the given label weeks."""
+    return [pl.read_parquet(paths.of_week(paths.TABLE, "table", week)) for week in label_weeks]
+
+
+def gains(blend: Blend) -> pl.DataFrame:
+    """One row per feature: its share of the splits' gain, mean over the models, largest first."""
+    share = 0.0
+    for model in blend.models.values():
+        gain = model.feature_importance("gain")
+        share = share + gain / max(gain.sum(), 1e-12) / len(blend.models)
+    names = next(iter(blend.models.values())).feature_name()
+    return pl.DataFrame({"feature": names, "gain": share}).sort(["gain", "feature"], descending=[True, False])
+
+
+def main() -> None:
+    params = parameters.read()
+    plan = weeks.plan(shops.read().log, params.weeks)
+    train = Rows.of(read_weeks(plan.train), only_useful=True)
+    stop = Rows.of(read_weeks([plan.stop]), only_useful=False)
+    print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
+    blend = ranker.fit(train, stop, params.ranker, rounds=None)
+    with stage.whole_folder(paths.MODEL) as folder:
+        blend.save(folder)
+        gains(blend).write_csv(folder / "gain.csv")
+
+
+if __name__ == "__main__":
+    stage.run(main, "train")
