@@ -1,14 +1,13 @@
 """What every feature group's block of params.yaml holds, and how a group is found and computed.
 
-A group is a module of ``features.groups`` (KEY = "item" or "user": from history alone) or of ``features.pairs``
-(needs the candidate pair), with
+A group is a module of ``features.groups`` with
+    KEY                                             what a row is: "item", "user" (history alone) or "pair"
     Params                                          its block of params.yaml, a subclass of ``Group``
-    compute(history, shop, keys, params)            in groups: name -> (len(keys),) array
-    compute(history, shop, pairs, params)           in pairs:  name -> (rows,) array
+    compute(history, shop, keys, params)            name -> (len(keys),) array, keys articles or customers
+    compute(history, shop, pairs, params)           where KEY is "pair": name -> (rows,) array
 """
 
 import importlib
-import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +17,7 @@ import polars as pl
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Block, Params, validated
-from retail.shop import Shop
+from retail.shop import ATTRIBUTES, Shop
 from retail.weeks import History
 from stage1_candidates import pairs as pairs_of
 from stage1_candidates.pairs import Pairs
@@ -38,25 +37,25 @@ def load(name: str, params: Params) -> tuple[ModuleType, Any]:
     """The module of feature group ``name`` and its checked block."""
     if name not in params.features:
         raise InputError(f"params.yaml: 'features.{name}' is missing; add its block")
-    for room in ("features.groups", "features.pairs"):
-        if importlib.util.find_spec(f"{room}.{name}"):
-            module = importlib.import_module(f"{room}.{name}")
-            return module, validated(module.Params, params.features[name], f"features.{name}")
-    raise InputError(
-        f"params.yaml: unknown feature group 'features.{name}'; "
-        "expected the name of a file in features/groups or features/pairs"
-    )
+    try:
+        module = importlib.import_module(f"features.groups.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"features.groups.{name}":
+            raise
+        raise InputError(
+            f"params.yaml: unknown feature group 'features.{name}'; expected the name of a file in features/groups"
+        ) from error
+    return module, validated(module.Params, params.features[name], f"features.{name}")
 
 
 def compute(name: str, module: ModuleType, history: History, shop: Shop, pairs: Pairs, settings: Any) -> pl.DataFrame:
     """One row per pair, in the pairs' order; Float32 columns ``<name>__<what>``."""
-    key = getattr(module, "KEY", "pair")
-    if key == "item":
+    if module.KEY == "item":
         of_items = history.once(
             (name, settings), lambda: module.compute(history, shop, np.arange(shop.log.items), settings)
         )
         columns = {what: values[pairs.items] for what, values in of_items.items()}
-    elif key == "user":
+    elif module.KEY == "user":
         of_users = module.compute(history, shop, pairs.users, settings)
         columns = {what: values[pairs.run] for what, values in of_users.items()}
     else:
@@ -72,6 +71,10 @@ def named(name: str, columns: dict[str, Array], pairs: Pairs, within: tuple[str,
     """
     whole = {what: np.ascontiguousarray(values, np.float32) for what, values in columns.items()}
     for what in within:
+        if what not in whole and not what.startswith((*ATTRIBUTES, "age")):
+            raise InputError(
+                f"params.yaml: 'features.{name}.within' names {what!r}; expected one of: {', '.join(sorted(columns))}"
+            )
         if what in whole:
             whole[f"{what}_of_best"] = pairs_of.of_best(pairs.ptr, whole[what])
             whole[f"{what}_place"] = pairs_of.place(pairs.ptr, whole[what])

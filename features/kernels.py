@@ -92,13 +92,14 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
 def item_sales(
     item_start: Array, item_stop: Array, item_day: Array, cutoff: int, windows: Array, lives: Array
 ) -> Array:
-    """(items, windows + lives + 4) float32 per article: sales in each window of days, decayed sales, days since the
-    first and the last one (NaN if never sold), sales in the label week a year ago and in the 4 weeks from it.
+    """(items, windows + lives + 5) float32 per article: sales in each window of days, decayed sales, days since the
+    first and the last one (NaN if never sold), sales in the label week a year ago, in the 4 weeks from it and in the
+    4 weeks before it.
 
     A sale is one customer's purchase of the article on one day.
     """
     first, last = len(windows) + len(lives), len(windows) + len(lives) + 1
-    out = np.zeros((len(item_stop), first + 4), np.float32)
+    out = np.zeros((len(item_stop), first + 5), np.float32)
     for i in numba.prange(len(item_stop)):
         low, high = item_start[i], item_stop[i]
         out[i, first] = cutoff - item_day[low] if high > low else np.nan
@@ -111,6 +112,7 @@ def item_sales(
                 out[i, len(windows) + h] += 2.0 ** (-age / lives[h])
             out[i, last + 1] += 358 <= age <= 364
             out[i, last + 2] += 337 <= age <= 364
+            out[i, last + 3] += 365 <= age <= 392
     return out
 
 
@@ -175,11 +177,30 @@ def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, 
                 out[i, 2] = value[entry]
             n += 1
             total += value[entry]
-            squares += value[entry] * value[entry]
+            squares += np.float64(value[entry]) ** 2  # in float32 equal values would seem to vary
         if n > 0:
             out[i, 0] = total / n
             out[i, 1] = np.sqrt(max(squares / n - (total / n) ** 2, 0.0))
     return out
+
+
+@numba.njit(parallel=True, cache=True)
+def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
+    """(n,) float32: what the customer of run r paid when last buying the article ``wanted[ptr[r]:ptr[r+1]]``, or NaN."""
+    paid = np.full(len(wanted), np.nan, np.float32)
+    for chunk in numba.prange(CHUNKS):
+        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        if low == high:
+            continue
+        latest = np.full(items, np.nan, np.float32)
+        for r in range(low, high):
+            for p in range(begin[r], end[r]):
+                latest[item[p]] = price[p]
+            for k in range(ptr[r], ptr[r + 1]):
+                paid[k] = latest[wanted[k]]
+            for p in range(begin[r], end[r]):
+                latest[item[p]] = np.nan
+    return paid
 
 
 # Columns of ``customers``.
@@ -219,7 +240,7 @@ def customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, 
                 row[C_LAST_BASKET] += 1
                 row[C_ENTRIES] += 1
                 row[C_PRICE] += price[p]
-                row[C_PRICE_SQUARES] += price[p] * price[p]
+                row[C_PRICE_SQUARES] += np.float64(price[p]) ** 2
                 row[C_ONLINE] += channel[p] == 2
                 row[C_QUANTITY] += quantity[p]
                 row[C_LAST_PRICE] = price[p]

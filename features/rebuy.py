@@ -38,4 +38,5 @@ def _hazards(history: History, windows: tuple[int, ...], smoothing: float) -> di
 
 def _smoothed(part: Array, whole: Array, smoothing: float) -> Array:
     mean = part.sum() / max(whole.sum(), 1.0)
-    return ((part + smoothing * mean) / (whole + smoothing)).astype(np.float32)
+    rate: Array = (part + smoothing * mean) / (whole + smoothing)
+    return rate.astype(np.float32)

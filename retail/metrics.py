@@ -47,7 +47,8 @@ def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> 
         for column, (place, (_, value)) in enumerate(zip(places, weeks, strict=True)):
             times = times_drawn[place]
             means[draw, column] = times @ value / max(times.sum(), 1)
-    return means.mean(axis=1)
+    mean: Array = means.mean(axis=1)
+    return mean
 
 
 def interval(means: Array) -> tuple[float, float]:

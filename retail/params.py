@@ -106,6 +106,11 @@ def read(path: Path = paths.PARAMS) -> Params:
         raise InputError(f"{path}: no such file; run from the project's root, where params.yaml lies")
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
+        raise InputError(
+            f"{path}: byte 0x{byte:02x} in line {line} is not UTF-8, expected UTF-8; save the file again as UTF-8"
+        ) from error
     except YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({error}); mend the line it names") from error
     if not isinstance(raw, dict):

@@ -14,6 +14,10 @@ from pathlib import Path
 from retail import paths
 from retail.errors import InputError
 
+# Read by OpenMP when LightGBM loads it, after this file: threads that wait in a busy loop make training several times
+# slower wherever another process wants the same cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 BAD_INPUT = 2
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -21,18 +25,27 @@ _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
 
 
 def run(main: Callable[[], None], name: str) -> None:
-    """Run a stage's ``main``; end with one line and exit code 2 where the input can be mended.
+    """Run a stage's ``main``, ``guarded``.
 
     Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process.
     """
-    started = time.perf_counter()
-    try:
+
+    def costed() -> None:
+        started = time.perf_counter()
         main()
         seconds = time.perf_counter() - started
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
         cost = {"seconds": round(seconds, 2), "peak_mb": round(peak_mb)}
         with whole_file(paths.COSTS / f"{name}.json") as part:
             part.write_text(json.dumps(cost))
+
+    guarded(costed, name)
+
+
+def guarded(main: Callable[[], None], name: str) -> None:
+    """Run ``main``; end with one line and exit code 2 where the input can be mended."""
+    try:
+        main()
     except InputError as error:
         _end(f"{name}: {error}")
     except Exception as error:  # not OSError alone: polars tells of a full disk by a ComputeError

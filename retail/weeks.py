@@ -5,7 +5,7 @@ validation weeks, two training weeks and W = 104 (s: early stopping, t: training
 
     week       96  97  98  99 100 101 102 103 104
     evaluated       t   t   s   v   v   v   v
-    submitted           t   t   t   t   t   t   answered
+    submitted                       t   t   t   answered
 """
 
 from collections.abc import Callable, Hashable
@@ -137,17 +137,28 @@ def plan(log: Log, settings: Weeks) -> Plan:
             f"{settings.validation} validation weeks; bring more weeks or lower weeks.validation in params.yaml"
         )
     counts = _buyers_per_week(log)
-    n, total = 0, 0
-    while n < min(settings.train.most, room):
-        total += counts[stop - 1 - n]
-        if n >= settings.train.least and total > settings.train.customers:
+    train: list[int] = []
+    total = 0
+    for week in range(stop - 1, 0, -1):
+        if counts[week] == 0:
+            continue  # a shop closes over Christmas: nothing to learn from, and no reason to end
+        total += counts[week]
+        if len(train) == settings.train.most or (
+            len(train) >= settings.train.least and total > settings.train.customers
+        ):
             break
-        n += 1
+        train.append(week)
+    train.reverse()
+    if not train:
+        raise InputError(
+            "transactions_train.csv: no customer bought in any week before the validation weeks; "
+            "expected buyers to learn from; bring more weeks or lower weeks.validation in params.yaml"
+        )
     return Plan(
-        train=list(range(stop - n, stop)),
+        train=train,
         stop=stop,
         validation=validation,
-        refit=list(range(last - n, last + 1)),  # one week more: the stopping week needs no holding out
+        refit=[*train, stop, *validation][-len(train) - 1 :],  # one week more: none need be held out
         submission=last + 1,
     )
 

@@ -52,7 +52,8 @@ def kept(pairs: Pairs, label: Array, most_rows: int, negatives: int, week: int, 
     wanted = max(min(negatives * int(label.sum()), most_rows - int(label.sum())), 0)
     probability = min(1.0, wanted / max(int((useful & (label == 0)).sum()), 1))
     drawn = np.random.default_rng([seed, week]).random(len(label)) < probability
-    return useful & ((label == 1) | drawn)
+    keep: Array = useful & ((label == 1) | drawn)
+    return keep
 
 
 def read_candidates(name: str, week: int, users: Array) -> Lists:

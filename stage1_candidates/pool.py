@@ -50,7 +50,8 @@ def fuse(proposed: Mapping[str, Lists], settings: parameters.Pool) -> Lists:
 
 def ranks(best: Lists) -> Array:
     """(n,) int64 rank from 1 of each entry within its key."""
-    return np.arange(len(best.target)) - np.repeat(best.ptr[:-1], np.diff(best.ptr)) + 1
+    rank: Array = np.arange(len(best.target)) - np.repeat(best.ptr[:-1], np.diff(best.ptr)) + 1
+    return rank
 
 
 def build(

@@ -1,8 +1,10 @@
 """The ranker: LightGBM models of several objectives and seeds, fitted on customers' groups and blended by score."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -31,7 +33,8 @@ class Rows:
         parts, labels, groups = [], [], []
         for table in weeks:
             user, label = table["user"].to_numpy(), table["label"].to_numpy()
-            bounds = np.flatnonzero(np.concatenate([[True], user[1:] != user[:-1], [True]]))
+            # a week of no rows has no group, not one of size 1
+            bounds = np.flatnonzero(np.concatenate([[len(user) > 0], user[1:] != user[:-1], [True]]))
             if only_useful and len(label):
                 useful = np.add.reduceat(label.astype(np.int64), bounds[:-1]) > 0
                 keep = np.repeat(useful, np.diff(bounds))
@@ -95,7 +98,10 @@ def fit(train: Rows, stop: Rows | None, settings: Ranker, rounds: dict[str, int]
         models[name] = booster
         used[name] = booster.best_iteration if stop is not None else booster.current_iteration()
         looked_at = (stop or train).features
-        spreads[name] = max(float(np.std(np.asarray(booster.predict(looked_at, raw_score=True)))), 1e-9)
+        spread = float(np.std(np.asarray(booster.predict(looked_at, raw_score=True))))
+        spreads[name] = (
+            spread if spread > 0 else 1.0
+        )  # a model without a split says nothing, and must not drown the rest
     return Blend(models, {name: one.weight for name, one in settings.models.items()}, spreads, used)
 
 
@@ -117,6 +123,9 @@ def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, round
     held_out = lgb.Dataset(
         stop.features, stop.label, group=stop.groups, feature_name=stop.names, reference=data, params=parameters
     )
-    looks = [lgb.early_stopping(settings.patience, verbose=False), lgb.log_evaluation(5 * EVALUATE_EVERY)]
+    looks: list[Callable[..., Any]] = [
+        lgb.early_stopping(settings.patience, verbose=False),
+        lgb.log_evaluation(5 * EVALUATE_EVERY),
+    ]
     booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop week"], callbacks=looks)
     return booster

@@ -9,6 +9,8 @@ from stage1_candidates import lists
 from stage1_candidates.lists import Lists
 from stage2_ranker import answer
 
+TIE = 1e-4  # small beside a day of decay, so that sales decide among ties only
+
 
 def popular(history: History, users: Array) -> Array:
     """(users, 12) int64: the best sellers of the last 7 days for everyone."""
@@ -16,9 +18,15 @@ def popular(history: History, users: Array) -> Array:
 
 
 def repurchase(history: History, users: Array, half_life: float) -> Array:
-    """(users, 12) int64: own articles by sum of 2^(-age / half_life), then the best sellers of the last 7 days."""
-    items = history.log.items
-    best = lists.walk_top(lists.own(history, users, half_life), lists.identity(items), items, K)
+    """(users, 12) int64: own articles by sum of 2^(-age / half_life), then the best sellers of the last 7 days.
+
+    Most articles were bought once, many in one basket, and tie: those that sold more in the last 7 days go first.
+    """
+    log, known = history.log, history.known
+    sales = np.bincount(log.item[known[log.day[known] >= history.cutoff - 7]], minlength=log.items)
+    same = lists.identity(log.items)
+    ties = Lists(same.ptr, same.target, (1 + TIE * sales / max(sales.max(), 1)).astype(np.float32))
+    best = lists.walk_top(lists.own(history, users, half_life), ties, log.items, K)
     return filled(best, answer.best_sellers(history))
 
 

@@ -319,12 +319,13 @@ def test_a_typo_in_params(fault: str, here: Path, line: Callable[..., str], tabl
         ("data:\n\tfolder: shop\n", r"params\.yaml: not valid YAML .*line 2"),
         ("", r"params\.yaml: expected blocks"),
         ("- data\n", r"params\.yaml: expected blocks such as 'data:' and 'weeks:', found list"),
+        (b"seed: 1\ndata: {folder: B\xfccher}\n", r"params\.yaml: byte 0xfc in line 2 is not UTF-8, .* save the file"),
         (None, r"params\.yaml: no such file; run from the project's root"),
     ],
 )
-def test_params_that_are_no_params(text: str | None, message: str, here: Path, line: Callable[..., str]) -> None:
+def test_params_that_are_no_params(text: Content | None, message: str, here: Path, line: Callable[..., str]) -> None:
     if text is not None:
-        (here / "params.yaml").write_text(text)
+        (here / "params.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
     assert re.search(message, line())
 
 
@@ -413,7 +414,7 @@ def test_one_single_week_of_history(line: Callable[..., str]) -> None:
 
 def test_the_least_history_that_can_be_planned() -> None:
     settings = Weeks.model_validate(SETTINGS)
-    assert weeks.plan(small_log([0, 27], length=28), settings).train == [1]
+    assert weeks.plan(small_log([0, 7, 27], length=28), settings).train == [1]
     with pytest.raises(InputError, match=r"3 week\(s\) of history, expected at least 4"):
         weeks.plan(small_log([0, 20], length=21), settings)
 

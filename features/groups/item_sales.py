@@ -38,7 +38,8 @@ def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[s
     out["days_since_sale"] = table[:, counted + 1]
     out["year_ago_week"] = share[:, counted + 2]
     out["year_ago_4_weeks"] = share[:, counted + 3]
-    out["category_share_28d"] = _share_within(shop.category, table[:, list(params.windows).index(28)])
+    out["year_ago_growth"] = (share[:, counted + 2] + 0.5) / (share[:, counted + 4] + 0.5)  # week over the month before
+    out["category_share"] = _share_within(shop.category, table[:, counted - 1])  # sales by the last half-life
     return {what: values[keys] for what, values in out.items()}
 
 

@@ -7,9 +7,9 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates import lists
+from stage1_candidates.best_sellers import by_group
 from stage1_candidates.lists import Lists
 from stage1_candidates.source import Source
-from stage1_candidates.sources.variants import by_group
 
 
 class Params(Source):

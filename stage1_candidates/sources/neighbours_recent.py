@@ -4,10 +4,9 @@ from retail.log import Array
 from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import lists
+from stage1_candidates import lists, user_neighbours
 from stage1_candidates.lists import Lists
 from stage1_candidates.source import Source
-from stage1_candidates.sources import tifu_knn
 
 
 class Params(Source):
@@ -19,7 +18,7 @@ class Params(Source):
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """Reference customers' vectors by article, for the search, and their recent purchases."""
-    state = tifu_knn.reference_vectors(history, params.reference, params.decay)
+    state = user_neighbours.reference_vectors(history, params.reference, params.decay)
     recent = lists.own(history, state["reference"], params.half_life)
     return {**state, **recent.arrays("recent")}
 
@@ -28,6 +27,6 @@ def walk(
     history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
 ) -> tuple[Lists, Lists, Lists | None]:
     """Customer -> its nearest customers, weight cosine -> what they bought lately."""
-    mine = tifu_knn.unit(tifu_knn.vectors(history, users, params.decay))
-    near = tifu_knn.nearest(mine, state, users, params.neighbours)
+    mine = user_neighbours.unit(user_neighbours.vectors(history, users, params.decay))
+    near = user_neighbours.nearest(mine, state, users, params.neighbours)
     return near, Lists.of(state, "recent"), None

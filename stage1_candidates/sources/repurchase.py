@@ -1,4 +1,6 @@
-"""Articles the customer bought before, the recent and the repeated first."""
+"""Articles the customer bought before: the recent, the repeated, and among equals those that sell."""
+
+import numpy as np
 
 from retail.log import Array
 from retail.params import Days
@@ -11,15 +13,24 @@ from stage1_candidates.source import Source
 
 class Params(Source):
     half_life: Days  # days after which a purchase counts half
+    sales_half_life: Days  # the same for the shop's sales of the article
+    lift: Days  # how much more the best seller of all counts than an article that no longer sells
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Nothing is learned: a customer's own past is all."""
-    return {}
+    """``lift`` (items,): 1 + lift * sales / the largest sales, each sale weighted 2^(-age / sales_half_life).
+
+    Most purchases are single, of one basket, and tie: what the shop sells now decides among them.
+    """
+    log, known = history.log, history.known
+    worth = np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life)
+    sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
+    return {"lift": (1 + params.lift * sales / max(sales.max(), 1e-12)).astype(np.float32)}
 
 
 def walk(
     history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
 ) -> tuple[Lists, Lists, Lists | None]:
-    """Customer -> own articles, weight sum of 2^(-age / half_life)."""
-    return lists.own(history, users, params.half_life), lists.identity(shop.log.items), None
+    """Customer -> own articles, weight sum of 2^(-age / half_life) -> themselves, weight ``lift``."""
+    same = lists.identity(shop.log.items)
+    return lists.own(history, users, params.half_life), Lists(same.ptr, same.target, state["lift"]), None

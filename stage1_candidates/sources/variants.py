@@ -7,6 +7,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates import lists
+from stage1_candidates.best_sellers import by_group
 from stage1_candidates.lists import Lists
 from stage1_candidates.source import Source
 
@@ -29,14 +30,3 @@ def walk(
     own = lists.own(history, users, params.half_life)
     codes = shop.attributes["product_code"][own.target].astype(np.uint32)
     return Lists(own.ptr, codes, own.weight), Lists.of(state, "articles"), own
-
-
-def by_group(history: History, group: Array, half_life: float, depth: int) -> Lists:
-    """Key: a group of articles; targets: its ``depth`` best sellers, weight their share of its decayed sales."""
-    log, known = history.log, history.known
-    groups = int(group.max()) + 1
-    sales = np.exp2(-(history.cutoff - log.day[known]) / half_life)
-    group_of = group[log.item[known]].astype(np.int64)
-    total = np.bincount(group_of[group_of >= 0], weights=sales[group_of >= 0], minlength=groups)
-    share = np.where(group_of >= 0, sales / np.maximum(total[group_of], 1e-12), 0.0)
-    return lists.gather(group_of, log.item[known], share, groups, depth)

@@ -31,6 +31,7 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.pairs import Pairs
 
+KEY = "pair"
 PLAIN = {
     "times": VISITS, "times_7d": D7, "times_14d": D14, "times_28d": D28, "times_91d": D91, "year_ago": YEAR,
     "days_since_last": LAST_DAY, "days_since_first": FIRST_DAY, "visits_since_last": LAST_VISIT,

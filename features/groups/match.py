@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from features import profiles
 from features.group import Group
-from features.groups import item_profile, user_profile
 from retail.log import Array
 from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.pairs import Pairs
+
+KEY = "pair"
 
 
 class Params(Group):
@@ -17,11 +19,8 @@ class Params(Group):
 
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
     """Per pair: ratios of prices, differences of age, channel and basket size; NaN where either side is unknown."""
-    profile = item_profile.Params(use=True, within=(), window=params.window)
-    item = history.once(
-        ("match", profile), lambda: item_profile.compute(history, shop, np.arange(shop.log.items), profile)
-    )
-    user = user_profile.compute(history, shop, pairs.users, user_profile.Params(use=True, within=()))
+    item = profiles.articles(history, shop, params.window)
+    user = profiles.customers(history, shop, pairs.users)
     i, r = pairs.items, pairs.run
     out = {
         "price_to_mean": item["price_last"][i] / np.maximum(user["price_mean"], 1e-9)[r],

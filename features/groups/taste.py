@@ -11,6 +11,7 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.pairs import Pairs
 
+KEY = "pair"
 PLAIN = {
     "visits": VISITS, "visits_28d": D28, "days_since": LAST_DAY, "visits_since": LAST_VISIT, "in_last_5": V5,
     "by_visit": BY_VISIT,

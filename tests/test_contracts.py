@@ -1,0 +1,479 @@
+"""What every source and every feature file keeps to, found on disk: schema, order, ids, blindness to the future; and
+that training, evaluation and submission see the same rows."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import polars as pl
+import pytest
+from csv_shop import ROOT
+from ruamel.yaml import YAML
+from world import GROUPS, PARAMS, SOURCES, World, group_of, random_world, source_of
+
+from features import build, group
+from retail import params as parameters
+from retail import paths, schema, weeks
+from retail.errors import InputError
+from retail.log import Array
+from retail.params import Params
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates import merge, pool, propose, source
+from stage1_candidates.lists import Lists
+from stage1_candidates.pairs import Pairs
+from stage2_ranker import answer, ranker, table, train
+from stage2_ranker.ranker import Blend, Rows
+
+TAKE = 7  # of forty articles, so that the cut is felt
+COLD = {"popular", "segment"}  # sources that know something to propose to a customer without a past
+WEEKS = (3, 30, 56)  # label weeks of a log of 58 weeks; 58 is the submission's
+Arrays = Mapping[str, Array]
+
+
+@cache
+def world(bare: bool = False) -> World:
+    whole = random_world(seed=1, users=150, entries=4500)  # more customers than the kernels have chunks
+    return whole.bare if bare else whole
+
+
+@cache
+def shop(bare: bool = False) -> Shop:
+    return world(bare).shop
+
+
+def everyone(of: Shop) -> Array:
+    return np.arange(of.log.users, dtype=np.uint32)
+
+
+def whole(of: Shop, users: Array) -> Pairs:
+    """Every article for each of ``users``."""
+    items = np.tile(np.arange(of.log.items, dtype=np.uint32), len(users))
+    return Pairs(users, np.arange(len(users) + 1) * of.log.items, items)
+
+
+def lists_of(name: str, of: Shop, week: int, users: Array) -> tuple[dict[str, Array], Lists, Array]:
+    """State, proposals to ``users`` and scores of all their pairs, of a source that knows what lies before ``week``."""
+    module, settings = source_of(name, take=TAKE)
+    history = weeks.history(of.log, week)
+    state = module.fit(history, of, settings)
+    best = source.proposals(module, history, of, state, users, settings)
+    pairs = whole(of, users)
+    score = source.scores(module, history, of, state, users, pairs.ptr, pairs.items, settings)
+    return state, best, score
+
+
+def asked(name: str, of: Shop, week: int) -> dict[str, Array]:
+    """All that a source says to everyone, or a feature group says of all pairs, at ``week``."""
+    users = everyone(of)
+    if name in GROUPS:
+        module, settings = group_of(name)
+        frame = group.compute(name, module, weeks.history(of.log, week), of, whole(of, users), settings)
+        return {column: frame[column].to_numpy() for column in frame.columns}
+    state, best, score = lists_of(name, of, week, users)
+    return {**{f"state_{key}": value for key, value in state.items()}, **best.arrays("proposed"), "score": score}
+
+
+def assert_same(one: Arrays, other: Arrays) -> None:
+    assert list(one) == list(other)
+    for name in one:
+        assert one[name].dtype == other[name].dtype and one[name].shape == other[name].shape, name
+        assert np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f"), name
+
+
+def assert_blind(name: str, of: World, week: int) -> None:
+    """The same past with another future, and with none, gives the same output, bit by bit."""
+    cutoff = weeks.first_day(of.days, week)
+    before = asked(name, of.shop, week)
+    for seed in (1, 2):
+        assert_same(before, asked(name, of.rewritten(cutoff, seed).shop, week))
+    assert_same(before, asked(name, of.until(cutoff).shop, week))
+
+
+def plugins(names: list[str]) -> Callable[[Any], Any]:
+    return pytest.mark.parametrize("name", names)
+
+
+# Every file is switched on somewhere
+
+
+def test_every_file_has_its_block_in_params_and_every_block_its_file() -> None:
+    assert sorted(PARAMS.sources) == SOURCES
+    assert sorted(PARAMS.features) == GROUPS
+    assert not set(SOURCES) & set(GROUPS)  # columns are named by the file
+
+
+def test_the_files_of_params_are_found_and_none_is_off_everywhere() -> None:
+    assert source.switched_on(PARAMS) == [name for name, block in PARAMS.sources.items() if block["use"]]
+    assert group.switched_on(PARAMS) == [name for name, block in PARAMS.features.items() if block["use"]]
+    assert source.switched_on(PARAMS) and group.switched_on(PARAMS)
+
+
+# Sources
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("week", [1, *WEEKS, 58])
+@plugins(SOURCES)
+def test_proposals_keep_their_schema(name: str, week: int, bare: bool) -> None:
+    of = shop(bare)
+    users = everyone(of)
+    state, best, score = lists_of(name, of, week, users)
+    frame = propose.frame(users, best)
+    schema.check(frame, schema.CANDIDATES, name, key=("user", "item"))
+    assert (frame["item"] < of.log.items).all()
+    assert best.keys == len(users) and np.diff(best.ptr).max() <= TAKE
+    assert np.isfinite(best.weight).all() and (best.weight > 0).all()
+    ordered = np.lexsort((best.target, -best.weight, best.key_of_rows()))
+    assert np.array_equal(ordered, np.arange(len(ordered)))
+    assert all(isinstance(value, np.ndarray) and value.dtype != object for value in state.values())
+    assert score.dtype == np.float32 and score.shape == (of.log.users * of.log.items,) and np.isfinite(score).all()
+
+
+@plugins(SOURCES)
+def test_something_is_proposed_and_the_score_of_a_proposed_pair_is_its_score(name: str) -> None:
+    of = shop()
+    _, best, score = lists_of(name, of, 56, everyone(of))
+    assert len(best.target) > of.log.users
+    at = score.reshape(of.log.users, of.log.items)[best.key_of_rows(), best.target]
+    assert np.array_equal(at, best.weight)
+
+
+@plugins(SOURCES)
+def test_a_source_that_is_asked_twice_says_the_same(name: str) -> None:
+    assert_same(asked(name, shop(), 56), asked(name, world().shop, 56))
+
+
+@plugins(SOURCES)
+def test_state_survives_its_file(name: str, tmp_path: Path) -> None:
+    of = shop()
+    state, best, _ = lists_of(name, of, 30, everyone(of))
+    np.savez(tmp_path / "state.npz", **state)  # type: ignore[arg-type]
+    module, settings = source_of(name, take=TAKE)
+    with np.load(tmp_path / "state.npz") as stored:
+        again = source.proposals(module, weeks.history(of.log, 30), of, dict(stored), everyone(of), settings)
+    assert_same(best.arrays("x"), again.arrays("x"))
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@plugins(SOURCES)
+def test_a_customer_without_a_past_hears_of_best_sellers_only(name: str, bare: bool) -> None:
+    of = shop(bare)
+    cold = np.array(world().cold, np.uint32)
+    _, best, score = lists_of(name, of, 56, everyone(of))
+    knows = name in COLD and not (bare and name == "segment")
+    assert (np.diff(best.ptr)[cold] > 0).tolist() == [knows] * len(cold)
+    assert (score.reshape(of.log.users, -1)[cold] > 0).any(axis=1).tolist() == [knows] * len(cold)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@plugins(SOURCES)
+def test_a_source_says_to_one_customer_what_it_says_among_others(name: str, bare: bool) -> None:
+    of = shop(bare)
+    _, best, score = lists_of(name, of, 56, everyone(of))
+    for user in (0, 7, world().cold[0], of.log.users - 1):
+        _, alone, score_alone = lists_of(name, of, 56, np.array([user], np.uint32))
+        run = slice(best.ptr[user], best.ptr[user + 1])
+        assert np.array_equal(best.target[run], alone.target) and np.array_equal(best.weight[run], alone.weight)
+        assert np.array_equal(score_alone, score.reshape(of.log.users, -1)[user])
+
+
+@plugins(SOURCES)
+def test_a_source_that_is_asked_by_nobody_says_nothing(name: str) -> None:
+    _, best, score = lists_of(name, shop(), 56, np.zeros(0, np.uint32))
+    assert best.keys == 0 and len(best.target) == len(score) == 0
+
+
+@plugins(SOURCES)
+def test_a_source_before_the_first_purchase(name: str) -> None:
+    world_ = world()
+    late = World(world_.tx.filter(pl.col("day") >= 300), world_.customers, world_.articles, world_.days, world_.cold)
+    _, best, score = lists_of(name, late.shop, 2, everyone(late.shop))
+    assert len(best.target) == 0 and not score.any()
+
+
+# Features
+
+
+def frame_of(name: str, of: Shop, week: int, pairs: Pairs) -> pl.DataFrame:
+    module, settings = group_of(name)
+    return group.compute(name, module, weeks.history(of.log, week), of, pairs, settings)
+
+
+def some_pairs(of: Shop) -> Pairs:
+    """About a third of all pairs; some customers have none."""
+    every = whole(of, everyone(of))
+    chosen = (np.random.default_rng(5).random(len(every.items)) < 0.3) & (every.run % 5 != 1)
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(every.run[chosen], minlength=len(every.users)))])
+    return Pairs(every.users, ptr, every.items[chosen])
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("week", [1, *WEEKS, 58])
+@plugins(GROUPS)
+def test_features_keep_their_schema(name: str, week: int, bare: bool) -> None:
+    pairs = some_pairs(shop(bare))
+    frame = frame_of(name, shop(bare), week, pairs)
+    assert frame.height == len(pairs.items) and frame.width > 0
+    assert set(frame.dtypes) == {pl.Float32} and frame.null_count().sum_horizontal().item() == 0
+    assert all(column.startswith(f"{name}__") for column in frame.columns)
+    for column in frame.columns:
+        assert not frame[column].is_infinite().any(), column
+
+
+@plugins(GROUPS)
+def test_features_differ_between_pairs(name: str) -> None:
+    pairs = some_pairs(shop())
+    frame = pl.concat([frame_of(name, shop(), week, pairs) for week in (56, 57, 58)])
+    constant = [column for column in frame.columns if frame[column].fill_nan(None).n_unique() < 2]
+    assert constant == []
+
+
+@plugins(GROUPS)
+def test_columns_stay_the_same_in_every_week(name: str) -> None:
+    pairs = some_pairs(shop())
+    assert len({tuple(frame_of(name, shop(), week, pairs).columns) for week in (1, *WEEKS, 58)}) == 1
+
+
+@plugins(GROUPS)
+def test_features_that_are_asked_twice_are_the_same(name: str) -> None:
+    assert_same(asked(name, shop(), 56), asked(name, world().shop, 56))
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@plugins(GROUPS)
+def test_features_of_one_customer_are_those_among_others(name: str, bare: bool) -> None:
+    of = shop(bare)
+    pairs = some_pairs(of)
+    frame = frame_of(name, of, 56, pairs)
+    for user in (0, 7, world().cold[0]):
+        run = slice(pairs.ptr[user], pairs.ptr[user + 1])
+        alone = Pairs(pairs.users[[user]], np.array([0, run.stop - run.start]), pairs.items[run])
+        assert frame_of(name, of, 56, alone).equals(frame[run], null_equal=True)
+        assert run.stop > run.start
+
+
+@plugins(GROUPS)
+def test_features_of_nobody(name: str) -> None:
+    nobody = Pairs(np.zeros(0, np.uint32), np.zeros(1, np.int64), np.zeros(0, np.uint32))
+    frame = frame_of(name, shop(), 56, nobody)
+    assert frame.height == 0 and frame.columns == frame_of(name, shop(), 56, some_pairs(shop())).columns
+
+
+# Blind to the future
+
+
+def test_another_future_is_another_and_the_past_is_the_same() -> None:
+    cutoff = weeks.first_day(world().days, 56)
+    other = world().rewritten(cutoff, 1)
+    past, future = pl.col("day") < cutoff, pl.col("day") >= cutoff
+    keys = ["user", "item", "day"]
+    assert other.tx.filter(past).equals(world().tx.filter(past))
+    assert other.tx.filter(future).join(world().tx.filter(future), on=keys, how="anti").height > 50
+    assert world().tx.filter(future).join(other.tx.filter(future), on=keys, how="anti").height > 5
+    assert other.tx.filter(day=cutoff).height > 20
+    assert set(world().cold) <= set(other.tx["user"])
+    assert (other.shop.log.users, other.shop.log.items, other.shop.log.days) == (150, 40, 403)
+
+
+@pytest.mark.parametrize("week", WEEKS)
+@plugins(SOURCES + GROUPS)
+def test_blind_to_the_future(name: str, week: int) -> None:
+    assert_blind(name, world(), week)
+
+
+@plugins(SOURCES + GROUPS)
+def test_the_submission_week_is_a_week_like_any_other(name: str) -> None:
+    assert_blind(name, world(), 58)
+    later = World(  # the same log, a week later: what happened since changes nothing
+        pl.concat([world().tx, world().tx.with_columns(pl.col("day") % 7 + 403).unique(["user", "day", "item"])]),
+        world().customers, world().articles, 410, world().cold,
+    )  # fmt: skip
+    assert_same(asked(name, shop(), 58), asked(name, later.shop, 58))
+
+
+@pytest.mark.parametrize("week", WEEKS)
+def test_the_whole_answer_is_blind_to_the_future(week: int) -> None:
+    cutoff = weeks.first_day(world().days, week)
+    before = answered(world(), week)
+    for other in (world().rewritten(cutoff, 1), world().until(cutoff)):
+        assert answered(other, week).equals(before, null_equal=True)
+
+
+def answered(of: World, week: int) -> pl.DataFrame:
+    """The answering table of everyone at ``week``, sources fitted at its cutoff."""
+    one = of.shop
+    history = weeks.history(one.log, week)
+    sources = {}
+    for name in source.switched_on(PARAMS):
+        module, settings = source_of(name, take=TAKE)
+        sources[name] = pool.Loaded(module, settings, module.fit(history, one, settings))
+    return answer.table(history, one, everyone(one), sources, PARAMS)[1]
+
+
+@plugins(SOURCES + GROUPS)
+def test_a_door_that_lets_the_cutoff_day_through_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``<=`` in place of ``<`` the check above must fail: it can."""
+    shut = weeks.history
+
+    def ajar(log: Any, week: int) -> History:
+        history = shut(log, week)
+        tomorrow = history.cutoff + 1
+        stop, item_stop = (
+            weeks._stops(start, day, tomorrow) for start, day in ((log.start, log.day), (log.item_start, log.item_day))
+        )
+        return History(log, week, history.cutoff, stop, item_stop)
+
+    assert_blind(name, world(), 56)
+    monkeypatch.setattr(weeks, "history", ajar)
+    with pytest.raises(AssertionError):
+        assert_blind(name, world(), 56)
+
+
+# Threads
+
+
+@plugins(SOURCES + GROUPS)
+def test_one_thread_and_two_give_the_same(name: str) -> None:
+    if numba.config.NUMBA_NUM_THREADS < 2:  # type: ignore[attr-defined]
+        pytest.skip("this machine has a single core")
+    before, found = numba.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            found.append(asked(name, shop(), 56))
+    finally:
+        numba.set_num_threads(before)
+    assert_same(*found)
+
+
+# One code path for training and answering
+
+
+@dataclass(frozen=True)
+class Built:
+    """A project folder whose stages ran as far as the ranker."""
+
+    folder: Path
+    shop: Shop
+    params: Params
+    plan: weeks.Plan
+    blend: Blend
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    folder, start = tmp_path_factory.mktemp("project"), Path.cwd()
+    small = random_world(seed=4, users=70, days=120, entries=1500)
+    raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["weeks"] |= {"validation": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
+    raw["pool"] |= {"size": 15}
+    raw["table"] |= {"negatives": 3}
+    raw["ranker"] |= {"rounds": 20, "patience": 5}
+    for block in raw["sources"].values():
+        block["take"] = 20
+    for model in raw["ranker"]["models"].values():
+        model["settings"] |= {"min_data_in_leaf": 5, "num_threads": 1}
+    os.chdir(folder)
+    try:
+        paths.PARAMS.write_text(json.dumps(raw), encoding="utf-8")  # JSON is YAML too
+        paths.PREPARED.mkdir(parents=True)
+        small.tx.sort("user", "day", "item").write_parquet(paths.LOG)
+        small.customers.write_parquet(paths.CUSTOMERS)
+        small.articles.write_parquet(paths.ARTICLES)
+        small.customers[["user"]].write_parquet(paths.WANTED)
+        paths.CALENDAR.write_text(json.dumps({"days": small.days}))
+        params = parameters.read()
+        with pytest.MonkeyPatch.context() as patch:
+            for name in raw["sources"]:
+                patch.setattr(sys, "argv", ["propose", name])
+                propose.main()
+            merge.main()
+            for name in raw["features"]:
+                patch.setattr(sys, "argv", ["build", name])
+                build.main()
+            table.main()
+            train.main()
+        plan = weeks.plan(small.shop.log, params.weeks)
+        yield Built(folder, small.shop, params, plan, Blend.load(paths.MODEL))
+    finally:
+        os.chdir(start)
+
+
+def test_training_rows_are_answering_rows(built: Built) -> None:
+    """For each label week: every kept row stands, feature by feature, in the table that answers everyone."""
+    assert len(built.plan.labelled) >= 5
+    for week in built.plan.labelled:
+        trained = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
+        history, sources = weeks.history(built.shop.log, week), merge.loaded(week, built.params)
+        _, rows = answer.table(history, built.shop, everyone(built.shop), sources, built.params)
+        assert trained.drop("label").columns == rows.columns
+        keys = trained[["user", "item"]]
+        same = keys.join(rows, on=["user", "item"], how="left", validate="1:1", maintain_order="left")
+        assert trained.height > 20 and trained.drop("label").equals(same, null_equal=True)
+
+
+def test_training_rows_carry_the_truth_of_their_week(built: Built) -> None:
+    for week in built.plan.labelled:
+        rows = pl.read_parquet(paths.of_week(paths.POOL, "pool", week))
+        bought = set(zip(*(side.tolist() for side in weeks.truth(built.shop.log, week)), strict=True))
+        assert [pair in bought for pair in rows[["user", "item"]].rows()] == rows["label"].cast(pl.Boolean).to_list()
+        assert 0 < rows["label"].sum() < rows.height
+
+
+def test_the_stopping_week_is_kept_whole_and_the_others_are_thinned(built: Built) -> None:
+    kept = {week: pl.read_parquet(paths.of_week(paths.POOL, "pool", week))["kept"] for week in built.plan.labelled}
+    assert [week for week, rows in kept.items() if rows.all()] == [built.plan.stop]
+
+
+@pytest.mark.parametrize("which", ["validation", "submission"])
+def test_the_answer_does_not_depend_on_the_shards(built: Built, which: str) -> None:
+    week = {"validation": built.plan.validation[0], "submission": built.plan.submission}[which]
+    history, sources = weeks.history(built.shop.log, week), merge.loaded(week, built.params)
+    users = everyone(built.shop)[::3]  # the last customer, a cold one, among them
+
+    def lists(size: int) -> Array:
+        parts = answer.shards(users, size)
+        return np.concatenate(
+            [answer.answer(history, built.shop, part, sources, built.blend, built.params) for part in parts]
+        )
+
+    found = [lists(size) for size in (1, 7, len(users))]
+    assert found[0].shape == (len(users), 12)
+    assert np.array_equal(found[0], found[2]) and np.array_equal(found[1], found[2])
+    assert (np.diff(np.sort(found[0], axis=1)) > 0).all() and found[0].min() >= 0
+    assert len(np.unique(found[0], axis=0)) > 10  # and it is not the same list for all
+
+
+def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built: Built) -> None:
+    own_past = {name: {**block, "use": name == "repurchase"} for name, block in built.params.sources.items()}
+    params = built.params.model_copy(update={"sources": own_past})
+    week = built.plan.submission
+    history, sources = weeks.history(built.shop.log, week), merge.loaded(week, params)
+    cold = np.array([built.shop.log.users - 1], np.uint32)
+    _, rows = answer.table(history, built.shop, cold, sources, params)
+    assert rows.height == 0
+    # a ranker of these columns: any labels will do
+    _, all_rows = answer.table(history, built.shop, everyone(built.shop), sources, params)
+    labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
+    settings = params.ranker.model_copy(update={"rounds": 2})
+    blend = ranker.fit(Rows.of([labelled], only_useful=False), None, settings, None)
+    lists = answer.answer(history, built.shop, cold, sources, blend, params)
+    assert lists.tolist() == [answer.best_sellers(history)[:12].tolist()]
+
+
+def test_features_other_than_the_fitted_ones_are_refused(built: Built) -> None:
+    week = built.plan.submission
+    fewer = {name: {**block, "use": name != GROUPS[0]} for name, block in built.params.features.items()}
+    params = built.params.model_copy(update={"features": fewer})
+    sources = merge.loaded(week, params)
+    history = weeks.history(built.shop.log, week)
+    with pytest.raises(InputError, match="not those the ranker was fitted on"):
+        answer.answer(history, built.shop, everyone(built.shop), sources, built.blend, params)

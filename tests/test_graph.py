@@ -1,0 +1,128 @@
+"""dvc.yaml is true to the code: each stage lists the files it runs and the blocks of params.yaml it may be moved by.
+
+DVC follows no imports, so a stage's code is worked out here: its module, the plug-ins it loads by name, and whatever
+those import, one after the other, within the project.
+"""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from csv_shop import ROOT
+from ruamel.yaml import YAML
+
+ROOMS = ("retail", "stage1_candidates", "features", "stage2_ranker", "submissions")
+SOURCES, GROUPS = "stage1_candidates/sources", "features/groups"
+LOADERS = {"stage1_candidates/source.py": SOURCES, "features/group.py": GROUPS}  # whoever imports these loads plug-ins
+PLAIN = ("features/build.py", "stage1_candidates/propose.py")  # which load but the one they are told of
+
+YAMLS: dict[str, Any] = {
+    name: YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
+    for name in ("dvc.yaml", "params.yaml")
+}
+STAGES: dict[str, dict[str, Any]] = {
+    name: {**stage, **stage.get("do", {})} for name, stage in YAMLS["dvc.yaml"]["stages"].items()
+}
+
+
+def module_file(dotted: str) -> str | None:
+    """Path of a module of the project, relative to its root; None for a package or a foreign module."""
+    path = Path(*dotted.split(".")).with_suffix(".py")
+    return path.as_posix() if path.parts[0] in ROOMS and (ROOT / path).is_file() else None
+
+
+def imported(file: str) -> set[str]:
+    """The project's files that ``file`` imports anywhere in its text."""
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {path for path in map(module_file, names) if path}
+
+
+def closure(files: set[str]) -> set[str]:
+    """``files`` and whatever they import, directly or not."""
+    found: set[str] = set()
+    todo = set(files)
+    while todo:
+        file = todo.pop()
+        found.add(file)
+        todo |= imported(file) - found
+    return found
+
+
+def plugins(folder: str) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"}
+
+
+def code_of(stage: dict[str, Any]) -> set[str]:
+    """The code that the stage's command runs, plug-in folders as folders, one plug-in as ``<folder>/${key}.py``."""
+    module = re.fullmatch(r"python -m ([\w.]+)( \$\{key\})?", stage["cmd"])
+    assert module, stage["cmd"]
+    main = module_file(module[1])
+    assert main, stage["cmd"]
+    files, loaded = closure({main}), set()
+    for loader, folder in LOADERS.items():
+        if loader in files:
+            one = f"{folder}/${{key}}.py"
+            files = closure(files | plugins(folder))
+            loaded.add(one if main in PLAIN else folder)
+    return files - plugins(SOURCES) - plugins(GROUPS) | loaded
+
+
+def is_code(dep: str) -> bool:
+    return dep.split("/")[0] in ROOMS and not dep.endswith(".csv")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_code_it_runs(name: str) -> None:
+    listed = [dep for dep in STAGES[name]["deps"] if is_code(dep)]
+    assert listed == sorted(code_of(STAGES[name]))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_names_blocks_that_exist(name: str) -> None:
+    keys = [str(key) for key in STAGES[name].get("params", [])]
+    for key in keys:
+        block = YAMLS["params.yaml"]
+        for part in key.removesuffix(".${key}").split("."):
+            assert part in block, key
+            block = block[part]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_tables_that_a_stage_makes(name: str) -> None:
+    made = {out if isinstance(out, str) else next(iter(out)) for stage in STAGES.values() for out in stage["outs"]}
+    made |= {str(Path(out).parent) for out in made if out.endswith("${key}")}  # the folder that holds all of a kind
+    for dep in STAGES[name]["deps"]:
+        assert is_code(dep) or dep in made or dep == "${data.folder}", dep
+
+
+@pytest.mark.parametrize(("block", "folder"), [("sources", SOURCES), ("features", GROUPS)])
+def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str, folder: str) -> None:
+    assert {Path(file).stem for file in plugins(folder)} == set(YAMLS["params.yaml"][block])
+
+
+def test_no_plugin_imports_a_plugin() -> None:
+    """DVC could not say, of all items of a foreach, that one depends on another one's file."""
+    for folder in (SOURCES, GROUPS):
+        for file in plugins(folder):
+            assert not (imported(file) & (plugins(SOURCES) | plugins(GROUPS))), file
+
+
+def test_package_files_hold_no_code() -> None:
+    """They run on import but stand in no list of dependencies."""
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("__init__.py"):
+            assert path.read_text(encoding="utf-8") == "", path
+
+
+def test_folders_count_sources_alone() -> None:
+    """Compiled code beside the sources and the halves of killed stages must change no dependency."""
+    assert {"__pycache__", ".*.part"} <= set((ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines())

@@ -1,0 +1,163 @@
+"""The ranker: groups that are customers, fits that repeat, models that survive their file, objectives that blend."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import pytest
+
+from retail.errors import InputError
+from retail.params import Model, Ranker
+from stage2_ranker import ranker, train
+from stage2_ranker.ranker import Blend, Rows
+
+Objective = Literal["lambdarank", "binary"]
+OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary")
+LEAVES: dict[str, Any] = {"num_leaves": 7, "min_data_in_leaf": 5, "bagging_fraction": 0.8, "bagging_freq": 1}
+ONE_THREAD = {"num_threads": 1}  # 800 rows are not worth a second one
+
+
+def table(*customers: tuple[int, list[int]]) -> pl.DataFrame:
+    """One row per label of each (customer, labels); the feature ``n`` numbers the rows."""
+    user = [user for user, labels in customers for _ in labels]
+    return pl.DataFrame(
+        {
+            "user": pl.Series(user, dtype=pl.UInt32),
+            "item": pl.Series(range(len(user)), dtype=pl.UInt32),
+            "label": pl.Series([label for _, labels in customers for label in labels], dtype=pl.UInt8),
+            "n": pl.Series(range(len(user)), dtype=pl.Float32),
+        }
+    )
+
+
+def informative(seed: int, customers: int = 80) -> pl.DataFrame:
+    """Candidates of which the bought one tends to have a large ``signal``; ``noise`` says nothing."""
+    rng = np.random.default_rng(seed)
+    n = customers * 10
+    signal = rng.random(n)
+    return pl.DataFrame(
+        {
+            "user": pl.Series(np.repeat(np.arange(customers), 10), dtype=pl.UInt32),
+            "item": pl.Series(np.tile(np.arange(10), customers), dtype=pl.UInt32),
+            "label": pl.Series(rng.random(n) < 0.5 * signal**2, dtype=pl.UInt8),
+            "signal": pl.Series(signal, dtype=pl.Float32),
+            "noise": pl.Series(rng.random(n), dtype=pl.Float32),
+        }
+    )
+
+
+def of(objective: Objective, seed: int = 1, weight: float = 1.0, **settings: Any) -> Model:
+    return Model(objective=objective, seed=seed, weight=weight, settings={**LEAVES, **ONE_THREAD, **settings})
+
+
+def settings(models: dict[str, Model] | None = None, rounds: int = 25) -> Ranker:
+    both = {"lambdarank": of("lambdarank"), "binary": of("binary", seed=2)}
+    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, models=models or both)
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[Rows, Rows]:
+    return Rows.of([informative(1), informative(2)], only_useful=True), Rows.of([informative(3)], only_useful=False)
+
+
+# Rows
+
+
+def test_groups_are_the_customers_of_each_week() -> None:
+    first, second = table((3, [1, 0]), (5, [0, 0, 1])), table((5, [1]), (6, [0, 1]))
+    found = Rows.of([first, second], only_useful=False)
+    assert found.groups.tolist() == [2, 3, 1, 2]  # customer 5 is a group of each week, though the rows touch
+    assert found.groups.sum() == len(found.label) == len(found.features) == 8
+    assert found.label.tolist() == [1, 0, 0, 0, 1, 1, 0, 1]
+    assert found.features[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2] and found.features.dtype == np.float32
+    assert found.names == ["n"]
+
+
+def test_customers_without_a_positive_are_left_out_only_if_asked() -> None:
+    one = table((0, [0, 0]), (1, [0, 1, 0]), (2, [0]), (3, [1, 1]))
+    whole, useful = Rows.of([one], only_useful=False), Rows.of([one], only_useful=True)
+    assert whole.groups.tolist() == [2, 3, 1, 2] and useful.groups.tolist() == [3, 2]
+    assert useful.features[:, 0].tolist() == [2, 3, 4, 6, 7] and useful.label.tolist() == [0, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("only_useful", [False, True])
+def test_a_week_of_no_rows_makes_no_group(only_useful: bool) -> None:
+    found = Rows.of([table((0, [1, 0])), table()], only_useful)
+    assert found.groups.tolist() == [2] and len(found.label) == 2
+
+
+@pytest.mark.parametrize("only_useful", [False, True])
+@pytest.mark.parametrize("weeks", [[table((0, [0, 0]))], [table((0, [0])), table((1, [0, 0]))], [table()]])
+def test_nothing_bought_is_nothing_to_learn(weeks: list[pl.DataFrame], only_useful: bool) -> None:
+    with pytest.raises(InputError, match=r"no candidate .* was bought; expected some: bring more weeks"):
+        Rows.of(weeks, only_useful)
+
+
+def test_a_table_with_and_without_label_has_the_same_features() -> None:
+    one = informative(1)
+    assert np.array_equal(ranker.matrix(one), ranker.matrix(one.drop("label")))
+    assert ranker.matrix(one).dtype == np.float32
+
+
+# Fits
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_learns_and_says_so_in_its_text(objective: Objective, rows: tuple[Rows, Rows]) -> None:
+    blend = ranker.fit(*rows, settings({"one": of(objective)}), None)
+    assert f"objective={objective}" in blend.models["one"].model_to_string()
+    score, stop = blend.predict(rows[1].features), rows[1]
+    assert score[stop.label == 1].mean() > score[stop.label == 0].mean() + 0.5 * score.std()
+    assert train.gains(blend)["feature"].to_list() == ["signal", "noise"]
+    assert train.gains(blend)["gain"].sum() == pytest.approx(1)
+
+
+def test_two_fits_give_the_same_text(rows: tuple[Rows, Rows]) -> None:
+    models: dict[str, Model] = {name: of(name, num_threads=2, feature_fraction=0.5) for name in OBJECTIVES}
+    one, other = (ranker.fit(*rows, settings(models, rounds=5), None) for _ in range(2))
+    assert list(one.models) == ["lambdarank", "binary"]
+    for name in one.models:
+        assert one.models[name].model_to_string() == other.models[name].model_to_string()
+    assert (one.spreads, one.rounds, one.weights) == (other.spreads, other.rounds, other.weights)
+
+
+def test_another_seed_gives_another_model(rows: tuple[Rows, Rows]) -> None:
+    found = ranker.fit(*rows, settings({"a": of("binary", seed=1), "b": of("binary", seed=2)}), None)
+    assert not np.array_equal(found.models["a"].predict(rows[0].features), found.models["b"].predict(rows[0].features))
+
+
+def test_a_blend_survives_its_folder(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
+    blend = ranker.fit(*rows, settings(), None)
+    blend.save(tmp_path)
+    again = Blend.load(tmp_path)
+    assert (again.rounds, again.weights, again.spreads) == (blend.rounds, blend.weights, blend.spreads)
+    assert np.array_equal(again.predict(rows[0].features), blend.predict(rows[0].features))
+    assert {path.name for path in tmp_path.iterdir()} == {"lambdarank.txt", "binary.txt", "blend.json"}
+
+
+def test_the_blend_is_the_weighted_sum_of_standardised_scores(rows: tuple[Rows, Rows]) -> None:
+    models = {"a": of("lambdarank", weight=2.0), "b": of("binary", weight=0.5)}
+    blend, stop = ranker.fit(*rows, settings(models), None), rows[1].features
+    raw = {name: np.asarray(model.predict(stop, raw_score=True)) for name, model in blend.models.items()}
+    assert blend.spreads == pytest.approx({name: score.std() for name, score in raw.items()})
+    expected = 2.0 * raw["a"] / raw["a"].std() + 0.5 * raw["b"] / raw["b"].std()
+    assert blend.predict(stop) == pytest.approx(expected)
+
+
+def test_early_stopping_ends_before_the_last_round_and_refit_takes_its_rounds(rows: tuple[Rows, Rows]) -> None:
+    stopped = ranker.fit(*rows, settings(rounds=400), None)
+    assert all(0 < n < 400 for n in stopped.rounds.values())
+    again = ranker.fit(rows[0], None, settings(rounds=400), {"lambdarank": 3, "binary": 5})
+    assert again.rounds == {"lambdarank": 3, "binary": 5}
+    assert {name: model.num_trees() for name, model in again.models.items()} == again.rounds
+
+
+def test_a_saved_model_ends_where_stopping_chose(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
+    blend = ranker.fit(*rows, settings(rounds=400), None)
+    blend.save(tmp_path)
+    assert {name: model.num_trees() for name, model in Blend.load(tmp_path).models.items()} == blend.rounds
+
+
+def test_no_rows_have_no_scores(rows: tuple[Rows, Rows]) -> None:
+    assert ranker.fit(*rows, settings(), None).predict(np.zeros((0, 2), np.float32)).shape == (0,)

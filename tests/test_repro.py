@@ -1,0 +1,197 @@
+"""`dvc repro` on a tiny shop: what runs, what does not run again, and what a kill or a second run leaves the same."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from csv_shop import ROOT
+from ruamel.yaml import YAML
+
+CUSTOMERS = 200
+KILLED = (  # every stage; of the sources and of the groups, which share one command, one each
+    "synthesize", "prepare", "source@item_cf", "pool", "features@own", "table", "train", "refit", "evaluate", "submit",
+    "report",
+)  # fmt: skip
+RUNNING = re.compile(r"Running stage '(.+)':")
+
+
+@dataclass
+class Project:
+    """A copy of the repository with a tiny shop, run by the ``dvc`` of this environment."""
+
+    root: Path
+    walls: dict[str, float] = field(default_factory=dict)  # seconds that each stage took when it last ran to its end
+
+    def start(self) -> subprocess.Popen[str]:
+        """`dvc repro` in a process group of its own."""
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "DVC_SITE_CACHE_DIR": str(self.root / ".dvc" / "tmp" / "site"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "dvc", "repro"],
+            cwd=self.root,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def repro(self) -> list[str]:
+        """Names of the stages that ran, in order; the test fails where one did."""
+        process, ran, said = self.start(), [], []
+        assert process.stdout
+        for line in process.stdout:
+            said.append(line)
+            if found := RUNNING.match(line):
+                ran.append(found[1])
+        assert process.wait() == 0, "".join(said[-40:])
+        return ran
+
+    def timed(self) -> list[str]:
+        """As ``repro``, and remember how long each stage took."""
+        process, began = self.start(), {}
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if found := RUNNING.match(line):
+                began[found[1]] = time.monotonic()
+        assert process.wait() == 0, "".join(said[-40:])
+        names, ends = list(began), [*list(began.values())[1:], time.monotonic()]
+        self.walls = {name: end - began[name] for name, end in zip(names, ends, strict=True)}
+        return names
+
+    def repro_killed_in(self, stage: str) -> None:
+        """`dvc repro`, it and all its children killed in the middle of ``stage``."""
+        process = self.start()
+        assert process.stdout
+        for line in process.stdout:
+            if (found := RUNNING.match(line)) and found[1] == stage:
+                break
+        else:
+            pytest.fail(f"{stage} was to run, but dvc ended with {process.wait()}")
+        time.sleep(self.walls[stage] / 2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
+
+    def set(self, **blocks: dict[str, Any]) -> None:
+        """Update blocks of params.yaml, block by block: ``set(pool={"size": 20})``."""
+        yaml, path = YAML(), self.root / "params.yaml"
+        raw = yaml.load(path.read_text(encoding="utf-8"))
+        for name, values in blocks.items():
+            _update(raw[name], values)
+        with path.open("w", encoding="utf-8") as file:
+            yaml.dump(raw, file)
+
+    def forget(self) -> None:
+        """As after cloning: no table, no cache, no lock file."""
+        for name in ("data", ".dvc/cache", ".dvc/tmp"):
+            shutil.rmtree(self.root / name, ignore_errors=True)
+        for name in ("dvc.lock", "submissions/submission.csv", "submissions/metrics.json"):
+            (self.root / name).unlink(missing_ok=True)
+
+    @property
+    def submission(self) -> bytes:
+        return (self.root / "submissions" / "submission.csv").read_bytes()
+
+
+def _update(block: Any, values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _update(block[key], value)
+        else:
+            block[key] = value
+
+
+def files() -> Iterator[str]:
+    """Every file that a commit of the working tree would hold, and the compiled kernels beside it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    yield from listed.stdout.splitlines()
+    for room in ("retail", "stage1_candidates", "features", "stage2_ranker", "submissions"):
+        yield from (str(path.relative_to(ROOT)) for path in (ROOT / room).rglob("__pycache__/*.nb?"))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The repository's copy after its first `dvc repro`."""
+    root = tmp_path_factory.mktemp("repro")
+    for name in files():
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)  # with its time, by which numba knows its compiled kernels
+    (root / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    made = Project(root)
+    made.set(
+        data={"folder": "data/demo"},
+        demo={"customers": CUSTOMERS, "articles": 150, "weeks": 20},
+        weeks={"validation": 2, "train": {"most": 3, "least": 2}},
+        evaluate={"bootstrap": 50},
+        ranker={"rounds": 12, "patience": 4},
+    )
+    raw = YAML(typ="safe", pure=True).load((root / "params.yaml").read_text(encoding="utf-8"))
+    for name in raw["ranker"]["models"]:
+        made.set(ranker={"models": {name: {"settings": {"min_data_in_leaf": 20}}}})
+    made.forget()
+    ran = made.timed()
+    assert set(KILLED) <= set(ran)
+    assert {f"source@{name}" for name in raw["sources"]} <= set(ran)
+    assert {f"features@{name}" for name in raw["features"]} <= set(ran)
+    return made
+
+
+def test_every_customer_is_answered_once(project: Project) -> None:
+    sample = pl.read_csv(project.root / "data/demo/sample_submission.csv")
+    rows = pl.read_csv(project.root / "submissions/submission.csv")
+    assert rows.columns == ["customer_id", "prediction"]
+    assert rows["customer_id"].to_list() == sample["customer_id"].to_list()
+    assert rows.height == CUSTOMERS
+    lists = rows["prediction"].str.split(" ")
+    assert lists.list.n_unique().to_list() == [12] * CUSTOMERS
+    assert lists.explode().str.contains(r"^0\d{9}$").all()
+
+
+def test_what_changes_runs_again_and_nothing_else(project: Project) -> None:
+    assert project.repro() == []
+    project.set(evaluate={"bootstrap": 60})
+    assert project.repro() == ["evaluate", "report"]
+    project.set(sources={"item_cf": {"use": False}})
+    ran = project.repro()
+    after = [name for name in project.walls if name.startswith("features@")]
+    after += ["pool", "table", "train", "refit", "evaluate", "submit", "report"]
+    assert sorted(ran) == sorted(["source@item_cf", *after])
+    pool = pl.read_parquet(next((project.root / "data/pool").glob("*.parquet")))
+    assert not [name for name in pool.columns if name.startswith("item_cf")]
+    project.set(sources={"item_cf": {"use": True}}, evaluate={"bootstrap": 50})
+    assert project.repro() == ["report"]  # all else comes back from dvc's cache
+
+
+def test_killed_in_every_stage_and_resumed_from_scratch_gives_the_same_bytes(project: Project) -> None:
+    first = project.submission
+    project.forget()
+    for stage in KILLED:
+        project.repro_killed_in(stage)
+    assert project.repro() == ["report"]
+    assert project.submission == first
+    assert not [path for path in project.root.glob("data/**/.*.part") if "costs" not in path.parts]
+    assert project.repro() == []

@@ -1,0 +1,148 @@
+"""The calendar: where weeks begin, what the door lets through, whose week it is, and which weeks do what."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from world import BOARD, drawn, log_table, small
+
+from retail import log, weeks
+from retail.errors import InputError
+from retail.log import Log
+from retail.params import Train, Weeks
+
+
+def plan_of(validation: int = 4, most: int = 3, least: int = 1, customers: int = 10**6) -> Weeks:
+    train = Train(most=most, least=least, customers=customers)
+    return Weeks(validation=validation, stop_customers=100, train=train)
+
+
+def busy(weeks_of_data: int, buyers: int = 1) -> Log:
+    """``buyers`` customers who each buy article 0 in the middle of every week."""
+    rows = [(user, 0, 7 * week + 3) for week in range(weeks_of_data) for user in range(buyers)]
+    return log.build(log_table(rows), buyers, 1, 7 * weeks_of_data)
+
+
+def test_the_log_is_sorted_by_customer_and_by_article() -> None:
+    # customer 0: a on day 2 and b, a on day 0; customer 1: a on day 1
+    one = log.build(log_table([(0, 0, 2), (1, 0, 1), (0, 1, 0), (0, 0, 0)]), 3, 3, 3)
+    assert one.user.tolist() == [0, 0, 0, 1]
+    assert one.day.tolist() == [0, 0, 2, 1]
+    assert one.item.tolist() == [0, 1, 0, 0]
+    assert one.visit.tolist() == [0, 0, 1, 0]
+    assert one.start.tolist() == [0, 3, 4, 4]
+    assert one.by_item.tolist() == [0, 3, 2, 1] and one.item_day.tolist() == [0, 1, 2, 0]
+    assert one.item_start.tolist() == [0, 3, 4, 4]
+    assert (one.users, one.items, one.days, one.weeks) == (3, 3, 3, 1)
+
+
+def test_weeks_end_with_the_data_and_the_first_may_be_partial() -> None:
+    assert [weeks.first_day(14, week) for week in (0, 1, 2)] == [0, 7, 14]
+    # 16 days are three weeks: days 0-1, 2-8 and 9-15
+    assert [weeks.first_day(16, week) for week in (0, 1, 2, 3)] == [-5, 2, 9, 16]
+    assert log.build(log_table([(0, 0, 15)]), 1, 1, 16).weeks == 3
+
+
+def test_the_day_before_the_cutoff_is_known_and_the_cutoff_day_is_not() -> None:
+    shop = drawn("a.....bcd.....", ".......a......", "......b.......")  # week 1: days 7-13
+    history = weeks.history(shop.log, 1)
+    assert history.cutoff == 7
+    assert history.log.item[history.known].tolist() == [0, 1, 1]  # a (day 0), b (day 6); then customer 2's b (day 6)
+    assert (history.stop - shop.log.start[:-1]).tolist() == [2, 0, 1]
+    assert (history.item_stop - shop.log.item_start[:-1]).tolist() == [1, 2, 0, 0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 24)), min_size=1, max_size=50),
+    st.integers(1, 4),
+)
+def test_the_door_opens_to_exactly_the_days_before_the_cutoff(rows: set[tuple[int, int, int]], week: int) -> None:
+    one = log.build(log_table(sorted(rows)), 5, 5, 25)
+    history = weeks.history(one, week)
+    past = sorted((u, d, i) for u, i, d in rows if d < history.cutoff)
+    known = history.known
+    assert list(zip(one.user[known].tolist(), one.day[known].tolist(), one.item[known].tolist(), strict=True)) == past
+    entries = [one.by_item[a:b] for a, b in zip(one.item_start[:-1], history.item_stop, strict=True)]
+    assert sorted(np.concatenate(entries).tolist()) == known.tolist()
+
+
+def test_the_truth_is_a_set() -> None:
+    shop = drawn("bab.a..", BOARD[1], ".......")
+    user, item = weeks.truth(shop.log, 0)
+    assert list(zip(user.tolist(), item.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 1), (1, 3)]
+    assert user.dtype == item.dtype == np.uint32
+
+
+def test_the_truth_is_one_week() -> None:
+    shop = drawn("a......b.....cd", "..............a")  # 15 days: week 0 is day 0, week 1 days 1-7, week 2 days 8-14
+    assert [weeks.truth(shop.log, week)[1].tolist() for week in range(4)] == [[0], [1], [2, 3, 0], []]
+
+
+def test_buyers_of_a_week_and_a_week_without_any() -> None:
+    shop = drawn("a.............", ".......a......", "aa.....a.a....")
+    assert weeks.buyers(shop.log, 0).tolist() == [0, 2]
+    assert weeks.buyers(shop.log, 1).tolist() == [1, 2]
+    with pytest.raises(InputError, match=r"no customer bought in label week 2 \(days 14\.\.20 of the data\)"):
+        weeks.buyers(shop.log, 2)
+
+
+def test_the_plan_of_ten_weeks() -> None:
+    found = weeks.plan(busy(10), plan_of(validation=4, most=3))
+    assert found.train == [2, 3, 4] and found.stop == 5 and found.validation == [6, 7, 8, 9]
+    assert found.refit == [6, 7, 8, 9] and found.submission == 10
+    assert found.labelled == [2, 3, 4, 5, 6, 7, 8, 9] and found.all == [*found.labelled, 10]
+
+
+def test_the_plan_leaves_the_first_week_to_the_past() -> None:
+    found = weeks.plan(busy(7), plan_of(validation=4, most=99))
+    assert found.train == [1] and found.stop == 2 and found.validation == [3, 4, 5, 6] and found.refit == [5, 6]
+
+
+def test_the_plan_takes_as_many_weeks_as_the_customers_fill() -> None:
+    one = busy(12, buyers=5)
+    assert weeks.plan(one, plan_of(validation=2, most=9, customers=15)).train == [6, 7, 8]  # 3 weeks x 5 buyers
+    assert weeks.plan(one, plan_of(validation=2, most=9, customers=14)).train == [7, 8]
+    assert weeks.plan(one, plan_of(validation=2, most=9, customers=1, least=4)).train == [5, 6, 7, 8]
+    assert weeks.plan(one, plan_of(validation=2, most=2, customers=10**6)).train == [7, 8]
+
+
+def test_no_week_is_trained_on_and_reported() -> None:
+    for n in range(7, 30):
+        found = weeks.plan(busy(n), plan_of(most=6))
+        assert not {*found.train, found.stop} & {*found.validation} and found.stop not in found.train
+        assert max(found.train) < found.stop < min(found.validation) and max(found.refit) == n - 1
+        assert min(found.train) >= 1 and len(found.refit) == len(found.train) + 1
+
+
+@pytest.mark.parametrize(("validation", "needed"), [(4, 7), (1, 4)])
+def test_too_few_weeks(validation: int, needed: int) -> None:
+    assert weeks.plan(busy(needed), plan_of(validation)).train == [1]
+    with pytest.raises(InputError, match=rf"{needed - 1} week\(s\) of history, expected at least {needed} for"):
+        weeks.plan(busy(needed - 1), plan_of(validation))
+
+
+def test_a_sample_of_customers_is_seeded_and_its_size_kept() -> None:
+    users = np.arange(0, 300, 3, dtype=np.uint32)
+    found = weeks.sampled(users, 20, week=5, seed=1)
+    assert len(np.unique(found)) == 20 and np.isin(found, users).all() and (np.diff(found.astype(int)) > 0).all()
+    assert np.array_equal(found, weeks.sampled(users, 20, week=5, seed=1))
+    assert not np.array_equal(found, weeks.sampled(users, 20, week=6, seed=1))
+    assert not np.array_equal(found, weeks.sampled(users, 20, week=5, seed=2))
+    assert np.array_equal(weeks.sampled(users, 100, week=5, seed=1), users)
+
+
+def test_all_buyers_of_a_validation_week_and_a_share_of_the_others() -> None:
+    one = busy(10, buyers=60)
+    settings_ = plan_of(validation=4, most=3, customers=30).model_copy(update={"stop_customers": 7})
+    found = weeks.plan(one, settings_)
+    assert len(found.train) == 1  # 60 buyers a week fill 30 customers at once
+    counts = {week: len(weeks.customers(one, found, week, settings_, seed=1)) for week in found.labelled}
+    assert counts == {4: 30, 5: 7, 6: 60, 7: 60, 8: 60, 9: 60}
+
+
+def test_what_a_history_computes_once_is_kept_for_its_week_only() -> None:
+    shop = small([(0, 0, 3)], 1, 1, 14)
+    history, numbers = weeks.history(shop.log, 1), iter((7, 8, 9))
+    assert [history.once(key, lambda: next(numbers)) for key in ("x", "x", "y", "x")] == [7, 7, 8, 7]
+    assert weeks.history(shop.log, 1).once("x", lambda: 0) == 0

@@ -1,0 +1,181 @@
+"""Shops in memory: one drawn by hand, one made at random, and the same shop with another future or with none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from csv_shop import ROOT
+
+from features import group
+from retail import params as parameters
+from retail import schema
+from retail import shop as shops
+from retail.params import Params
+from retail.shop import Shop
+from stage1_candidates import source
+
+PARAMS: Params = parameters.read(ROOT / "params.yaml")
+SOURCES = sorted(file.stem for file in (ROOT / "stage1_candidates/sources").glob("[!_]*.py"))
+GROUPS = sorted(file.stem for file in (ROOT / "features/groups").glob("[!_]*.py"))
+
+# The checkerboard: a line per customer, a character per day, a letter per article. Customers 0 and 2 buy the white
+# squares (a, c), customer 1 the black ones (b, d).
+BOARD = (
+    "a.c.a.c",
+    ".b.d.b.",
+    "a.c....",
+)  # fmt: skip
+
+
+def log_table(rows: Sequence[Sequence[float]]) -> pl.DataFrame:
+    """Rows (user, item, day), or (user, item, day, price, channel, quantity), as schema.LOG."""
+    usual = (1.0, 2, 1)
+    return pl.DataFrame([(*row, *usual[len(row) - 3 :]) for row in rows], schema=dict(schema.LOG), orient="row")
+
+
+def small(
+    rows: Sequence[Sequence[float]], users: int, items: int, days: int,
+    articles: dict[str, Sequence[int]] | None = None, customers: dict[str, Sequence[float]] | None = None,
+) -> Shop:  # fmt: skip
+    """A shop of the given rows; each article is a product of its own unless ``articles`` says otherwise."""
+    codes = {"product_code": range(items), **(articles or {})}
+    return shops.of_tables(
+        log_table(rows),
+        pl.DataFrame({"user": range(users), **{k: list(v) for k, v in (customers or {}).items()}}),
+        pl.DataFrame({k: pl.Series(list(v), dtype=pl.Int32) for k, v in codes.items()}),
+        days,
+    )
+
+
+def drawn(*customers: str | tuple[str, ...], items: int | None = None, **columns: Any) -> Shop:
+    """A shop from a drawing such as BOARD; a customer of several lines has baskets of several articles."""
+    lines = [(line,) if isinstance(line, str) else line for line in customers]
+    rows = [
+        (user, ord(letter) - ord("a"), day)
+        for user, of_user in enumerate(lines)
+        for line in of_user
+        for day, letter in enumerate(line)
+        if letter != "."
+    ]
+    return small(rows, len(lines), items or 1 + max(row[1] for row in rows), len(lines[0][0]), **columns)
+
+
+def source_of(name: str, **changes: Any) -> tuple[Any, Any]:
+    """A source's module and its block of params.yaml with some keys changed."""
+    block = {**PARAMS.sources[name], **changes}
+    return source.load(name, PARAMS.model_copy(update={"sources": {name: block}}))
+
+
+def group_of(name: str, **changes: Any) -> tuple[Any, Any]:
+    """A feature group's module and its block of params.yaml with some keys changed."""
+    block = {**PARAMS.features[name], **changes}
+    return group.load(name, PARAMS.model_copy(update={"features": {name: block}}))
+
+
+@dataclass(frozen=True)
+class World:
+    """The prepared tables of a shop."""
+
+    tx: pl.DataFrame
+    customers: pl.DataFrame
+    articles: pl.DataFrame
+    days: int
+    cold: tuple[int, ...]  # customers without any purchase
+
+    @property
+    def shop(self) -> Shop:
+        return shops.of_tables(self.tx, self.customers, self.articles, self.days)
+
+    @property
+    def bare(self) -> "World":
+        """The same log without any optional column."""
+        customers, articles = self.customers[["user", "customer_id"]], self.articles[list(schema.ARTICLES)]
+        unknown = self.tx.with_columns(channel=pl.lit(0, pl.UInt8))
+        return replace(self, tx=unknown, customers=customers, articles=articles)
+
+    def until(self, cutoff: int) -> "World":
+        """Data that end on the day before ``cutoff``."""
+        return replace(self, tx=self.tx.filter(pl.col("day") < cutoff), days=cutoff)
+
+    def rewritten(self, cutoff: int, seed: int) -> "World":
+        """The same days, customers and articles, but everything from ``cutoff`` on happens otherwise.
+
+        Rows are dropped, their columns shuffled, others added; some lie on the cutoff day itself and some are of
+        customers that were cold.
+        """
+        rng = np.random.default_rng(seed)
+        past, future = self.tx.filter(pl.col("day") < cutoff), self.tx.filter(pl.col("day") >= cutoff)
+        kept = future.sample(fraction=0.7, seed=seed)
+        shuffled = kept.select(pl.col(name).shuffle(seed + k) for k, name in enumerate(kept.columns))
+        n = self.customers.height * 3 if cutoff < self.days else 0
+        first_day, last_day = min(cutoff, self.days - 1), self.days
+        added = pl.DataFrame(
+            {
+                "user": np.arange(n) % max(self.customers.height, 1),
+                "item": rng.integers(self.articles.height, size=n),
+                "day": np.where(np.arange(n) % 3 == 0, first_day, rng.integers(first_day, last_day, n)),
+                "price": rng.uniform(0, 500, n),
+                "channel": rng.integers(3, size=n),
+                "quantity": rng.integers(1, 90, n),
+            },
+            schema_overrides=dict(schema.LOG),
+        )
+        other = pl.concat([shuffled, added]).unique(["user", "day", "item"], keep="first", maintain_order=True)
+        return replace(self, tx=pl.concat([past, other]))
+
+
+def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, entries: int = 2500) -> World:
+    """A shop with habits, best sellers, launches, repeats within a day's basket, gaps in every column, and customers
+    and articles that never appear."""
+    rng = np.random.default_rng(seed)
+    cold = (users // 2, users - 2, users - 1)
+    buyers = np.setdiff1d(np.arange(users), cold)
+    sold = np.arange(items - 2)
+    activity, pull = rng.lognormal(0, 0.7, len(buyers)), rng.lognormal(0, 1, len(sold))
+    launch = np.where(rng.random(items) < 0.4, rng.integers(0, days, items), 0)
+    favourites = rng.choice(sold, (users, 3))
+    user = rng.choice(buyers, entries, p=activity / activity.sum())
+    often = rng.random(entries) < 0.5
+    item = np.where(
+        often, favourites[user, rng.integers(3, size=entries)], rng.choice(sold, entries, p=pull / pull.sum())
+    )
+    visits = rng.integers(0, days, (users, 25))  # a customer comes on few days, so that baskets hold several articles
+    day = np.maximum(visits[user, rng.integers(25, size=entries)], launch[item])
+    tx = pl.DataFrame(
+        {
+            "user": user,
+            "item": item,
+            "day": day,
+            "price": np.where(rng.random(entries) < 0.02, 0, rng.lognormal(3, 1, entries)),
+            "channel": rng.integers(3, size=entries),
+            "quantity": rng.integers(1, 4, entries),
+        },
+        schema_overrides=dict(schema.LOG),
+    ).unique(["user", "day", "item"], keep="first", maintain_order=True)
+
+    def codes(n: int, kinds: int, missing: float) -> pl.Series:
+        found = rng.integers(kinds, size=n)
+        return pl.Series(np.where(rng.random(n) < missing, -1, found), dtype=pl.Int32)
+
+    product = np.sort(rng.integers(items // 2, size=items))
+    articles = pl.DataFrame(
+        {
+            "item": pl.Series(range(items), dtype=pl.UInt32),
+            "article_id": [f"0{i:09d}" for i in range(items)],
+            "product_code": pl.Series(np.unique(product, return_inverse=True)[1], dtype=pl.Int32),
+            **{name: codes(items, 5, 0.1) for name in shops.ATTRIBUTES if name != "product_code"},
+        }
+    )
+    age = np.where(rng.random(users) < 0.2, np.nan, rng.integers(16, 80, users))
+    age[list(cold)] = 30, 30, 40
+    customers = pl.DataFrame(
+        {
+            "user": pl.Series(range(users), dtype=pl.UInt32),
+            "customer_id": [f"c{u:04d}" for u in range(users)],
+            "age": pl.Series(age, dtype=pl.Float32),
+            **{name: codes(users, 4, 0.3) for name in shops.TRAITS},
+        }
+    )
+    return World(tx, customers, articles, days, tuple(int(u) for u in cold))
