@@ -29,8 +29,8 @@ class Group(Block):
 
 
 def switched_on(params: Params) -> list[str]:
-    """Names of the feature groups that are on, in the order of params.yaml."""
-    return [name for name in params.features if load(name, params)[1].use]
+    """Names of the feature groups that are on, in alphabetical order: that of params.yaml's blocks means nothing."""
+    return [name for name in sorted(params.features) if load(name, params)[1].use]
 
 
 def load(name: str, params: Params) -> tuple[ModuleType, Any]:

@@ -186,7 +186,7 @@ def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, 
 
 @numba.njit(parallel=True, cache=True)
 def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
-    """(n,) float32: what the customer of run r paid when last buying the article ``wanted[ptr[r]:ptr[r+1]]``, or NaN."""
+    """(n,) float32: what the customer of run r last paid for each article ``wanted[ptr[r]:ptr[r+1]]``, or NaN."""
     paid = np.full(len(wanted), np.nan, np.float32)
     for chunk in numba.prange(CHUNKS):
         low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS

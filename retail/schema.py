@@ -20,7 +20,13 @@ WANTED: Mapping[str, type[pl.DataType]] = {"user": USER}
 CUSTOMERS: Mapping[str, type[pl.DataType]] = {"user": USER, "customer_id": pl.String}
 ARTICLES: Mapping[str, type[pl.DataType]] = {"item": ITEM, "article_id": pl.String, "product_code": pl.Int32}
 CANDIDATES: Mapping[str, type[pl.DataType]] = {"user": USER, "item": ITEM, "score": pl.Float32}
-POOL: Mapping[str, type[pl.DataType]] = {"user": USER, "item": ITEM, "label": pl.UInt8, "kept": pl.Boolean}
+POOL: Mapping[str, type[pl.DataType]] = {
+    "user": USER,
+    "item": ITEM,
+    "label": pl.UInt8,
+    "sampled": pl.Boolean,
+    "kept": pl.Boolean,
+}
 
 
 def check(

@@ -1,7 +1,8 @@
-"""Stage ``pool``: every label week's pool with its labels, the rows that training keeps, and recall.json.
+"""Stage ``pool``: every label week's pool with its labels, the rows that training samples, and recall.json.
 
-Writes data/pool/: pool_<week>.parquet (user, item, label, kept, then the columns of pool.build; ascending by user,
-item), and recall.json, the figures of the validation weeks' pools over all their buyers.
+Writes data/pool/: pool_<week>.parquet (user, item, label, sampled, kept, then the columns of pool.build; ascending by
+user, item), and recall.json, the figures of the validation weeks' pools over all their buyers. ``sampled`` rows are
+trained on; ``kept`` ones get features: the same, and every row of the stopping week.
 """
 
 import json
@@ -15,12 +16,12 @@ from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
-from retail.params import Params
+from retail.params import Params, Table
 from retail.shop import Shop
 from retail.weeks import Plan
 from stage1_candidates import pool, recall, source
 from stage1_candidates.lists import Lists
-from stage1_candidates.pairs import Pairs
+from stage1_candidates.pairs import Pairs, of_columns
 from stage1_candidates.pool import Loaded
 from stage1_candidates.propose import load_state
 
@@ -40,20 +41,35 @@ def labels(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
     return np.isin(code, bought).astype(np.uint8)
 
 
-def kept(pairs: Pairs, label: Array, most_rows: int, negatives: int, week: int, seed: int) -> Array:
+def probability(counts: list[tuple[int, int]], settings: Table) -> float:
+    """The one probability by which a negative of any training week is kept.
+
+    ``counts``: (positives, negatives of customers with a positive) of each training week. At most ``negatives`` for a
+    positive and ``rows`` rows in all are kept. One probability for all weeks: weeks thinned differently would differ
+    in their share of positives, and a pointwise ranker would spend its trees on telling the weeks apart.
+    """
+    positives, negatives = (sum(column) for column in zip(*counts, strict=True))
+    wanted = max(min(settings.negatives * positives, settings.rows - positives), 0)
+    rate: float = min(1.0, wanted / max(negatives, 1))
+    return rate
+
+
+def useful(pairs: Pairs, label: Array) -> Array:
+    """(n,) bool: rows of customers with at least one positive among their candidates."""
+    positives = np.bincount(pairs.run, weights=label, minlength=len(pairs.users))
+    rows: Array = positives[pairs.run] > 0
+    return rows
+
+
+def sampled(pairs: Pairs, label: Array, share: float, week: int, seed: int) -> Array:
     """(n,) bool: the rows that training sees of a week.
 
-    Customers without a positive are left out; every positive stays; negatives stay with one probability, at most
-    ``negatives`` for a positive and ``most_rows`` rows in all. The sample is uniform: thinning by rank would show
-    the ranker other candidates than it must order.
+    Customers without a positive are left out, every positive stays, a negative stays with probability ``share``.
+    The sample is uniform: thinning by rank would show the ranker other candidates than it must order.
     """
-    positives = np.bincount(pairs.run, weights=label, minlength=len(pairs.users))
-    useful = positives[pairs.run] > 0
-    wanted = max(min(negatives * int(label.sum()), most_rows - int(label.sum())), 0)
-    probability = min(1.0, wanted / max(int((useful & (label == 0)).sum()), 1))
-    drawn = np.random.default_rng([seed, week]).random(len(label)) < probability
-    keep: Array = useful & ((label == 1) | drawn)
-    return keep
+    drawn = np.random.default_rng([seed, week]).random(len(label)) < share
+    rows: Array = useful(pairs, label) & ((label == 1) | drawn)
+    return rows
 
 
 def read_candidates(name: str, week: int, users: Array) -> Lists:
@@ -84,30 +100,41 @@ def one_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.Data
         users = weeks.sampled(everybody, weeks.share(plan, params.weeks), week, params.seed)
     proposed = {name: read_candidates(name, week, users) for name in sources}
     pairs, columns = pool.build(sources, proposed, history, shop, users, params)
-    label = labels(pairs, truth)
-    rows_per_week = -(-params.table.rows // len(plan.train))
-    keep = (
-        np.ones(len(label), bool)  # early stopping looks at the week as it is
-        if week == plan.stop
-        else kept(pairs, label, rows_per_week, params.table.negatives, week, params.seed)
-    )
-    keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": label, "kept": keep})
+    keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": labels(pairs, truth)})
     return pl.concat([keys, columns], how="horizontal"), figures
+
+
+def with_sample(rows: pl.DataFrame, share: float, plan: Plan, week: int, seed: int) -> pl.DataFrame:
+    """A week's pool with the columns ``sampled`` and ``kept`` behind its keys."""
+    pairs = of_columns(rows["user"].to_numpy(), rows["item"].to_numpy())
+    label = rows["label"].to_numpy()
+    train = pl.Series("sampled", sampled(pairs, label, share, week, seed))
+    kept = pl.Series("kept", np.ones(len(label), bool)) if week == plan.stop else train.alias("kept")
+    return rows.insert_column(3, train).insert_column(4, kept)
 
 
 def main() -> None:
     params = parameters.read()
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
-    reported = []
+    reported, counts = [], []
     with stage.whole_folder(paths.POOL) as folder:
         for week in tqdm(plan.labelled, desc="pool", unit="week"):
             rows, figures = one_week(shop, plan, week, params)
-            schema.check(rows, schema.POOL, "pool", key=("user", "item"), more=True)
             rows.write_parquet(paths.of_week(folder, "pool", week))
             if figures is not None:
                 reported.append(figures)
+            if week in plan.train:
+                label = rows["label"].to_numpy()
+                of_useful = useful(of_columns(rows["user"].to_numpy(), rows["item"].to_numpy()), label)
+                counts.append((int(label.sum()), int(of_useful.sum() - label.sum())))
+        share = probability(counts, params.table)
+        for week in tqdm(plan.labelled, desc="sample", unit="week"):
+            file = paths.of_week(folder, "pool", week)
+            rows = with_sample(pl.read_parquet(file), share, plan, week, params.seed)
+            schema.check(rows, schema.POOL, "pool", key=("user", "item"), more=True).write_parquet(file)
         (folder / "recall.json").write_text(json.dumps(recall.mean_of_weeks(reported), indent=1))
+    print(f"pool: {share:.4f} of the negatives of {len(plan.train)} training weeks are sampled")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ class Source(Block):
 
 
 def switched_on(params: Params) -> list[str]:
-    """Names of the sources that are on, in the order of params.yaml."""
-    return [name for name in params.sources if load(name, params)[1].use]
+    """Names of the sources that are on, in alphabetical order: that of params.yaml's blocks means nothing."""
+    return [name for name in sorted(params.sources) if load(name, params)[1].use]
 
 
 def load(name: str, params: Params) -> tuple[ModuleType, Any]:

@@ -14,7 +14,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import Model, Ranker
 
-KEYS = ("user", "item", "label")
+KEYS = ("user", "item", "label", "sampled")
 EVALUATE_EVERY = 10  # rounds between two looks of the progress line
 
 
@@ -28,22 +28,17 @@ class Rows:
     names: list[str]
 
     @staticmethod
-    def of(weeks: list[pl.DataFrame], only_useful: bool) -> "Rows":
-        """Rows of several weeks' tables; with ``only_useful`` customers without a positive are left out."""
+    def of(weeks: list[pl.DataFrame], only_sampled: bool) -> "Rows":
+        """Rows of several weeks' tables; with ``only_sampled`` those that training may see."""
         parts, labels, groups = [], [], []
         for table in weeks:
-            user, label = table["user"].to_numpy(), table["label"].to_numpy()
+            table = table.filter("sampled") if only_sampled else table
+            user = table["user"].to_numpy()
             # a week of no rows has no group, not one of size 1
             bounds = np.flatnonzero(np.concatenate([[len(user) > 0], user[1:] != user[:-1], [True]]))
-            if only_useful and len(label):
-                useful = np.add.reduceat(label.astype(np.int64), bounds[:-1]) > 0
-                keep = np.repeat(useful, np.diff(bounds))
-                table, label, sizes = table.filter(keep), label[keep], np.diff(bounds)[useful]
-            else:
-                sizes = np.diff(bounds)
             parts.append(matrix(table))
-            labels.append(label)
-            groups.append(sizes)
+            labels.append(table["label"].to_numpy())
+            groups.append(np.diff(bounds))
         names = [name for name in weeks[0].columns if name not in KEYS]
         rows = Rows(np.concatenate(parts), np.concatenate(labels), np.concatenate(groups), names)
         if not rows.label.any():

@@ -1,7 +1,7 @@
 """Stage ``table``: the ranker's rows of every label week, the pool's columns and all feature groups side by side.
 
-Writes data/table/table_<week>.parquet: user, item, label, then Float32 features; ascending by user, so that a
-customer's rows are one contiguous group.
+Writes data/table/table_<week>.parquet: user, item, label, sampled, then Float32 features; ascending by user, so that
+a customer's rows are one contiguous group. ``sampled`` rows are trained on; the stopping week has all its rows.
 """
 
 import polars as pl
@@ -14,7 +14,7 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.params import Params
 
-KEYS = ("user", "item", "label")
+KEYS = ("user", "item", "label", "sampled")
 
 
 def assemble(keys: pl.DataFrame, parts: list[pl.DataFrame], stage_name: str) -> pl.DataFrame:

@@ -31,8 +31,8 @@ def gains(blend: Blend) -> pl.DataFrame:
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    train = Rows.of(read_weeks(plan.train), only_useful=True)
-    stop = Rows.of(read_weeks([plan.stop]), only_useful=False)
+    train = Rows.of(read_weeks(plan.train), only_sampled=True)
+    stop = Rows.of(read_weeks([plan.stop]), only_sampled=False)
     print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
     blend = ranker.fit(train, stop, params.ranker, rounds=None)
     with stage.whole_folder(paths.MODEL) as folder:

@@ -9,13 +9,18 @@ from rich.table import Table
 
 from retail import params as parameters
 from retail import paths, stage
+from retail.params import Params
 from stage1_candidates import source
 from stage1_candidates.recall import AT
 
 
-def costs() -> dict[str, Any]:
-    """Seconds and peak memory of each stage's last run, as the stages wrote them; {} where none is left."""
-    return {file.stem: json.loads(file.read_text()) for file in sorted(paths.COSTS.glob("*.json"))}
+def costs(params: Params) -> dict[str, Any]:
+    """Seconds and peak memory of each stage's last run, in the graph's order; a stage that left no figure is absent."""
+    sources, groups = [f"source_{name}" for name in params.sources], [f"features_{name}" for name in params.features]
+    last = ("table", "train", "refit", "evaluate", "submit")
+    names = ["synthesize", "prepare", *sources, "pool", *groups, *last]
+    files = {name: paths.COSTS / f"{name}.json" for name in names}
+    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
 
 def score_table(evaluation: dict[str, Any]) -> Table:
@@ -72,10 +77,11 @@ def _most(spent: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    names = source.switched_on(parameters.read())
+    params = parameters.read()
+    names = source.switched_on(params)
     evaluation = json.loads((paths.EVALUATION / "evaluation.json").read_text())
     recall = json.loads((paths.POOL / "recall.json").read_text())
-    spent = costs()
+    spent = costs(params)
     with stage.whole_file(paths.METRICS) as part:
         part.write_text(json.dumps({**evaluation, "recall": recall, "cost": spent}, indent=1))
     weekly = [{"week": int(week), **row} for week, row in evaluation["by_week"].items()]

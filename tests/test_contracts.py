@@ -111,8 +111,8 @@ def test_every_file_has_its_block_in_params_and_every_block_its_file() -> None:
 
 
 def test_the_files_of_params_are_found_and_none_is_off_everywhere() -> None:
-    assert source.switched_on(PARAMS) == [name for name, block in PARAMS.sources.items() if block["use"]]
-    assert group.switched_on(PARAMS) == [name for name, block in PARAMS.features.items() if block["use"]]
+    assert source.switched_on(PARAMS) == sorted(name for name, block in PARAMS.sources.items() if block["use"])
+    assert group.switched_on(PARAMS) == sorted(name for name, block in PARAMS.features.items() if block["use"])
     assert source.switched_on(PARAMS) and group.switched_on(PARAMS)
 
 
@@ -414,10 +414,10 @@ def test_training_rows_are_answering_rows(built: Built) -> None:
         trained = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
         history, sources = weeks.history(built.shop.log, week), merge.loaded(week, built.params)
         _, rows = answer.table(history, built.shop, everyone(built.shop), sources, built.params)
-        assert trained.drop("label").columns == rows.columns
+        assert trained.drop("label", "sampled").columns == rows.columns
         keys = trained[["user", "item"]]
         same = keys.join(rows, on=["user", "item"], how="left", validate="1:1", maintain_order="left")
-        assert trained.height > 20 and trained.drop("label").equals(same, null_equal=True)
+        assert trained.height > 20 and trained.drop("label", "sampled").equals(same, null_equal=True)
 
 
 def test_training_rows_carry_the_truth_of_their_week(built: Built) -> None:
@@ -464,7 +464,7 @@ def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built
     _, all_rows = answer.table(history, built.shop, everyone(built.shop), sources, params)
     labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
     settings = params.ranker.model_copy(update={"rounds": 2})
-    blend = ranker.fit(Rows.of([labelled], only_useful=False), None, settings, None)
+    blend = ranker.fit(Rows.of([labelled], only_sampled=False), None, settings, None)
     lists = answer.answer(history, built.shop, cold, sources, blend, params)
     assert lists.tolist() == [answer.best_sellers(history)[:12].tolist()]
 

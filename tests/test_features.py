@@ -395,7 +395,7 @@ def test_user_profile_by_hand() -> None:
     assert found["price_sd"][:2] == near((8 / 3) ** 0.5, (8 / 3) ** 0.5)
     assert found["price_last"] == near(6, 6, NAN)
     assert found["online_share"][:2] == near(2 / 3, 2 / 3)
-    assert found["pieces_mean"] == near(5 / 3, 5 / 3, 0)
+    assert found["pieces_mean"] == near(5 / 3, 5 / 3, NAN)
     assert found["age"] == near(20, 20, NAN) and found["FN"] == near(1, 1, -1)
 
 

@@ -15,7 +15,7 @@ from world import BOARD, PARAMS, drawn
 from retail import paths, weeks
 from retail.errors import InputError
 from retail.log import Array
-from retail.params import Pool
+from retail.params import Pool, Table
 from stage1_candidates import merge, pairs, pool, propose, recall
 from stage1_candidates.lists import Lists
 from stage1_candidates.pairs import Pairs
@@ -154,41 +154,51 @@ def many(positives: int = 1) -> tuple[Pairs, Array]:
 
 def test_positives_stay_and_customers_without_one_leave() -> None:
     of_all, label = many()
-    keep = merge.kept(of_all, label, most_rows=10**6, negatives=3, week=5, seed=1)
+    keep = merge.sampled(of_all, label, 0.2, week=5, seed=1)
     assert keep[label == 1].all()
     assert not keep[of_all.user % 2 == 1].any()
 
 
-def test_negatives_per_positive_are_as_many_as_asked_for_and_no_more_than_rows_allow() -> None:
-    of_all, label = many()  # 1,000 positives, 19,000 negatives of their customers
-    for negatives, most, expected in ((3, 10**6, 3000), (100, 10**6, 19000), (10, 5000, 4000), (10, 900, 0)):
-        keep = merge.kept(of_all, label, most, negatives, week=5, seed=1)
-        assert (keep & (label == 0)).sum() == pytest.approx(expected, abs=4 * expected**0.5)
-    assert keep.sum() == 1000  # positives stay even where there are more of them than rows allowed
+@pytest.mark.parametrize(
+    ("negatives", "rows", "expected"),
+    [(3, 10**6, 3 * 100 / 900), (100, 10**6, 1.0), (10, 500, 400 / 900), (10, 90, 0.0)],
+)
+def test_one_probability_for_all_weeks(negatives: int, rows: int, expected: float) -> None:
+    # week one: 60 positives, 300 negatives; week two: 40 and 600. Of 900 negatives 3 x 100 are asked for, say.
+    settings = Table(negatives=negatives, rows=rows)
+    assert merge.probability([(60, 300), (40, 600)], settings) == pytest.approx(expected)
+
+
+def test_weeks_of_unlike_size_are_thinned_alike() -> None:
+    of_all, label = many()
+    few = pairs_of(*[list(range(20))] * 200)
+    for rows, labels in ((of_all, label), (few, label[: len(few.items)])):
+        negative = merge.useful(rows, labels) & (labels == 0)
+        assert merge.sampled(rows, labels, 0.3, 5, 1)[negative].mean() == pytest.approx(0.3, abs=0.04)
 
 
 def test_negatives_are_thinned_alike_at_every_place_and_for_every_customer() -> None:
     of_all, label = many(positives=2)
-    keep = merge.kept(of_all, label, 10**6, negatives=4, week=5, seed=1)
+    keep = merge.sampled(of_all, label, 0.4, week=5, seed=1)
     negative = (label == 0) & (of_all.user % 2 == 0)
     place = np.tile(np.arange(20), 2000)
     share = np.bincount(place[negative], weights=keep[negative]) / np.bincount(place[negative])
-    assert share == pytest.approx(2 * 4 / 18, abs=0.07)  # four negatives for each of two positives, out of eighteen
+    assert share == pytest.approx(0.4, abs=0.07)
     halves = [keep[negative & (of_all.user < 1000)].mean(), keep[negative & (of_all.user >= 1000)].mean()]
-    assert halves == pytest.approx([2 * 4 / 18] * 2, abs=0.03)
+    assert halves == pytest.approx([0.4] * 2, abs=0.03)
 
 
 def test_sampling_is_seeded_by_seed_and_week() -> None:
     def sample(week: int, seed: int) -> Array:
-        return merge.kept(*many(), 10**6, 3, week, seed)
+        return merge.sampled(*many(), 0.2, week, seed)
 
     assert np.array_equal(sample(5, 1), sample(5, 1))
     assert not np.array_equal(sample(5, 1), sample(6, 1)) and not np.array_equal(sample(5, 1), sample(5, 2))
 
 
 def test_a_week_without_a_positive_keeps_nothing() -> None:
-    assert not merge.kept(pairs_of([0, 1], [1]), np.zeros(3, np.uint8), 100, 3, 5, 1).any()
-    assert merge.kept(pairs_of(), np.zeros(0, np.uint8), 100, 3, 5, 1).shape == (0,)
+    assert not merge.sampled(pairs_of([0, 1], [1]), np.zeros(3, np.uint8), 1.0, 5, 1).any()
+    assert merge.sampled(pairs_of(), np.zeros(0, np.uint8), 1.0, 5, 1).shape == (0,)
 
 
 # Stored candidates

@@ -26,6 +26,7 @@ def table(*customers: tuple[int, list[int]]) -> pl.DataFrame:
             "user": pl.Series(user, dtype=pl.UInt32),
             "item": pl.Series(range(len(user)), dtype=pl.UInt32),
             "label": pl.Series([label for _, labels in customers for label in labels], dtype=pl.UInt8),
+            "sampled": pl.Series([True] * len(user), dtype=pl.Boolean),
             "n": pl.Series(range(len(user)), dtype=pl.Float32),
         }
     )
@@ -41,6 +42,7 @@ def informative(seed: int, customers: int = 80) -> pl.DataFrame:
             "user": pl.Series(np.repeat(np.arange(customers), 10), dtype=pl.UInt32),
             "item": pl.Series(np.tile(np.arange(10), customers), dtype=pl.UInt32),
             "label": pl.Series(rng.random(n) < 0.5 * signal**2, dtype=pl.UInt8),
+            "sampled": np.ones(n, bool),
             "signal": pl.Series(signal, dtype=pl.Float32),
             "noise": pl.Series(rng.random(n), dtype=pl.Float32),
         }
@@ -58,7 +60,7 @@ def settings(models: dict[str, Model] | None = None, rounds: int = 25) -> Ranker
 
 @pytest.fixture(scope="module")
 def rows() -> tuple[Rows, Rows]:
-    return Rows.of([informative(1), informative(2)], only_useful=True), Rows.of([informative(3)], only_useful=False)
+    return Rows.of([informative(1), informative(2)], only_sampled=True), Rows.of([informative(3)], only_sampled=False)
 
 
 # Rows
@@ -66,7 +68,7 @@ def rows() -> tuple[Rows, Rows]:
 
 def test_groups_are_the_customers_of_each_week() -> None:
     first, second = table((3, [1, 0]), (5, [0, 0, 1])), table((5, [1]), (6, [0, 1]))
-    found = Rows.of([first, second], only_useful=False)
+    found = Rows.of([first, second], only_sampled=False)
     assert found.groups.tolist() == [2, 3, 1, 2]  # customer 5 is a group of each week, though the rows touch
     assert found.groups.sum() == len(found.label) == len(found.features) == 8
     assert found.label.tolist() == [1, 0, 0, 0, 1, 1, 0, 1]
@@ -74,24 +76,25 @@ def test_groups_are_the_customers_of_each_week() -> None:
     assert found.names == ["n"]
 
 
-def test_customers_without_a_positive_are_left_out_only_if_asked() -> None:
+def test_rows_that_are_not_sampled_are_left_out_only_if_asked() -> None:
     one = table((0, [0, 0]), (1, [0, 1, 0]), (2, [0]), (3, [1, 1]))
-    whole, useful = Rows.of([one], only_useful=False), Rows.of([one], only_useful=True)
+    one = one.with_columns(sampled=pl.col("user").is_in([1, 3]))
+    whole, useful = Rows.of([one], only_sampled=False), Rows.of([one], only_sampled=True)
     assert whole.groups.tolist() == [2, 3, 1, 2] and useful.groups.tolist() == [3, 2]
     assert useful.features[:, 0].tolist() == [2, 3, 4, 6, 7] and useful.label.tolist() == [0, 1, 0, 1, 1]
 
 
-@pytest.mark.parametrize("only_useful", [False, True])
-def test_a_week_of_no_rows_makes_no_group(only_useful: bool) -> None:
-    found = Rows.of([table((0, [1, 0])), table()], only_useful)
+@pytest.mark.parametrize("only_sampled", [False, True])
+def test_a_week_of_no_rows_makes_no_group(only_sampled: bool) -> None:
+    found = Rows.of([table((0, [1, 0])), table()], only_sampled)
     assert found.groups.tolist() == [2] and len(found.label) == 2
 
 
-@pytest.mark.parametrize("only_useful", [False, True])
+@pytest.mark.parametrize("only_sampled", [False, True])
 @pytest.mark.parametrize("weeks", [[table((0, [0, 0]))], [table((0, [0])), table((1, [0, 0]))], [table()]])
-def test_nothing_bought_is_nothing_to_learn(weeks: list[pl.DataFrame], only_useful: bool) -> None:
+def test_nothing_bought_is_nothing_to_learn(weeks: list[pl.DataFrame], only_sampled: bool) -> None:
     with pytest.raises(InputError, match=r"no candidate .* was bought; expected some: bring more weeks"):
-        Rows.of(weeks, only_useful)
+        Rows.of(weeks, only_sampled)
 
 
 def test_a_table_with_and_without_label_has_the_same_features() -> None:
