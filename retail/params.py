@@ -66,6 +66,7 @@ class Model(Block):
 
 
 class Ranker(Block):
+    half_life: Days
     rounds: Positive
     patience: Positive
     refit_growth: Annotated[float, Field(gt=0)]

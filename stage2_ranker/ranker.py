@@ -20,27 +20,34 @@ EVALUATE_EVERY = 10  # rounds between two looks of the progress line
 
 @dataclass(frozen=True)
 class Rows:
-    """Features (n, f) float32, labels (n,) and sizes of the contiguous groups of customers."""
+    """Features (n, f) float32, labels (n,), weights (n,) and sizes of the contiguous groups of customers."""
 
     features: Array
     label: Array
+    weight: Array
     groups: Array
     names: list[str]
 
     @staticmethod
-    def of(weeks: list[pl.DataFrame], only_sampled: bool) -> "Rows":
-        """Rows of several weeks' tables; with ``only_sampled`` those that training may see."""
-        parts, labels, groups = [], [], []
-        for table in weeks:
+    def of(weeks: dict[int, pl.DataFrame], only_sampled: bool, half_life: float) -> "Rows":
+        """Rows of several label weeks' tables; with ``only_sampled`` those that training may see.
+
+        A week weighs half as much as one ``half_life`` weeks later: tastes and the shop's range move on.
+        """
+        parts, labels, weights, groups = [], [], [], []
+        newest = max(weeks)
+        for week, table in weeks.items():
             table = table.filter("sampled") if only_sampled else table
             user = table["user"].to_numpy()
             # a week of no rows has no group, not one of size 1
             bounds = np.flatnonzero(np.concatenate([[len(user) > 0], user[1:] != user[:-1], [True]]))
             parts.append(matrix(table))
             labels.append(table["label"].to_numpy())
+            weights.append(np.full(len(user), 2.0 ** (-(newest - week) / half_life), np.float32))
             groups.append(np.diff(bounds))
-        names = [name for name in weeks[0].columns if name not in KEYS]
-        rows = Rows(np.concatenate(parts), np.concatenate(labels), np.concatenate(groups), names)
+        names = [name for name in weeks[newest].columns if name not in KEYS]
+        features, label, weight, sizes = (np.concatenate(column) for column in (parts, labels, weights, groups))
+        rows = Rows(features, label, weight, sizes, names)
         if not rows.label.any():
             raise InputError(
                 "table: no candidate of any training week was bought; expected some: bring more weeks of "
@@ -112,7 +119,14 @@ def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, round
         "verbosity": -1,
         **one.settings,
     }
-    data = lgb.Dataset(train.features, train.label, group=train.groups, feature_name=train.names, params=parameters)
+    data = lgb.Dataset(
+        train.features,
+        train.label,
+        weight=train.weight,
+        group=train.groups,
+        feature_name=train.names,
+        params=parameters,
+    )
     if stop is None:
         return lgb.train(parameters, data, rounds)
     held_out = lgb.Dataset(

@@ -19,7 +19,7 @@ def main() -> None:
     plan = weeks.plan(shops.read().log, params.weeks)
     chosen = Blend.load(paths.MODEL).rounds
     rounds = {name: math.ceil(n * params.ranker.refit_growth) for name, n in chosen.items()}
-    train = Rows.of(read_weeks(plan.refit), only_sampled=True)
+    train = Rows.of(read_weeks(plan.refit), only_sampled=True, half_life=params.ranker.half_life)
     print(f"refit: {len(train.label):,} rows of weeks {plan.refit[0]}..{plan.refit[-1]}, rounds {rounds}")
     with stage.whole_folder(paths.REFIT) as folder:
         ranker.fit(train, None, params.ranker, rounds).save(folder)

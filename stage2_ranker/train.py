@@ -13,9 +13,9 @@ from stage2_ranker import ranker
 from stage2_ranker.ranker import Blend, Rows
 
 
-def read_weeks(label_weeks: list[int]) -> list[pl.DataFrame]:
-    """The tables of the given label weeks."""
-    return [pl.read_parquet(paths.of_week(paths.TABLE, "table", week)) for week in label_weeks]
+def read_weeks(label_weeks: list[int]) -> dict[int, pl.DataFrame]:
+    """Label week -> its table."""
+    return {week: pl.read_parquet(paths.of_week(paths.TABLE, "table", week)) for week in label_weeks}
 
 
 def gains(blend: Blend) -> pl.DataFrame:
@@ -31,8 +31,8 @@ def gains(blend: Blend) -> pl.DataFrame:
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    train = Rows.of(read_weeks(plan.train), only_sampled=True)
-    stop = Rows.of(read_weeks([plan.stop]), only_sampled=False)
+    train = Rows.of(read_weeks(plan.train), only_sampled=True, half_life=params.ranker.half_life)
+    stop = Rows.of(read_weeks([plan.stop]), only_sampled=False, half_life=params.ranker.half_life)
     print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
     blend = ranker.fit(train, stop, params.ranker, rounds=None)
     with stage.whole_folder(paths.MODEL) as folder:

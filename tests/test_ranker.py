@@ -32,6 +32,11 @@ def table(*customers: tuple[int, list[int]]) -> pl.DataFrame:
     )
 
 
+def rows_of(tables: list[pl.DataFrame], only_sampled: bool) -> Rows:
+    """The tables as label weeks 0, 1 ...; a week weighs half as much as the one after it."""
+    return Rows.of(dict(enumerate(tables)), only_sampled, half_life=1.0)
+
+
 def informative(seed: int, customers: int = 80) -> pl.DataFrame:
     """Candidates of which the bought one tends to have a large ``signal``; ``noise`` says nothing."""
     rng = np.random.default_rng(seed)
@@ -55,12 +60,12 @@ def of(objective: Objective, seed: int = 1, weight: float = 1.0, **settings: Any
 
 def settings(models: dict[str, Model] | None = None, rounds: int = 25) -> Ranker:
     both = {"lambdarank": of("lambdarank"), "binary": of("binary", seed=2)}
-    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, models=models or both)
+    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, models=models or both)
 
 
 @pytest.fixture(scope="module")
 def rows() -> tuple[Rows, Rows]:
-    return Rows.of([informative(1), informative(2)], only_sampled=True), Rows.of([informative(3)], only_sampled=False)
+    return rows_of([informative(1), informative(2)], only_sampled=True), rows_of([informative(3)], only_sampled=False)
 
 
 # Rows
@@ -68,25 +73,26 @@ def rows() -> tuple[Rows, Rows]:
 
 def test_groups_are_the_customers_of_each_week() -> None:
     first, second = table((3, [1, 0]), (5, [0, 0, 1])), table((5, [1]), (6, [0, 1]))
-    found = Rows.of([first, second], only_sampled=False)
+    found = rows_of([first, second], only_sampled=False)
     assert found.groups.tolist() == [2, 3, 1, 2]  # customer 5 is a group of each week, though the rows touch
     assert found.groups.sum() == len(found.label) == len(found.features) == 8
     assert found.label.tolist() == [1, 0, 0, 0, 1, 1, 0, 1]
     assert found.features[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2] and found.features.dtype == np.float32
     assert found.names == ["n"]
+    assert found.weight.tolist() == [1 / 2] * 5 + [1.0] * 3
 
 
 def test_rows_that_are_not_sampled_are_left_out_only_if_asked() -> None:
     one = table((0, [0, 0]), (1, [0, 1, 0]), (2, [0]), (3, [1, 1]))
     one = one.with_columns(sampled=pl.col("user").is_in([1, 3]))
-    whole, useful = Rows.of([one], only_sampled=False), Rows.of([one], only_sampled=True)
+    whole, useful = rows_of([one], only_sampled=False), rows_of([one], only_sampled=True)
     assert whole.groups.tolist() == [2, 3, 1, 2] and useful.groups.tolist() == [3, 2]
     assert useful.features[:, 0].tolist() == [2, 3, 4, 6, 7] and useful.label.tolist() == [0, 1, 0, 1, 1]
 
 
 @pytest.mark.parametrize("only_sampled", [False, True])
 def test_a_week_of_no_rows_makes_no_group(only_sampled: bool) -> None:
-    found = Rows.of([table((0, [1, 0])), table()], only_sampled)
+    found = rows_of([table((0, [1, 0])), table()], only_sampled)
     assert found.groups.tolist() == [2] and len(found.label) == 2
 
 
@@ -94,7 +100,7 @@ def test_a_week_of_no_rows_makes_no_group(only_sampled: bool) -> None:
 @pytest.mark.parametrize("weeks", [[table((0, [0, 0]))], [table((0, [0])), table((1, [0, 0]))], [table()]])
 def test_nothing_bought_is_nothing_to_learn(weeks: list[pl.DataFrame], only_sampled: bool) -> None:
     with pytest.raises(InputError, match=r"no candidate .* was bought; expected some: bring more weeks"):
-        Rows.of(weeks, only_sampled)
+        rows_of(weeks, only_sampled)
 
 
 def test_a_table_with_and_without_label_has_the_same_features() -> None:
