@@ -69,6 +69,7 @@ class Ranker(Block):
     half_life: Days
     rounds: Positive
     patience: Positive
+    smooth: Positive
     refit_growth: Annotated[float, Field(gt=0)]
     models: dict[str, Model]
 

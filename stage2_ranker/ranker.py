@@ -15,7 +15,7 @@ from retail.log import Array
 from retail.params import Model, Ranker
 
 KEYS = ("user", "item", "label", "sampled")
-EVALUATE_EVERY = 10  # rounds between two looks of the progress line
+PRINT_EVERY = 50  # rounds between two lines of progress
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,31 @@ def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, round
     held_out = lgb.Dataset(
         stop.features, stop.label, group=stop.groups, feature_name=stop.names, reference=data, params=parameters
     )
-    looks: list[Callable[..., Any]] = [
-        lgb.early_stopping(settings.patience, verbose=False),
-        lgb.log_evaluation(5 * EVALUATE_EVERY),
-    ]
+    stopping = Stopping(settings.patience, settings.smooth)
+    looks: list[Callable[..., Any]] = [stopping, lgb.log_evaluation(PRINT_EVERY)]
     booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop week"], callbacks=looks)
+    booster.best_iteration = stopping.best_round
     return booster
+
+
+class Stopping:
+    """Early stopping by the running mean of the stopping week's MAP@12 over the last ``smooth`` rounds.
+
+    A single round's figure hangs on a few hundred customers and peaks by luck, often long before the ranker is done;
+    the mean over neighbouring rounds peaks where it is. ``best_round``: the middle of the best such run of rounds.
+    """
+
+    def __init__(self, patience: int, smooth: int) -> None:
+        self.patience, self.smooth = patience, smooth
+        self.figures: list[float] = []
+        self.best_mean, self.best_end, self.best_round = -np.inf, 0, 1
+
+    def __call__(self, env: Any) -> None:
+        self.figures.append(env.evaluation_result_list[0][2])
+        n = len(self.figures)
+        mean = float(np.mean(self.figures[-self.smooth :]))
+        if n <= self.smooth or mean > self.best_mean:
+            self.best_mean, self.best_end = mean, n
+            self.best_round = max(n - self.smooth // 2, 1)
+        elif n - self.best_end >= self.patience:
+            raise lgb.callback.EarlyStopException(self.best_round - 1, env.evaluation_result_list)

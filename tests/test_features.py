@@ -417,3 +417,26 @@ def test_a_column_compared_within_the_customers_candidates_and_one_that_the_shop
     assert frame.columns == ["g__x", "g__x_of_best", "g__x_place"]
     assert frame["g__x_of_best"].to_list() == [1 / 4, 4 / 4, 2 / 4, 5 / 5]
     assert frame["g__x_place"].to_list() == [3, 1, 2, 1]
+
+
+def test_the_forecast_is_the_line_through_four_weeks() -> None:
+    # Sales by week, the oldest first: 1, 2, 3, 4 -> 5 next; 4, 3, 2, 1 -> 0; 0, 0, 0, 4 -> 4; 4, 0, 0, 0 -> 0, not -2.
+    weekly = {0: [1, 2, 3, 4], 1: [4, 3, 2, 1], 2: [0, 0, 0, 4], 3: [4, 0, 0, 0]}
+    rows = [
+        (user, item, 7 * week) for item, counts in weekly.items() for week, n in enumerate(counts) for user in range(n)
+    ]
+    shop = small(rows, 4, 4, 35)
+    found = columns_of("item_sales", shop, 4, pairs_of((0, [0, 1, 2, 3])))
+    assert found["forecast"] == near(5, 0, 4, 0)
+
+
+def test_age_rank_by_hand() -> None:
+    # Ages 20 and 30 fall in unlike bins, customer 3 has none. Article 0 sells to the young alone, article 1 to both.
+    rows = [(0, 0, 6), (0, 1, 6), (1, 1, 6), (2, 1, 6)]
+    shop = small(rows, 4, 2, 14, customers={"age": [20.0, 30.0, 30.0, NAN]})
+    found = columns_of("age_rank", shop, 1, pairs_of((0, [0, 1]), (1, [0, 1]), (3, [0])))
+    assert found["share"] == near(5000, 5000, 0, 10000, 0)
+    assert found["rank"] == near(1, 1, 2, 1, 1)
+    assert found["lift"][:2] == near(5000.5 / 2500.5, 5000.5 / 7500.5)  # a quarter of all sales, three quarters
+    without = columns_of("age_rank", small(rows, 4, 2, 14), 1, pairs_of((0, [0, 1])))
+    assert without["share"] == near(2500, 7500) and without["lift"] == near(1, 1)

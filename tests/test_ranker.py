@@ -1,8 +1,10 @@
 """The ranker: groups that are customers, fits that repeat, models that survive their file, objectives that blend."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
+import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
@@ -60,7 +62,7 @@ def of(objective: Objective, seed: int = 1, weight: float = 1.0, **settings: Any
 
 def settings(models: dict[str, Model] | None = None, rounds: int = 25) -> Ranker:
     both = {"lambdarank": of("lambdarank"), "binary": of("binary", seed=2)}
-    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, models=models or both)
+    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, smooth=2, models=models or both)
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +172,26 @@ def test_a_saved_model_ends_where_stopping_chose(rows: tuple[Rows, Rows], tmp_pa
 
 def test_no_rows_have_no_scores(rows: tuple[Rows, Rows]) -> None:
     assert ranker.fit(*rows, settings(), None).predict(np.zeros((0, 2), np.float32)).shape == (0,)
+
+
+def fed(figures: list[float], patience: int, smooth: int) -> ranker.Stopping:
+    """A Stopping after these figures, or after the one at which it ended the fit."""
+    stopping = ranker.Stopping(patience, smooth)
+    for figure in figures:
+        try:
+            stopping(SimpleNamespace(evaluation_result_list=[("stop week", "map@12", figure, True)]))
+        except lgb.callback.EarlyStopException:
+            break
+    return stopping
+
+
+def test_stopping_by_the_mean_of_neighbouring_rounds() -> None:
+    # means of 3 end at rounds 3..8: 2/3, 4/3, 5/3, 7/3, 6/3, 5/3: rounds 4, 5, 6 are best, their middle is 5
+    assert fed([0, 1, 1, 2, 2, 3, 1, 1], patience=9, smooth=3).best_round == 5
+    # a lucky round 2 does not win against the plateau of rounds 5 to 7
+    assert fed([0, 5, 0, 0, 3, 3, 3, 0], patience=9, smooth=3).best_round == 6
+
+
+def test_stopping_ends_the_fit_after_patience() -> None:
+    stopping = fed([1, 2, 3, 2, 1, 0, 9, 9], patience=3, smooth=1)
+    assert len(stopping.figures) == 6 and stopping.best_round == 3

@@ -34,6 +34,7 @@ def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[s
     for k in range(len(windows) - 1):
         short, long = share[:, k], share[:, k + 1]
         out[f"trend_{params.windows[k]}d_{params.windows[k + 1]}d"] = (short + 0.5) / (long + 0.5)
+    out["forecast"] = _forecast(history)
     out["days_on_sale"] = table[:, counted]
     out["days_since_sale"] = table[:, counted + 1]
     out["year_ago_week"] = share[:, counted + 2]
@@ -41,6 +42,20 @@ def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[s
     out["year_ago_growth"] = (share[:, counted + 2] + 0.5) / (share[:, counted + 4] + 0.5)  # week over the month before
     out["category_share"] = _share_within(shop.category, table[:, counted - 1])  # sales by the last half-life
     return {what: values[keys] for what, values in out.items()}
+
+
+def _forecast(history: History) -> Array:
+    """(items,) float32: next week's sales on the least-squares line through the last four weeks', at least 0.
+
+    For weeks c1 (the latest) to c4 that line stands at c1 + c2 / 2 - c4 / 2.
+    """
+    log, windows = history.log, np.array([7, 14, 21, 28])
+    table = kernels.item_sales(
+        log.item_start, history.item_stop, log.item_day, history.cutoff, windows, np.zeros(0)
+    )  # fmt: skip
+    c1, c2, _, c4 = np.diff(table[:, :4], axis=1, prepend=0).T
+    line: Array = np.maximum(c1 + c2 / 2 - c4 / 2, 0).astype(np.float32)
+    return line
 
 
 def _rank(values: Array) -> Array:

@@ -62,6 +62,8 @@ def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[
     out["gap_sd"] = np.sqrt(np.maximum(t[:, SQUARES] / gaps - np.nan_to_num(gap_mean) ** 2, 0))
     out["due_ratio"] = t[:, LAST_DAY] / np.maximum(gap_mean, 1)
     out["visit_rate"] = np.nan_to_num((t[:, VISITS] - 1) / np.maximum(t[:, FIRST_VISIT] - 1, 1))
+    sold = (history.item_stop - history.log.item_start[:-1])[pairs.items]
+    out["share_of_sales"] = t[:, VISITS] / np.maximum(sold, 1)
     rebuy = hazards(history, params.hazard_windows, params.hazard_smoothing)
     for window in params.hazard_windows:
         hazard = rebuy[f"hazard_{window}d"][pairs.items]
