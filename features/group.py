@@ -7,16 +7,16 @@ A group is a module of ``features.groups`` with
     compute(history, shop, pairs, params)           where KEY is "pair": name -> (rows,) array
 """
 
-import importlib
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from retail import plugins
 from retail.errors import InputError
 from retail.log import Array
-from retail.params import Block, Params, validated
+from retail.params import Block, Params
 from retail.shop import ATTRIBUTES, Shop
 from retail.weeks import History
 from stage1_candidates import pairs as pairs_of
@@ -35,17 +35,7 @@ def switched_on(params: Params) -> list[str]:
 
 def load(name: str, params: Params) -> tuple[ModuleType, Any]:
     """The module of feature group ``name`` and its checked block."""
-    if name not in params.features:
-        raise InputError(f"params.yaml: 'features.{name}' is missing; add its block")
-    try:
-        module = importlib.import_module(f"features.groups.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"features.groups.{name}":
-            raise
-        raise InputError(
-            f"params.yaml: unknown feature group 'features.{name}'; expected the name of a file in features/groups"
-        ) from error
-    return module, validated(module.Params, params.features[name], f"features.{name}")
+    return plugins.load("features.groups", "features", name, params.features)
 
 
 def compute(name: str, module: ModuleType, history: History, shop: Shop, pairs: Pairs, settings: Any) -> pl.DataFrame:

@@ -68,12 +68,12 @@ def build(
     row = fused.key_of_rows()
     order = np.lexsort((fused.target, row))
     whole = Pairs(users, fused.ptr, fused.target[order])
-    code = _codes(row, whole.items)  # ascending, for the search below
+    code = codes(row, whole.items)  # ascending, for the search below
     columns = {"pool__fused": fused.weight[order]}
     count = np.zeros(len(code), np.float32)
     for name, one in loaded.items():
         best = proposed[name]
-        there = _codes(best.key_of_rows(), best.target)
+        there = codes(best.key_of_rows(), best.target)
         place = np.minimum(np.searchsorted(code, there), max(len(code) - 1, 0))
         inside = code[place] == there if len(code) else np.zeros(len(there), bool)
         rank = np.full(len(code), np.nan, np.float32)
@@ -89,5 +89,6 @@ def build(
     return whole, pl.DataFrame({"pool__sources": count, **columns})
 
 
-def _codes(row: Array, item: Array) -> Array:
+def codes(row: Array, item: Array) -> Array:
+    """(n,) uint64: one number per (row, item) pair, in the order of the pairs."""
     return (row.astype(np.uint64) << np.uint64(32)) | item.astype(np.uint64)

@@ -21,7 +21,7 @@ def figures(
     recall@k = truth pairs among the first k / truth pairs; hit ratio = truth pairs / rows; the oracle puts the
     truth of the pool first.
     """
-    bought = _codes(np.searchsorted(users, truth[0]), truth[1])
+    bought = pool.codes(np.searchsorted(users, truth[0]), truth[1])
     fused = pool.fuse(proposed, settings)
     found: dict[str, object] = {name: _of(best, bought) for name, best in proposed.items()}
     found["union"] = _of(fused, bought)
@@ -46,18 +46,14 @@ def mean_of_weeks(weeks: list[dict[str, object]]) -> dict[str, object]:
 
 
 def _of(best: Lists, bought: Array) -> dict[str, float]:
-    hit = np.isin(_codes(best.key_of_rows(), best.target), bought)
+    hit = np.isin(pool.codes(best.key_of_rows(), best.target), bought)
     rank = pool.ranks(best)
     recall = {f"recall@{k}": float(hit[rank <= k].sum() / len(bought)) for k in AT}
     return {**recall, "hit_ratio": float(hit.sum() / max(len(hit), 1)), "rows": len(hit)}
 
 
 def _oracle(fused: Lists, users: Array, truth: tuple[Array, Array], bought: Array) -> float:
-    hit = np.isin(_codes(fused.key_of_rows(), fused.target), bought)
+    hit = np.isin(pool.codes(fused.key_of_rows(), fused.target), bought)
     hits = np.bincount(fused.key_of_rows()[hit], minlength=len(users))
     sizes = np.diff(metrics.truth_runs(*truth, users)[0])
     return float((np.minimum(hits, metrics.K) / np.minimum(sizes, metrics.K)).mean())
-
-
-def _codes(row: Array, item: Array) -> Array:
-    return (row.astype(np.uint64) << np.uint64(32)) | item.astype(np.uint64)

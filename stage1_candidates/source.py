@@ -9,15 +9,14 @@ or, where scores are no sparse product, in place of ``walk``
     score(history, shop, state, users, ptr, items, params)   float32 scores of given pairs
 """
 
-import importlib
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from retail.errors import InputError
+from retail import plugins
 from retail.log import Array
-from retail.params import Block, Params, Positive, validated
+from retail.params import Block, Params, Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates import lists
@@ -36,17 +35,7 @@ def switched_on(params: Params) -> list[str]:
 
 def load(name: str, params: Params) -> tuple[ModuleType, Any]:
     """The module of source ``name`` and its checked block."""
-    if name not in params.sources:
-        raise InputError(f"params.yaml: 'sources.{name}' is missing; add its block")
-    try:
-        module = importlib.import_module(f"stage1_candidates.sources.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"stage1_candidates.sources.{name}":
-            raise
-        raise InputError(
-            f"params.yaml: unknown source 'sources.{name}'; expected the name of a file in stage1_candidates/sources"
-        ) from error
-    return module, validated(module.Params, params.sources[name], f"sources.{name}")
+    return plugins.load("stage1_candidates.sources", "sources", name, params.sources)
 
 
 def proposals(

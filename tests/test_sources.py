@@ -256,7 +256,7 @@ def test_an_unknown_source_and_an_unknown_key_are_named() -> None:
     with pytest.raises(InputError, match=r"unknown key 'sources\.popular\.dept'; expected one of: .*depth"):
         source_of("popular", dept=3)
     block = {"use": True, "take": 3}
-    with pytest.raises(InputError, match=r"unknown source 'sources\.populer'"):
+    with pytest.raises(InputError, match=r"unknown 'sources\.populer'"):
         source.load("populer", PARAMS.model_copy(update={"sources": {"populer": block}}))
     with pytest.raises(InputError, match=r"'sources\.popular' is missing; add its block"):
         source.load("popular", PARAMS.model_copy(update={"sources": {}}))
