@@ -15,6 +15,8 @@ from retail.log import Array
 from retail.params import Model, Ranker
 
 KEYS = ("user", "item", "label", "sampled")
+MOST_LEAVES = 200  # leaves hold a 200th of the rows at the most ...
+LEAST_LEAF = 20  # ... and this many at the least
 PRINT_EVERY = 50  # rounds between two lines of progress
 
 
@@ -108,7 +110,7 @@ def fit(train: Rows, stop: Rows | None, settings: Ranker, rounds: dict[str, int]
 
 
 def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, rounds: int) -> lgb.Booster:
-    parameters = {
+    parameters: dict[str, Any] = {
         "objective": one.objective,
         "seed": one.seed,
         "metric": "map",
@@ -119,6 +121,10 @@ def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, round
         "verbosity": -1,
         **one.settings,
     }
+    # a leaf size made for a large table would leave a small shop's trees without a split
+    parameters["min_data_in_leaf"] = min(
+        int(parameters.get("min_data_in_leaf", LEAST_LEAF)), max(len(train.label) // MOST_LEAVES, LEAST_LEAF)
+    )
     data = lgb.Dataset(
         train.features,
         train.label,
