@@ -5,6 +5,7 @@ VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
+	.venv/bin/python -m submissions.check
 	$(VENV_PATH) dvc repro
 
 test: .venv/ready

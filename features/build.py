@@ -12,6 +12,7 @@ from features import group
 from retail import params as parameters
 from retail import paths, stage, weeks
 from retail import shop as shops
+from retail.errors import InputError
 from stage1_candidates import pairs
 
 
@@ -28,6 +29,9 @@ def main() -> None:
             pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week), columns=["user", "item", "kept"])
             whole = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
             rows = group.compute(name, module, weeks.history(shop.log, week), shop, whole, settings)
+            odd = [column for column, dtype in rows.schema.items() if dtype != pl.Float32]
+            if odd or rows.height != pool.height:
+                raise InputError(f"features {name}: expected {pool.height} rows of Float32, found {rows.height}, {odd}")
             rows.filter(pool["kept"]).write_parquet(paths.of_week(folder, "rows", week))
 
 

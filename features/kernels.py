@@ -65,15 +65,15 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
                     row[FIRST_DAY], row[FIRST_VISIT] = age, ago
                 row[VISITS] += 1
                 row[LAST_DAY], row[LAST_VISIT] = age, ago
-                row[D7] += age <= 7
-                row[D14] += age <= 14
-                row[D28] += age <= 28
-                row[D91] += age <= 91
-                row[YEAR] += 350 <= age <= 371
-                row[V1] += ago <= 1
-                row[V3] += ago <= 3
-                row[V5] += ago <= 5
-                row[V10] += ago <= 10
+                row[D7] += age <= WINDOWS[0]
+                row[D14] += age <= WINDOWS[1]
+                row[D28] += age <= WINDOWS[2]
+                row[D91] += age <= WINDOWS[3]
+                row[YEAR] += YEAR_AGO[0] <= age <= YEAR_AGO[1]
+                row[V1] += ago <= LATE_VISITS[0]
+                row[V3] += ago <= LATE_VISITS[1]
+                row[V5] += ago <= LATE_VISITS[2]
+                row[V10] += ago <= LATE_VISITS[3]
                 row[BY_VISIT] += VISIT_DECAY ** (ago - 1)
                 for h in range(len(lives)):
                     row[DECAY + h] += 2.0 ** (-age / lives[h])

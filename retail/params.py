@@ -125,7 +125,8 @@ def validated(model: type[B], raw: dict[str, Any], under: str) -> B:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
+        # a misspelt key is both unknown and missing: the unknown one is what stands in the file
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in (under, *first["loc"]) if part != "")
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(_siblings(model, first["loc"])))

@@ -1,8 +1,8 @@
 """Weighted lists, the one shape behind every source: a key (customer, article, segment ...) and its targets.
 
 A source walks from customers over keys to articles: customer -> own articles -> their neighbours, or customer ->
-segment -> its best sellers. Each such walk is a sparse product, computed here row by row in a dense scratch of one
-float per target and thread, so that no table of all pairs is ever made.
+segment -> its best sellers. Each such walk is a sparse product, computed here row by row in a dense scratch of a few
+bytes per target and thread, so that no table of all pairs is ever made.
 """
 
 from dataclasses import dataclass

@@ -19,16 +19,18 @@ def figures(
     """Figures of one label week: per source, for the union, for the union without each source, and the oracle.
 
     recall@k = truth pairs among the first k / truth pairs; hit ratio = truth pairs / rows; the oracle puts the
-    truth of the pool first.
+    truth of the pool first. The union's recall is that of the fused order, also beyond the pool's size; its rows, its
+    hit ratio and the oracle are the pool's. A source's recall no longer rises beyond its own ``take``.
     """
     bought = pool.codes(np.searchsorted(users, truth[0]), truth[1])
     fused = pool.fuse(proposed, settings)
+    deep = settings.model_copy(update={"size": max(settings.size, *AT)})
     found: dict[str, object] = {name: _of(best, bought) for name, best in proposed.items()}
-    found["union"] = _of(fused, bought)
+    found["union"] = {**_of(fused, bought), **_recall(pool.fuse(proposed, deep), bought)}
     if len(proposed) > 1:
         for name in proposed:
             rest = {other: best for other, best in proposed.items() if other != name}
-            found[f"union without {name}"] = _of(pool.fuse(rest, settings), bought)
+            found[f"union without {name}"] = _recall(pool.fuse(rest, deep), bought)
     found["oracle_map12"] = _oracle(fused, users, truth, bought)
     return found
 
@@ -47,9 +49,13 @@ def mean_of_weeks(weeks: list[dict[str, object]]) -> dict[str, object]:
 
 def _of(best: Lists, bought: Array) -> dict[str, float]:
     hit = np.isin(pool.codes(best.key_of_rows(), best.target), bought)
+    return {**_recall(best, bought), "hit_ratio": float(hit.sum() / max(len(hit), 1)), "rows": len(hit)}
+
+
+def _recall(best: Lists, bought: Array) -> dict[str, float]:
+    hit = np.isin(pool.codes(best.key_of_rows(), best.target), bought)
     rank = pool.ranks(best)
-    recall = {f"recall@{k}": float(hit[rank <= k].sum() / len(bought)) for k in AT}
-    return {**recall, "hit_ratio": float(hit.sum() / max(len(hit), 1)), "rows": len(hit)}
+    return {f"recall@{k}": float(hit[rank <= k].sum() / len(bought)) for k in AT}
 
 
 def _oracle(fused: Lists, users: Array, truth: tuple[Array, Array], bought: Array) -> float:

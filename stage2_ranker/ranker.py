@@ -13,8 +13,8 @@ import polars as pl
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Model, Ranker
+from stage2_ranker.keys import KEYS
 
-KEYS = ("user", "item", "label", "sampled")
 MOST_LEAVES = 200  # leaves hold a 200th of the rows at the most ...
 LEAST_LEAF = 20  # ... and this many at the least
 PRINT_EVERY = 50  # rounds between two lines of progress
@@ -94,13 +94,20 @@ class Blend:
         return Blend(models, *({name: values[k] for name, values in meta.items()} for k in range(3)))
 
 
-def fit(train: Rows, stop: Rows | None, settings: Ranker, rounds: dict[str, int] | None) -> Blend:
-    """Fit every model; with ``stop`` each ends where MAP@12 on those rows no longer rises, else after ``rounds``."""
+def fit(train: Rows, stop: Rows | None, settings: Ranker, rounds: dict[str, int] | None, like: Blend | None) -> Blend:
+    """Fit every model; with ``stop`` each ends where MAP@12 on those rows no longer rises, else after ``rounds``.
+
+    The blend takes the spreads of ``like`` where given: a refit has no whole pool to measure them on, and those of its
+    sampled rows would weigh the models otherwise than they were evaluated.
+    """
     models, spreads, used = {}, {}, {}
     for name, one in settings.models.items():
         booster = _fit_one(train, stop, one, settings, rounds[name] if rounds else settings.rounds)
         models[name] = booster
         used[name] = booster.best_iteration if stop is not None else booster.current_iteration()
+        if like is not None:
+            spreads[name] = like.spreads[name]
+            continue
         looked_at = (stop or train).features
         spread = float(np.std(np.asarray(booster.predict(looked_at, raw_score=True))))
         spreads[name] = (
@@ -163,6 +170,6 @@ class Stopping:
         mean = float(np.mean(self.figures[-self.smooth :]))
         if n <= self.smooth or mean > self.best_mean:
             self.best_mean, self.best_end = mean, n
-            self.best_round = max(n - self.smooth // 2, 1)
+            self.best_round = max(n - min(self.smooth, n) // 2, 1)
         elif n - self.best_end >= self.patience:
             raise lgb.callback.EarlyStopException(self.best_round - 1, env.evaluation_result_list)

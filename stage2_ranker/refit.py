@@ -1,7 +1,8 @@
 """Stage ``refit``: the ranker that answers the submission, fitted anew on the newest weeks.
 
 The number of rounds is what early stopping chose for the evaluated ranker, times ``refit_growth``: the newest weeks
-have no later week to stop on. Writes data/refit/ as ``train`` does.
+have no later week to stop on. The models weigh in the blend as they were evaluated. Writes data/refit/ as ``train``
+does.
 """
 
 import math
@@ -17,12 +18,12 @@ from stage2_ranker.train import read_weeks
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    chosen = Blend.load(paths.MODEL).rounds
-    rounds = {name: math.ceil(n * params.ranker.refit_growth) for name, n in chosen.items()}
+    evaluated = Blend.load(paths.MODEL)
+    rounds = {name: math.ceil(n * params.ranker.refit_growth) for name, n in evaluated.rounds.items()}
     train = Rows.of(read_weeks(plan.refit), only_sampled=True, half_life=params.ranker.half_life)
     print(f"refit: {len(train.label):,} rows of weeks {plan.refit[0]}..{plan.refit[-1]}, rounds {rounds}")
     with stage.whole_folder(paths.REFIT) as folder:
-        ranker.fit(train, None, params.ranker, rounds).save(folder)
+        ranker.fit(train, None, params.ranker, rounds, like=evaluated).save(folder)
 
 
 if __name__ == "__main__":

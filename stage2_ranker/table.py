@@ -13,8 +13,7 @@ from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from retail.params import Params
-
-KEYS = ("user", "item", "label", "sampled")
+from stage2_ranker.keys import KEYS
 
 
 def assemble(keys: pl.DataFrame, parts: list[pl.DataFrame], stage_name: str) -> pl.DataFrame:

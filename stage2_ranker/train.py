@@ -7,15 +7,24 @@ gain.csv.
 import polars as pl
 
 from retail import params as parameters
-from retail import paths, stage, weeks
+from retail import paths, schema, stage, weeks
 from retail import shop as shops
+from retail.errors import InputError
 from stage2_ranker import ranker
+from stage2_ranker.keys import KEYS
 from stage2_ranker.ranker import Blend, Rows
 
 
 def read_weeks(label_weeks: list[int]) -> dict[int, pl.DataFrame]:
-    """Label week -> its table."""
-    return {week: pl.read_parquet(paths.of_week(paths.TABLE, "table", week)) for week in label_weeks}
+    """Label week -> its table, the same columns in the same order in each; InputError otherwise."""
+    tables = {week: pl.read_parquet(paths.of_week(paths.TABLE, "table", week)) for week in label_weeks}
+    expected = {key: schema.POOL[key] for key in KEYS}
+    first = next(iter(tables.values())).columns
+    for week, table in tables.items():
+        schema.check(table, expected, f"table of week {week}", more=True)
+        if table.columns != first:
+            raise InputError(f"table of week {week}: other columns than week {label_weeks[0]}; run `dvc repro`")
+    return tables
 
 
 def gains(blend: Blend) -> pl.DataFrame:
@@ -34,7 +43,7 @@ def main() -> None:
     train = Rows.of(read_weeks(plan.train), only_sampled=True, half_life=params.ranker.half_life)
     stop = Rows.of(read_weeks([plan.stop]), only_sampled=False, half_life=params.ranker.half_life)
     print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
-    blend = ranker.fit(train, stop, params.ranker, rounds=None)
+    blend = ranker.fit(train, stop, params.ranker, rounds=None, like=None)
     with stage.whole_folder(paths.MODEL) as folder:
         blend.save(folder)
         gains(blend).write_csv(folder / "gain.csv")

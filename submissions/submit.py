@@ -20,11 +20,9 @@ from stage2_ranker.ranker import Blend
 
 def csv_rows(lists: Array, users: Array, customer_id: pl.Series, article_id: pl.Series) -> pl.DataFrame:
     """customer_id, prediction: one row per row of ``lists`` (users, 12), article ids parted by a blank."""
-    ids = article_id.gather(lists.ravel()).to_numpy().reshape(lists.shape)
-    prediction = ids[:, 0].astype(object)
-    for column in range(1, lists.shape[1]):
-        prediction = prediction + " " + ids[:, column]
-    return pl.DataFrame({"customer_id": customer_id.gather(users), "prediction": prediction.astype(str)})
+    columns = pl.DataFrame({str(k): article_id.gather(lists[:, k]) for k in range(lists.shape[1])})
+    prediction = columns.select(pl.concat_str(pl.all(), separator=" ")).to_series()
+    return pl.DataFrame({"customer_id": customer_id.gather(users), "prediction": prediction})
 
 
 def check(lists: Array, wanted: Array, items: int) -> None:

@@ -464,7 +464,7 @@ def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built
     _, all_rows = answer.table(history, built.shop, everyone(built.shop), sources, params)
     labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
     settings = params.ranker.model_copy(update={"rounds": 2})
-    blend = ranker.fit(Rows.of({1: labelled}, only_sampled=False, half_life=20.0), None, settings, None)
+    blend = ranker.fit(Rows.of({1: labelled}, only_sampled=False, half_life=20.0), None, settings, None, None)
     lists = answer.answer(history, built.shop, cold, sources, blend, params)
     assert lists.tolist() == [answer.best_sellers(history)[:12].tolist()]
 

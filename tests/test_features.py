@@ -346,7 +346,7 @@ def test_taste_by_hand() -> None:
     assert found["product_type_no_visits"] == near(1, 1, 0, 0)
     assert found["product_type_no_days_since"] == near(7, 3, NAN, NAN)
     assert found["product_type_no_decayed"] == near(1 / 2, 2 ** (-3 / 7), 0, 0)
-    assert found["product_type_no_share"] == near(1 / 3, 1 / 3, 0, 0)
+    assert found["product_type_no_share"] == near(1 / 2, 1 / 2, 0, 0)  # of two visits
 
 
 def test_item_sales_by_hand() -> None:

@@ -13,6 +13,9 @@ import pytest
 from csv_shop import ROOT
 from ruamel.yaml import YAML
 
+from retail import stage
+from submissions import check
+
 ROOMS = ("retail", "stage1_candidates", "features", "stage2_ranker", "submissions")
 SOURCES, GROUPS = "stage1_candidates/sources", "features/groups"
 LOADERS = {"stage1_candidates/source.py": SOURCES, "features/group.py": GROUPS}  # whoever imports these loads plug-ins
@@ -126,3 +129,26 @@ def test_package_files_hold_no_code() -> None:
 def test_folders_count_sources_alone() -> None:
     """Compiled code beside the sources and the halves of killed stages must change no dependency."""
     assert {"__pycache__", ".*.part"} <= set((ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("popular: {use: true, take", "popular: {use: true, tak", "unknown key 'sources.popular.tak'; expected one of: "),
+        ("  match: {use: true", "  macth: {use: true", "unknown 'features.macth'; expected the name of a file in"),
+        ("hazard_smoothing: 20", "hazard_smoothing: -1", "'features.own.hazard_smoothing' is -1; Input should be"),
+        ("shard: 10000", "shart: 10000", "unknown key 'submit.shart'; expected one of: shard"),
+    ],
+)  # fmt: skip
+def test_a_typo_is_named_before_the_first_stage(
+    old: str, new: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "params.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        stage.guarded(check.main, "check")
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert line in error and error.count("\n") == 1

@@ -116,7 +116,7 @@ def test_a_table_with_and_without_label_has_the_same_features() -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_each_objective_learns_and_says_so_in_its_text(objective: Objective, rows: tuple[Rows, Rows]) -> None:
-    blend = ranker.fit(*rows, settings({"one": of(objective)}), None)
+    blend = ranker.fit(*rows, settings({"one": of(objective)}), None, None)
     assert f"objective={objective}" in blend.models["one"].model_to_string()
     score, stop = blend.predict(rows[1].features), rows[1]
     assert score[stop.label == 1].mean() > score[stop.label == 0].mean() + 0.5 * score.std()
@@ -126,7 +126,7 @@ def test_each_objective_learns_and_says_so_in_its_text(objective: Objective, row
 
 def test_two_fits_give_the_same_text(rows: tuple[Rows, Rows]) -> None:
     models: dict[str, Model] = {name: of(name, num_threads=2, feature_fraction=0.5) for name in OBJECTIVES}
-    one, other = (ranker.fit(*rows, settings(models, rounds=5), None) for _ in range(2))
+    one, other = (ranker.fit(*rows, settings(models, rounds=5), None, None) for _ in range(2))
     assert list(one.models) == ["lambdarank", "binary"]
     for name in one.models:
         assert one.models[name].model_to_string() == other.models[name].model_to_string()
@@ -134,12 +134,12 @@ def test_two_fits_give_the_same_text(rows: tuple[Rows, Rows]) -> None:
 
 
 def test_another_seed_gives_another_model(rows: tuple[Rows, Rows]) -> None:
-    found = ranker.fit(*rows, settings({"a": of("binary", seed=1), "b": of("binary", seed=2)}), None)
+    found = ranker.fit(*rows, settings({"a": of("binary", seed=1), "b": of("binary", seed=2)}), None, None)
     assert not np.array_equal(found.models["a"].predict(rows[0].features), found.models["b"].predict(rows[0].features))
 
 
 def test_a_blend_survives_its_folder(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
-    blend = ranker.fit(*rows, settings(), None)
+    blend = ranker.fit(*rows, settings(), None, None)
     blend.save(tmp_path)
     again = Blend.load(tmp_path)
     assert (again.rounds, again.weights, again.spreads) == (blend.rounds, blend.weights, blend.spreads)
@@ -149,7 +149,7 @@ def test_a_blend_survives_its_folder(rows: tuple[Rows, Rows], tmp_path: Path) ->
 
 def test_the_blend_is_the_weighted_sum_of_standardised_scores(rows: tuple[Rows, Rows]) -> None:
     models = {"a": of("lambdarank", weight=2.0), "b": of("binary", weight=0.5)}
-    blend, stop = ranker.fit(*rows, settings(models), None), rows[1].features
+    blend, stop = ranker.fit(*rows, settings(models), None, None), rows[1].features
     raw = {name: np.asarray(model.predict(stop, raw_score=True)) for name, model in blend.models.items()}
     assert blend.spreads == pytest.approx({name: score.std() for name, score in raw.items()})
     expected = 2.0 * raw["a"] / raw["a"].std() + 0.5 * raw["b"] / raw["b"].std()
@@ -157,21 +157,21 @@ def test_the_blend_is_the_weighted_sum_of_standardised_scores(rows: tuple[Rows, 
 
 
 def test_early_stopping_ends_before_the_last_round_and_refit_takes_its_rounds(rows: tuple[Rows, Rows]) -> None:
-    stopped = ranker.fit(*rows, settings(rounds=400), None)
+    stopped = ranker.fit(*rows, settings(rounds=400), None, None)
     assert all(0 < n < 400 for n in stopped.rounds.values())
-    again = ranker.fit(rows[0], None, settings(rounds=400), {"lambdarank": 3, "binary": 5})
-    assert again.rounds == {"lambdarank": 3, "binary": 5}
+    again = ranker.fit(rows[0], None, settings(rounds=400), {"lambdarank": 3, "binary": 5}, stopped)
+    assert again.rounds == {"lambdarank": 3, "binary": 5} and again.spreads == stopped.spreads
     assert {name: model.num_trees() for name, model in again.models.items()} == again.rounds
 
 
 def test_a_saved_model_ends_where_stopping_chose(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
-    blend = ranker.fit(*rows, settings(rounds=400), None)
+    blend = ranker.fit(*rows, settings(rounds=400), None, None)
     blend.save(tmp_path)
     assert {name: model.num_trees() for name, model in Blend.load(tmp_path).models.items()} == blend.rounds
 
 
 def test_no_rows_have_no_scores(rows: tuple[Rows, Rows]) -> None:
-    assert ranker.fit(*rows, settings(), None).predict(np.zeros((0, 2), np.float32)).shape == (0,)
+    assert ranker.fit(*rows, settings(), None, None).predict(np.zeros((0, 2), np.float32)).shape == (0,)
 
 
 def fed(figures: list[float], patience: int, smooth: int) -> ranker.Stopping:

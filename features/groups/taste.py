@@ -24,8 +24,10 @@ class Params(Group):
 
 
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
-    """Per pair and attribute: visits with the article's value, their decayed sum and its share of all values'."""
+    """Per pair and attribute: visits with the article's value, their decayed sum, the share of all visits."""
     out: dict[str, Array] = {}
+    log, stop = history.log, history.stop[pairs.users]
+    visits = np.where(stop > log.start[pairs.users], log.visit[np.maximum(stop - 1, 0)].astype(np.int64) + 1, 0)
     for attribute in params.attributes:
         if attribute not in shop.attributes:
             continue
@@ -36,7 +38,6 @@ def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[
         )  # fmt: skip
         for name, column in PLAIN.items():
             out[f"{attribute}_{name}"] = t[:, column]
-        visits = history.stop[pairs.users] - history.log.start[pairs.users]
         out[f"{attribute}_decayed"] = t[:, DECAY]
         out[f"{attribute}_share"] = t[:, VISITS] / np.maximum(visits, 1)[pairs.run]
     return out

@@ -1,4 +1,4 @@
-"""Who the customer is: age, club and postal codes, rhythm of visits, size and price of baskets, share of repeats."""
+"""Who the customer is: age, club status, rhythm of visits, size and price of baskets, share of repeats."""
 
 from features import profiles
 from features.group import Group
