@@ -110,9 +110,8 @@ def fit(train: Rows, stop: Rows | None, settings: Ranker, rounds: dict[str, int]
             continue
         looked_at = (stop or train).features
         spread = float(np.std(np.asarray(booster.predict(looked_at, raw_score=True))))
-        spreads[name] = (
-            spread if spread > 0 else 1.0
-        )  # a model without a split says nothing, and must not drown the rest
+        # a model without a split says nothing, and must not drown the rest
+        spreads[name] = spread if spread > 0 else 1.0
     return Blend(models, {name: one.weight for name, one in settings.models.items()}, spreads, used)
 
 
