@@ -91,6 +91,7 @@ class Params(Block):
     demo: Demo
     weeks: Weeks
     sources: dict[str, dict[str, Any]]
+    networks: dict[str, dict[str, Any]]
     pool: Pool
     features: dict[str, dict[str, Any]]
     table: Table

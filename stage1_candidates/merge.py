@@ -28,9 +28,9 @@ from stage1_candidates.propose import load_state
 
 def loaded(week: int, params: Params) -> dict[str, Loaded]:
     """The sources that are on, with what they learned for ``week``."""
+    if not source.proposing(params):
+        raise InputError("params.yaml: no block of 'sources' or 'networks' proposes candidates; switch at least one on")
     names = source.switched_on(params)
-    if not names:
-        raise InputError("params.yaml: every block of 'sources' has use: false; switch at least one on")
     return {name: Loaded(*source.load(name, params), load_state(name, week)) for name in names}
 
 
@@ -90,15 +90,15 @@ def one_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.Data
     """The pool of a week's customers with labels; the recall figures of all buyers where the week is reported."""
     history, truth = weeks.history(shop.log, week), weeks.truth(shop.log, week)
     everybody = weeks.customers(shop.log, plan, week, params.weeks, params.seed)
-    sources = loaded(week, params)
+    sources, proposing = loaded(week, params), source.proposing(params)
     figures = None
     if week in plan.validation:
-        whole = {name: read_candidates(name, week, everybody) for name in sources}
+        whole = {name: read_candidates(name, week, everybody) for name in proposing}
         figures = recall.figures(whole, everybody, truth, params.pool)
     users = everybody
     if week != plan.stop:
         users = weeks.sampled(everybody, weeks.share(plan, params.weeks), week, params.seed)
-    proposed = {name: read_candidates(name, week, users) for name in sources}
+    proposed = {name: read_candidates(name, week, users) for name in proposing}
     pairs, columns = pool.build(sources, proposed, history, shop, users, params)
     keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": labels(pairs, truth)})
     return pl.concat([keys, columns], how="horizontal"), figures

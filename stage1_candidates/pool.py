@@ -32,6 +32,7 @@ def propose(loaded: Mapping[str, Loaded], history: History, shop: Shop, users: A
     return {
         name: source.proposals(one.module, history, shop, one.state, users, one.settings)
         for name, one in loaded.items()
+        if one.settings.proposes
     }
 
 
@@ -60,9 +61,9 @@ def build(
 ) -> tuple[Pairs, pl.DataFrame]:  # fmt: skip
     """The pool's pairs, and one row per pair of what the sources say of it, all Float32.
 
-    ``pool__sources``: how many propose it, ``pool__fused``; per source ``<source>__rank`` (NaN where it does not
-    propose the pair), ``__score`` (of every pair, proposed or not), ``__of_best`` and ``__place`` within the
-    customer's candidates.
+    ``pool__sources``: how many propose it, ``pool__fused``; per source that proposes ``<source>__rank`` (NaN where it
+    does not propose the pair); per source that scores ``__score`` (of every pair, proposed or not), ``__of_best`` and
+    ``__place`` within the customer's candidates.
     """
     fused = fuse(proposed, params.pool)
     row = fused.key_of_rows()
@@ -72,21 +73,27 @@ def build(
     columns = {"pool__fused": fused.weight[order]}
     count = np.zeros(len(code), np.float32)
     for name, one in loaded.items():
-        best = proposed[name]
-        there = codes(best.key_of_rows(), best.target)
-        place = np.minimum(np.searchsorted(code, there), max(len(code) - 1, 0))
-        inside = code[place] == there if len(code) else np.zeros(len(there), bool)
-        rank = np.full(len(code), np.nan, np.float32)
-        rank[place[inside]] = ranks(best)[inside]
-        score = source.scores(one.module, history, shop, one.state, users, whole.ptr, whole.items, one.settings)
-        count += ~np.isnan(rank)
-        columns |= {
-            f"{name}__rank": rank,
-            f"{name}__score": score,
-            f"{name}__of_best": pairs.of_best(whole.ptr, score),
-            f"{name}__place": pairs.place(whole.ptr, score),
-        }
+        if one.settings.proposes:
+            columns[f"{name}__rank"] = rank = _ranks_at(code, proposed[name])
+            count += ~np.isnan(rank)
+        if one.settings.scores:
+            score = source.scores(one.module, history, shop, one.state, users, whole.ptr, whole.items, one.settings)
+            columns |= {
+                f"{name}__score": score,
+                f"{name}__of_best": pairs.of_best(whole.ptr, score),
+                f"{name}__place": pairs.place(whole.ptr, score),
+            }
     return whole, pl.DataFrame({"pool__sources": count, **columns})
+
+
+def _ranks_at(code: Array, best: Lists) -> Array:
+    """(len(code),) float32: the rank of each pair of ascending ``code`` in ``best``, NaN where it is not there."""
+    there = codes(best.key_of_rows(), best.target)
+    place = np.minimum(np.searchsorted(code, there), max(len(code) - 1, 0))
+    inside = code[place] == there if len(code) else np.zeros(len(there), bool)
+    rank = np.full(len(code), np.nan, np.float32)
+    rank[place[inside]] = ranks(best)[inside]
+    return rank
 
 
 def codes(row: Array, item: Array) -> Array:

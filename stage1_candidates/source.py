@@ -7,16 +7,21 @@ A source is a module of ``stage1_candidates.sources`` with
 or, where scores are no sparse product, in place of ``walk``
     propose(history, shop, state, users, params)      Lists: customer -> its ``take`` best articles
     score(history, shop, state, users, ptr, items, params)   float32 scores of given pairs
+A network is a source whose weights are learned in a stage of its own: a module of ``stage1_candidates.deep`` with
+``Params``, a subclass of ``Network``, ``propose``, ``score`` and
+    learn(history, shop, params, seed, folder) -> weights   from the label weeks before ``history.week``
+    fit(history, shop, params, weights) -> state      the same or earlier weights, made ready for one label week
 """
 
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from retail import plugins
 from retail.log import Array
-from retail.params import Block, Params, Positive
+from retail.params import Block, NotNegative, Params, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates import lists
@@ -27,14 +32,59 @@ class Source(Block):
     use: bool  # switched off, a source proposes nothing and leaves the pool's columns
     take: Positive  # candidates per customer
 
+    @property
+    def proposes(self) -> bool:
+        return self.use
+
+    @property
+    def scores(self) -> bool:
+        return self.use
+
+
+class Training(Block):
+    epochs: Positive  # at most
+    patience: Positive  # epochs without a better validation metric before the end
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    decoupled: bool  # AdamW (decay beside the gradient) or Adam (decay inside it)
+    warmup: Share  # of all steps, the learning rate rising from 0
+    clip: Annotated[float, Field(ge=0)]  # largest norm of the gradient; 0: unbounded
+    precision: Literal["32-true", "bf16-mixed"]
+    devices: Positive  # GPUs, or processes where there is none; batches are dealt out to them
+
+
+class Network(Block):
+    use: bool  # switched off, it is not trained and serves for nothing
+    source: bool  # it proposes candidates
+    score: bool  # its score of every pair of the pool is a feature
+    take: Positive  # candidates per customer
+    refit: NotNegative  # label weeks from one training to the next; 0: one for the labelled weeks, one to submit
+    training: Training
+
+    @property
+    def proposes(self) -> bool:
+        return self.use and self.source
+
+    @property
+    def scores(self) -> bool:
+        return self.use and self.score
+
 
 def switched_on(params: Params) -> list[str]:
-    """Names of the sources that are on, in alphabetical order: that of params.yaml's blocks means nothing."""
-    return [name for name in sorted(params.sources) if load(name, params)[1].use]
+    """Names of the sources and networks that serve, in alphabetical order: that of their blocks means nothing."""
+    blocks = {name: load(name, params)[1] for name in sorted([*params.sources, *params.networks])}
+    return [name for name, block in blocks.items() if block.proposes or block.scores]
+
+
+def proposing(params: Params) -> list[str]:
+    """Those of ``switched_on`` that propose candidates."""
+    return [name for name in switched_on(params) if load(name, params)[1].proposes]
 
 
 def load(name: str, params: Params) -> tuple[ModuleType, Any]:
-    """The module of source ``name`` and its checked block."""
+    """The module of source or network ``name`` and its checked block."""
+    if name in params.networks:
+        return plugins.load("stage1_candidates.deep", "networks", name, params.networks)
     return plugins.load("stage1_candidates.sources", "sources", name, params.sources)
 
 

@@ -12,7 +12,7 @@ from stage1_candidates import source
 
 def main() -> None:
     params = parameters.read()
-    for name in params.sources:
+    for name in (*params.sources, *params.networks):
         source.load(name, params)
     for name in params.features:
         group.load(name, params)

@@ -16,9 +16,10 @@ from stage1_candidates.recall import AT
 
 def costs(params: Params) -> dict[str, Any]:
     """Seconds and peak memory of each stage's last run, in the graph's order; a stage that left no figure is absent."""
-    sources, groups = [f"source_{name}" for name in params.sources], [f"features_{name}" for name in params.features]
+    networks, groups = [f"network_{name}" for name in params.networks], [f"features_{name}" for name in params.features]
+    sources = [f"source_{name}" for name in (*params.sources, *params.networks)]
     last = ("table", "train", "refit", "evaluate", "submit")
-    names = ["synthesize", "prepare", *sources, "pool", *groups, *last]
+    names = ["synthesize", "prepare", *networks, *sources, "pool", *groups, *last]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
@@ -78,7 +79,7 @@ def _most(spent: dict[str, Any]) -> str:
 
 def main() -> None:
     params = parameters.read()
-    names = source.switched_on(params)
+    names = source.proposing(params)
     evaluation = json.loads((paths.EVALUATION / "evaluation.json").read_text())
     recall = json.loads((paths.POOL / "recall.json").read_text())
     spent = costs(params)

@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 from csv_shop import ROOT
 from ruamel.yaml import YAML
-from world import GROUPS, PARAMS, SOURCES, World, group_of, random_world, source_of
+from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, weights_of
+from world import SOURCES as PLAIN
 
 from features import build, group
 from retail import params as parameters
@@ -26,16 +27,18 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import merge, pool, propose, source
+from stage1_candidates import learn, merge, pool, propose, source
 from stage1_candidates.lists import Lists
 from stage1_candidates.pairs import Pairs
 from stage2_ranker import answer, ranker, table, train
 from stage2_ranker.ranker import Blend, Rows
 
+SOURCES = PLAIN + NETWORKS  # whoever proposes
 TAKE = 7  # of forty articles, so that the cut is felt
 COLD = {"popular", "segment"}  # sources that know something to propose to a customer without a past
 WEEKS = (3, 30, 56)  # label weeks of a log of 58 weeks; 58 is the submission's
 Arrays = Mapping[str, Array]
+LEARNED: dict[tuple[str, int, int], tuple[Shop, dict[str, Array]]] = {}  # the shop too, or its id would be given again
 
 
 @cache
@@ -61,13 +64,23 @@ def whole(of: Shop, users: Array) -> Pairs:
 
 def lists_of(name: str, of: Shop, week: int, users: Array) -> tuple[dict[str, Array], Lists, Array]:
     """State, proposals to ``users`` and scores of all their pairs, of a source that knows what lies before ``week``."""
-    module, settings = source_of(name, take=TAKE)
+    module, settings = network_of(name, take=TAKE) if name in NETWORKS else source_of(name, take=TAKE)
     history = weeks.history(of.log, week)
-    state = module.fit(history, of, settings)
+    state = module.fit(history, of, settings, *learned(name, of, week))
     best = source.proposals(module, history, of, state, users, settings)
     pairs = whole(of, users)
     score = source.scores(module, history, of, state, users, pairs.ptr, pairs.items, settings)
     return state, best, score
+
+
+def learned(name: str, of: Shop, week: int) -> tuple[dict[str, Array], ...]:
+    """What a network's ``fit`` takes beside a plain source's, trained once for each shop and week."""
+    if name not in NETWORKS:
+        return ()
+    key = (name, id(of), week)
+    if key not in LEARNED:
+        LEARNED[key] = (of, weights_of(name, of, week))
+    return LEARNED[key][1:]
 
 
 def asked(name: str, of: Shop, week: int) -> dict[str, Array]:
@@ -105,13 +118,14 @@ def plugins(names: list[str]) -> Callable[[Any], Any]:
 
 
 def test_every_file_has_its_block_in_params_and_every_block_its_file() -> None:
-    assert sorted(PARAMS.sources) == SOURCES
+    assert sorted(PARAMS.sources) == PLAIN and sorted(PARAMS.networks) == NETWORKS
     assert sorted(PARAMS.features) == GROUPS
     assert not set(SOURCES) & set(GROUPS)  # columns are named by the file
 
 
 def test_the_files_of_params_are_found_and_none_is_off_everywhere() -> None:
-    assert source.switched_on(PARAMS) == sorted(name for name, block in PARAMS.sources.items() if block["use"])
+    on = [name for name, block in {**PARAMS.sources, **PARAMS.networks}.items() if block["use"]]
+    assert source.switched_on(PARAMS) == sorted(on)
     assert group.switched_on(PARAMS) == sorted(name for name, block in PARAMS.features.items() if block["use"])
     assert source.switched_on(PARAMS) and group.switched_on(PARAMS)
 
@@ -314,7 +328,7 @@ def answered(of: World, week: int) -> pl.DataFrame:
     sources = {}
     for name in source.switched_on(PARAMS):
         module, settings = source_of(name, take=TAKE)
-        sources[name] = pool.Loaded(module, settings, module.fit(history, one, settings))
+        sources[name] = pool.Loaded(module, settings, module.fit(history, one, settings, *learned(name, one, week)))
     return answer.table(history, one, everyone(one), sources, PARAMS)[1]
 
 
@@ -377,8 +391,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     raw["pool"] |= {"size": 15}
     raw["table"] |= {"negatives": 3}
     raw["ranker"] |= {"rounds": 20, "patience": 5}
-    for block in raw["sources"].values():
+    for block in (*raw["sources"].values(), *raw["networks"].values()):
         block["take"] = 20
+    for block in raw["networks"].values():
+        block["training"]["epochs"] = 2
     for model in raw["ranker"]["models"].values():
         model["settings"] |= {"min_data_in_leaf": 5, "num_threads": 1}
     os.chdir(folder)
@@ -392,7 +408,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         paths.CALENDAR.write_text(json.dumps({"days": small.days}))
         params = parameters.read()
         with pytest.MonkeyPatch.context() as patch:
-            for name in raw["sources"]:
+            for name in raw["networks"]:
+                patch.setattr(sys, "argv", ["learn", name])
+                learn.main()
+            for name in (*raw["sources"], *raw["networks"]):
                 patch.setattr(sys, "argv", ["propose", name])
                 propose.main()
             merge.main()
@@ -454,7 +473,7 @@ def test_the_answer_does_not_depend_on_the_shards(built: Built, which: str) -> N
 
 def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built: Built) -> None:
     own_past = {name: {**block, "use": name == "repurchase"} for name, block in built.params.sources.items()}
-    params = built.params.model_copy(update={"sources": own_past})
+    params = built.params.model_copy(update={"sources": own_past, "networks": {}})
     week = built.plan.submission
     history, sources = weeks.history(built.shop.log, week), merge.loaded(week, params)
     cold = np.array([built.shop.log.users - 1], np.uint32)

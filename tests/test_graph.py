@@ -18,8 +18,9 @@ from submissions import check
 
 ROOMS = ("retail", "stage1_candidates", "features", "stage2_ranker", "submissions")
 SOURCES, GROUPS = "stage1_candidates/sources", "features/groups"
-LOADERS = {"stage1_candidates/source.py": SOURCES, "features/group.py": GROUPS}  # whoever imports these loads plug-ins
-PLAIN = ("features/build.py", "stage1_candidates/propose.py")  # which load but the one they are told of
+DEEP, NETWORKS = "stage1_candidates/deep", "stage1_candidates/networks"  # plug-ins; what they alone are made of
+KINDS = {"sources": SOURCES, "networks": DEEP, "features": GROUPS}  # block of params.yaml -> folder of its plug-ins
+LOADERS = {"stage1_candidates/source.py": (SOURCES, DEEP), "features/group.py": (GROUPS,)}  # who imports these loads
 
 YAMLS: dict[str, Any] = {
     name: YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
@@ -64,18 +65,27 @@ def plugins(folder: str) -> set[str]:
 
 
 def code_of(stage: dict[str, Any]) -> set[str]:
-    """The code that the stage's command runs, plug-in folders as folders, one plug-in as ``<folder>/${key}.py``."""
+    """The code that the stage's command runs: plug-in folders as folders, or, of the one plug-in that a stage of
+    ``foreach`` is told of, ``<folder>/${key}.py`` and a network's own folder."""
     module = re.fullmatch(r"python -m ([\w.]+)( \$\{key\})?", stage["cmd"])
     assert module, stage["cmd"]
     main = module_file(module[1])
     assert main, stage["cmd"]
     files, loaded = closure({main}), set()
-    for loader, folder in LOADERS.items():
-        if loader in files:
-            one = f"{folder}/${{key}}.py"
-            files = closure(files | plugins(folder))
-            loaded.add(one if main in PLAIN else folder)
-    return files - plugins(SOURCES) - plugins(GROUPS) | loaded
+    if module[2]:
+        folder = KINDS[stage["foreach"].strip("${}")]
+        files |= closure(plugins(folder))
+        loaded.add(f"{folder}/${{key}}.py")
+        if folder == DEEP:
+            loaded.add(f"{NETWORKS}/${{key}}")
+    else:
+        for folder in {folder for loader, folders in LOADERS.items() if loader in files for folder in folders}:
+            files |= closure(plugins(folder))
+            loaded.add(folder)
+            if folder == DEEP:
+                loaded |= {f"{NETWORKS}/{Path(file).stem}" for file in plugins(DEEP)}
+    own = {file for folder in (SOURCES, DEEP, GROUPS) for file in plugins(folder)}
+    return {file for file in files - own if Path(file).parent.parent != Path(NETWORKS)} | loaded
 
 
 def is_code(dep: str) -> bool:
@@ -107,16 +117,23 @@ def test_a_stage_depends_on_tables_that_a_stage_makes(name: str) -> None:
         assert is_code(dep) or dep in made or dep == "${data.folder}", dep
 
 
-@pytest.mark.parametrize(("block", "folder"), [("sources", SOURCES), ("features", GROUPS)])
+@pytest.mark.parametrize(("block", "folder"), KINDS.items())
 def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str, folder: str) -> None:
     assert {Path(file).stem for file in plugins(folder)} == set(YAMLS["params.yaml"][block])
 
 
 def test_no_plugin_imports_a_plugin() -> None:
     """DVC could not say, of all items of a foreach, that one depends on another one's file."""
-    for folder in (SOURCES, GROUPS):
-        for file in plugins(folder):
-            assert not (imported(file) & (plugins(SOURCES) | plugins(GROUPS))), file
+    every = {file for folder in KINDS.values() for file in plugins(folder)}
+    for file in every:
+        assert not (imported(file) & every), file
+
+
+def test_a_network_is_made_of_its_own_folder_and_of_what_all_share() -> None:
+    """Else a changed network would leave another one's weights as they are."""
+    for file in plugins(DEEP):
+        made_of = {path for path in closure({file}) if Path(path).parent.parent == Path(NETWORKS)}
+        assert {Path(path).parent.name for path in made_of} == {Path(file).stem}, file
 
 
 def test_package_files_hold_no_code() -> None:

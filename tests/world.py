@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,16 @@ from csv_shop import ROOT
 
 from features import group
 from retail import params as parameters
-from retail import schema
+from retail import schema, weeks
 from retail import shop as shops
+from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from stage1_candidates import source
 
 PARAMS: Params = parameters.read(ROOT / "params.yaml")
 SOURCES = sorted(file.stem for file in (ROOT / "stage1_candidates/sources").glob("[!_]*.py"))
+NETWORKS = sorted(file.stem for file in (ROOT / "stage1_candidates/deep").glob("[!_]*.py"))
 GROUPS = sorted(file.stem for file in (ROOT / "features/groups").glob("[!_]*.py"))
 
 # The checkerboard: a line per customer, a character per day, a letter per article. Customers 0 and 2 buy the white
@@ -63,9 +67,23 @@ def drawn(*customers: str | tuple[str, ...], items: int | None = None, **columns
 
 
 def source_of(name: str, **changes: Any) -> tuple[Any, Any]:
-    """A source's module and its block of params.yaml with some keys changed."""
-    block = {**PARAMS.sources[name], **changes}
-    return source.load(name, PARAMS.model_copy(update={"sources": {name: block}}))
+    """The module of a source or network and its block of params.yaml with some keys changed."""
+    kind = "networks" if name in PARAMS.networks else "sources"
+    block = {**getattr(PARAMS, kind)[name], **changes}
+    return source.load(name, PARAMS.model_copy(update={"sources": {}, "networks": {}, kind: {name: block}}))
+
+
+def network_of(name: str, **changes: Any) -> tuple[Any, Any]:
+    """A network's module and its block of params.yaml, trained for as long as a test may take."""
+    return source_of(name, **{"training": {**PARAMS.networks[name]["training"], "epochs": 2}, **changes})
+
+
+def weights_of(name: str, of: Shop, week: int, seed: int = 1) -> dict[str, Array]:
+    """What a network learns from the past of ``week``."""
+    module, settings = network_of(name)
+    with TemporaryDirectory() as folder:
+        weights: dict[str, Array] = module.learn(weeks.history(of.log, week), of, settings, seed, Path(folder))
+    return weights
 
 
 def group_of(name: str, **changes: Any) -> tuple[Any, Any]:

@@ -1,0 +1,69 @@
+"""Stage ``network@<name>``: the weights of one network, trained before each label week of ``refits.trainings``.
+
+Writes data/networks/<name>/: weights_<week>.safetensors and, beside it, weights_<week>.json with the settings. Until
+the stage has ended, checkpoints and finished weights lie in data/checkpoints/<name>, under a fingerprint of all that
+the training knows, so that a killed run goes on and a changed one begins anew.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from retail import params as parameters
+from retail import paths, shop, stage, weeks
+from retail.log import Array
+from retail.weeks import History
+from stage1_candidates import source
+from stage1_candidates.refits import trainings
+from stage1_candidates.source import Network
+
+CODE = Path(__file__).parent
+
+
+def fingerprint(history: History, settings: Network, seed: int) -> str:
+    """A digest of the known past, the settings and the networks' code."""
+    digest = hashlib.blake2b(f"{settings.model_dump_json()} {seed} {history.week}".encode(), digest_size=8)
+    log = history.log
+    for column in (log.user, log.item, log.day, log.price):
+        digest.update(column[history.known].tobytes())
+    for file in sorted([*(CODE / "networks").rglob("*.py"), *(CODE / "deep").glob("*.py")]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> dict[str, Array]:
+    """The weights of network ``name`` trained on what lies before ``week``; taken up where an earlier run ended."""
+    module, settings = source.load(name, params)
+    history = weeks.history(whole.log, week)
+    folder = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, settings, params.seed)}"
+    done = folder / "weights.safetensors"
+    if not done.exists():
+        weights = module.learn(history, whole, settings, params.seed, folder)
+        with stage.whole_file(done) as part:
+            save_file(weights, part)
+    return dict(load_file(done))
+
+
+def main() -> None:
+    name = sys.argv[1]
+    params = parameters.read()
+    _, settings = source.load(name, params)
+    with stage.whole_folder(paths.NETWORKS / name) as folder:
+        if not settings.use:
+            (folder / "off").touch()
+            return
+        whole = shop.read()
+        plan = weeks.plan(whole.log, params.weeks)
+        for week in trainings(plan, settings.refit):
+            save_file(learned(name, whole, week, params), paths.of_week(folder, "weights", week, "safetensors"))
+            description = {"network": name, "week": week, "seed": params.seed, "settings": settings.model_dump()}
+            paths.of_week(folder, "weights", week, "json").write_text(json.dumps(description, indent=1))
+    shutil.rmtree(paths.CHECKPOINTS / name, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    stage.run(main, f"network_{sys.argv[1]}")

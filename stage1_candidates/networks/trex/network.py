@@ -1,0 +1,265 @@
+"""T-REX-style network: a causal transformer over past baskets that predicts the categories of the next one.
+
+After the abstract of T-REX (Mokhtari, Asif, Zubatiy, arXiv 2603.06631); widths, losses and the time encoding are not
+public and are choices made here. ``own`` and ``sales_half_lives`` add parts that the paper does not have: a bonus to
+the categories that the customer bought before, learned from how often and when, and what the shop sells of late.
+"""
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from retail.log import Array
+from retail.params import Block, Days, Positive, Share
+from stage1_candidates.networks.trex.baskets import FIRST, HABITS, PAD, SEP, Batch
+
+CYCLES = (7.0, 28.0, 365.0)  # days: a week, four weeks, a year
+
+
+class Shape(Block):
+    """What the network looks like."""
+
+    width: Positive  # of a token's vector
+    layers: Positive
+    heads: Positive
+    dropout: Share
+    tokens: Annotated[int, Field(ge=16)]  # the last so many of a customer's history are read
+    positions: Literal["adaptive", "sinusoidal", "learned"]
+    intra_basket: Literal["causal", "none"]  # causal: a basket's categories one by one; none: as a set
+    objective: Literal["ce", "bce"]
+    baskets: Positive  # distances beyond are one
+    own: Positive | None  # hidden units of the bonus to the customer's own categories; null: the paper's model
+    half_lives: list[Days]  # of the counts that the bonus is made from
+    sales_half_lives: list[Days]  # of the shop's sales by category, read beside the history; []: the paper's model
+
+
+class Trex(nn.Module):
+    """Logits of SEP (the basket's end) and of each category: column 0 and columns 1 + c."""
+
+    def __init__(self, categories: int, shape: Shape) -> None:
+        super().__init__()
+        self.shape, self.categories = shape, categories
+        d = shape.width
+        self.embed = nn.Embedding(FIRST + categories, d, padding_idx=PAD)
+        nn.init.normal_(self.embed.weight, std=d**-0.5)
+        self.time = {"adaptive": Adaptive, "sinusoidal": Sinusoidal, "learned": Learned}[shape.positions](shape)
+        self.drop = nn.Dropout(shape.dropout)
+        self.blocks = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(d)
+        self.bias = nn.Parameter(torch.zeros(1 + categories))
+        self.bonus = Bonus(shape) if shape.own else None
+        self.trend = nn.Parameter(torch.zeros(len(shape.sales_half_lives)))
+
+    def expect(self, counts: Array) -> None:
+        """Begin at the shop's sales by the first half-life, or else at the shares of ``counts`` (V,), each plus 1."""
+        share = (counts + 1) / (counts + 1).sum()
+        with torch.no_grad():
+            if len(self.trend):
+                self.trend[0] = 1.0
+            else:
+                self.bias[1:] = torch.from_numpy(np.log(share))
+
+    def states(self, batch: Batch, given: Tensor) -> Tensor:
+        """(B, 1 + T, d) after the last layer, of the context's end and of ``given`` (B, T), tokens that follow it."""
+        token = torch.cat([batch.token, given], dim=1)  # (B, W + T)
+        # Tied vectors have length 1; at the input they are to outweigh the time's.
+        x = self.drop(self.embed(token) * self.shape.width**0.5 + self.time(batch, given))
+        mask, end = self.mask(batch, given), batch.token.shape[1] - 1
+        for k, block in enumerate(self.blocks):
+            x = block(x, mask, end if k == len(self.blocks) - 1 else 0)  # (B, W + T, d), at last (B, 1 + T, d)
+        normed: Tensor = self.norm(x)
+        return normed
+
+    def mask(self, batch: Batch, given: Tensor) -> Tensor:
+        """(B, 1, W + T, W + T) bool: place i reads place j. Everything reads itself; PAD is read by nothing else."""
+        token = torch.cat([batch.token, given], dim=1)
+        place = torch.arange(token.shape[1], device=token.device)
+        if self.shape.intra_basket == "causal":
+            reads = (place[None, :] <= place[:, None])[None]
+        else:  # earlier baskets and their ends only, so that a basket's order says nothing
+            level = torch.cat([batch.level, torch.zeros_like(given)], dim=1)
+            reads = level[:, None, :] < level[:, :, None]
+        reads = reads & (token != PAD)[:, None, :]
+        return (reads | (place[None, :] == place[:, None]))[:, None]
+
+    def logits(self, batch: Batch, state: Tensor) -> Tensor:
+        """(B, P, 1 + V) of states (B, P, d); the bonus is that of the context's end, ``state[:, 0]``."""
+        scores: Tensor = state @ self.embed.weight[SEP:].T + self.bias  # (B, P, d) @ (d, 1 + V) -> (B, P, 1 + V)
+        if len(self.trend):
+            scores = scores + functional.pad(batch.trend @ self.trend, (1, 0))[:, None]  # (B, V, S) @ (S,) -> (B, V)
+        if self.bonus is None:
+            return scores
+        column = (batch.own - SEP).clamp(min=0)  # PAD adds its zero to SEP
+        value = torch.where(batch.own != PAD, self.bonus(batch.habit, state[:, 0]), 0.0)  # (B, W)
+        plus = torch.zeros_like(scores[:, 0]).scatter_add(1, column, value.to(scores.dtype))
+        return scores + plus[:, None]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(B, V) logits of the categories of the next basket, from the end of the last one ("one-shot")."""
+        nothing = batch.token[:, :0]
+        scores: Tensor = self.logits(batch, self.states(batch, nothing))[:, 0, 1:]
+        return scores
+
+    def probabilities(self, batch: Batch) -> Tensor:
+        """(B, V) probability of each category: with ``ce`` they sum to 1, with ``bce`` each stands alone."""
+        scores: Tensor = self(batch)
+        return scores.softmax(1) if self.shape.objective == "ce" else scores.sigmoid()
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean over rows of the mean over the target's categories (with ``causal`` and ``ce`` SEP ends the target)."""
+        here = batch.target != PAD  # (B, T)
+        if self.shape.objective == "bce":
+            wanted = torch.zeros(len(here), 1 + self.categories, device=here.device)
+            wanted = wanted.scatter_(1, (batch.target - SEP).clamp(min=0), here.float())[:, 1:]
+            return functional.binary_cross_entropy_with_logits(self.forward(batch), wanted)
+        if self.shape.intra_basket == "none":
+            log_p = self.forward(batch).log_softmax(1).gather(1, (batch.target - FIRST).clamp(min=0))  # (B, T)
+            return -((log_p * here).sum(1) / here.sum(1)).mean()
+        return self._generated_loss(batch, here)
+
+    def _generated_loss(self, batch: Batch, here: Tensor) -> Tensor:
+        """Each category from those before it in the batch's order, which is drawn anew in every epoch, then SEP."""
+        begun, more = functional.pad(here, (1, 0), value=True), functional.pad(here, (0, 1))  # (B, T + 1)
+        end = begun & ~more
+        wanted = torch.where(end, SEP, functional.pad(batch.target, (0, 1)))
+        state = self.states(batch, batch.target)  # (B, T + 1, d)
+        scores = self.logits(batch, state).masked_fill(self.already(batch.target), -torch.inf)
+        log_p = scores.log_softmax(2).gather(2, (wanted - SEP).clamp(min=0)[..., None])[..., 0]  # (B, T + 1)
+        due = wanted != PAD
+        return -(log_p.where(due, torch.zeros_like(log_p)).sum(1) / due.sum(1)).mean()
+
+    def already(self, given: Tensor) -> Tensor:
+        """(B, T + 1, 1 + V) bool: categories named before each place; a basket holds each category once."""
+        one = functional.one_hot((given - SEP).clamp(min=0), 1 + self.categories)  # (B, T, 1 + V)
+        named = functional.pad(one.cumsum(1), (0, 0, 1, 0)) > 0
+        named[..., 0] = False  # SEP, where PAD was counted
+        return named
+
+
+class Adaptive(nn.Module):
+    """Where a token stands in time: its basket counted back from the target, and the days around it.
+
+    vector = distance embedding + sigmoid(gate) * Linear([waves(gap), waves(age)]), waves(x) = log1p(x) and
+    sin, cos(2 pi x / c) for c of CYCLES; nothing for tokens outside the history. No place within a basket.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.distance = nn.Embedding(shape.baskets + 1, shape.width)
+        nn.init.normal_(self.distance.weight, std=0.02)
+        self.days = nn.Linear(2 * (1 + 2 * len(CYCLES)), shape.width)
+        nn.init.normal_(self.days.weight, std=0.02)
+        self.gate = nn.Parameter(torch.zeros(shape.width))
+
+    def forward(self, batch: Batch, given: Tensor) -> Tensor:
+        days = self.days(torch.cat([waves(batch.gap), waves(batch.age)], dim=2)) * self.gate.sigmoid()
+        inside = (batch.distance > 0)[..., None]
+        near = self.distance(batch.distance.clamp(max=self.distance.num_embeddings - 1))
+        context = torch.where(inside, near + days, near)  # (B, W, d)
+        return torch.cat([context, self.distance(torch.zeros_like(given))], dim=1)
+
+
+def waves(days: Tensor) -> Tensor:
+    """(..., 1 + 2 * len(CYCLES)): log1p(days), then sine and cosine of each cycle."""
+    angles = [2 * math.pi * days / cycle for cycle in CYCLES]
+    return torch.stack([torch.log1p(days), *(part for a in angles for part in (torch.sin(a), torch.cos(a)))], dim=-1)
+
+
+class Sinusoidal(nn.Module):
+    """The fixed waves of the first transformer (Vaswani et al. 2017, 3.5) at the token's place after BOS."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.width = shape.width
+
+    def forward(self, batch: Batch, given: Tensor) -> Tensor:
+        place = places(batch, given)[..., None].float()
+        k = torch.arange(self.width, device=place.device)
+        angle = place / 10000 ** (2 * (k // 2) / self.width)
+        return torch.where(k % 2 == 0, angle.sin(), angle.cos())
+
+
+class Learned(nn.Module):
+    """A learned vector per place after BOS."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.place = nn.Embedding(2 * shape.tokens, shape.width)
+        nn.init.normal_(self.place.weight, std=0.02)
+
+    def forward(self, batch: Batch, given: Tensor) -> Tensor:
+        vectors: Tensor = self.place(places(batch, given).clamp(max=self.place.num_embeddings - 1))
+        return vectors
+
+
+def places(batch: Batch, given: Tensor) -> Tensor:
+    """(B, W + T) place of each token, 0 for BOS and PAD."""
+    return (torch.cat([batch.token, given], dim=1) != PAD).cumsum(1).clamp(min=1) - 1
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and feed-forward, each added to its input."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        d = shape.width
+        self.heads, self.dropout = shape.heads, shape.dropout
+        self.norm_in, self.norm_mid = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.query, self.read, self.out = nn.Linear(d, d), nn.Linear(d, 2 * d), nn.Linear(d, d)
+        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.drop = nn.Dropout(shape.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor, since: int) -> Tensor:
+        """(B, N - since, d) of x (B, N, d): the places from ``since`` on, which read all."""
+        b, n, d = x.shape
+        normed = self.norm_in(x)
+        q = self._split(self.query(normed[:, since:]))  # (B, heads, N - since, d / heads)
+        k, v = (self._split(part) for part in self.read(normed).chunk(2, dim=2))  # (B, heads, N, d / heads)
+        rate = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, since:], dropout_p=rate)
+        x = x[:, since:] + self.drop(self.out(mixed.transpose(1, 2).reshape(b, n - since, d)))
+        fed: Tensor = x + self.drop(self.down(functional.gelu(self.up(self.norm_mid(x)))))
+        return fed
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, N, d) to (B, heads, N, d / heads)."""
+        return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+
+class Bonus(nn.Module):
+    """What is added to the logits of the customer's own categories: relu(A habit + B state) . c, state the context's.
+
+    Not in the paper; after the pointers of copy mechanisms (See, Liu, Manning, ACL 2017): what was bought often and
+    lately is bought again.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        hidden = shape.own or 0
+        self.habit = nn.Linear(HABITS + len(shape.half_lives), hidden)
+        self.state = nn.Linear(shape.width, hidden, bias=False)
+        self.out = nn.Linear(hidden, 1)
+
+    def forward(self, habit: Tensor, state: Tensor) -> Tensor:
+        mixed = functional.relu(self.habit(habit) + self.state(state)[:, None])  # (B, W, hidden)
+        value: Tensor = self.out(mixed)[..., 0]
+        return value
+
+
+@torch.no_grad()
+def generate(network: Trex, batch: Batch, k: int) -> Tensor:
+    """(B, k) int64 categories named one after another, the likeliest first, until SEP; -1 after it."""
+    given = batch.token[:, :0]
+    for _ in range(k):
+        scores = network.logits(batch, network.states(batch, given)).masked_fill(network.already(given), -torch.inf)[
+            :, -1
+        ]
+        ended = (given == PAD).any(1)
+        best = torch.where(ended, 0, scores.argmax(1))  # column 0 is SEP
+        given = torch.cat([given, torch.where(best == 0, PAD, best + SEP)[:, None]], dim=1)
+    return torch.where(given == PAD, -1, given - FIRST)
