@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean
+.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks gpu-check
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
@@ -13,6 +13,21 @@ test: .venv/ready
 
 lint: .venv/ready
 	$(VENV_PATH); ruff check && ruff format --check && mypy && lint-imports
+
+bench-case: .venv/ready  # CASE beside TIFU-KNN, FreqRate, DNNTSP, BERT4NBR, PIETSP on Ta-Feng; DATA=folder
+	.venv/bin/python -m benchmarks.case $(if $(DATA),--data "$(DATA)")
+
+bench-trex: .venv/ready  # T-REX beside personal top categories
+	.venv/bin/python -m benchmarks.trex
+
+bench-two-tower: .venv/ready  # two towers beside ALS, BPR, item-item and popular; the rate of the search
+	.venv/bin/python -m benchmarks.two_tower $(if $(DATA),--data "$(DATA)")
+
+bench-networks: .venv/ready  # the whole pipeline with and without each network
+	.venv/bin/python -m benchmarks.networks $(if $(DATA),--data "$(DATA)")
+
+gpu-check: .venv/ready  # the same answers on the GPU as on the CPU, where there is a GPU
+	.venv/bin/python -m benchmarks.gpu_check
 
 clean:  # everything that was made, the environment excepted
 	rm -rf data .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-# RESULTS
-from retail import metrics, paths, stage, weeks
-from retail import params as parameters
-from retail import shop as shops
+from benchmarks import results
+from retail import metrics, paths, point, stage
 from retail.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -128,48 +127,73 @@ def _figure(pairs: list[tuple[Any, Any]]) -> dict[str, float]:
     return {"mean": float(np.mean([value.mean() for _, value in pairs])), "low": low, "high": high}
 
 
-def table_of(rows: dict[str, dict[str, Any]]) -> Table:
-    table = Table("networks", "MAP@12", "95%", "minus none", "95%")
+def cells_of(rows: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Text of each variant: MAP@12 and the difference from none, each with its interval."""
+    out = []
     for name, row in rows.items():
-        cells = []
+        cells = [name]
         for figure, sign in ((row["map12"], ""), (row["minus_none"], "+")):
             cells += [f"{figure['mean']:{sign}.4f}", f"[{figure['low']:{sign}.4f}, {figure['high']:{sign}.4f}]"]
-        table.add_row(name, *cells)
-    return table
+        out.append(cells)
+    return out
+
+
+def plot_of(rows: dict[str, dict[str, Any]]) -> Figure:
+    """Difference from none of each variant, with its interval."""
+    figure = Figure(figsize=(7, 0.4 * len(rows) + 1), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rows.values()):
+        gap = row["minus_none"]
+        axes.plot([gap["low"], gap["high"]], [place, place], color="tab:blue")
+        axes.plot(gap["mean"], place, "o", color="tab:blue")
+        axes.annotate(f"{row['map12']['mean']:.4f}", (gap["high"], place), xytext=(4, -3), textcoords="offset points")
+    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.set_xlabel("MAP@12 minus that without networks, 95% interval; at the right the MAP@12 itself")
+    return figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
-    parser.add_argument("--weeks", type=int, default=8, help="label weeks that are reported")
-    parser.add_argument("--drop", type=int, default=0, help="weeks at the end of the log that nobody looks at")
-    parser.add_argument("--only", nargs="*", help="networks to look at; all where left out")
+    parser.add_argument("--weeks", type=int, default=8, help="label weeks that are reported (%(default)s)")
+    parser.add_argument("--drop", type=int, default=0, help="weeks at the end of the log to leave out: to choose on")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "networks")
+    parser.add_argument("--out", type=Path, default=results.RESULTS)
     asked = parser.parse_args()
+    point.check(asked.data)
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["data"]["folder"] = str(asked.data.resolve())
     raw["weeks"]["validation"] = asked.weeks
-    raw["networks"] = {name: block for name, block in raw["networks"].items() if not asked.only or name in asked.only}
     names = sorted(raw["networks"])
-    scratch = Scratch(asked.scratch, raw)
+    scratch = Scratch(asked.scratch.resolve(), raw)
     started = time.perf_counter()
     prepared(scratch, asked.drop)
     scratch.networks(tuple(names), tuple(names))
     for name in names:
         scratch.run("stage1_candidates.learn", name)
     for name in (*raw["sources"], *names):
-        if name in names or not (scratch.folder / paths.SOURCES / name).exists():
-            scratch.run("stage1_candidates.propose", name)
+        scratch.run("stage1_candidates.propose", name)
     ap = {}
-    by_sources = itertools.groupby(sorted(variants(names).items(), key=lambda one: one[1][0]), lambda one: one[1][0])
-    for sources, some in by_sources:
+    every = sorted(variants(names).items(), key=lambda one: one[1][0])
+    for sources, some in itertools.groupby(every, lambda one: one[1][0]):
         pooled(scratch, sources)
         for name, (_, scores) in some:
             ap[name] = evaluated(scratch, sources, scores)
-            ap[name].write_parquet(scratch.folder / f"ap_{name.replace(': ', '_')}.parquet")
+            print(f"{name}: MAP@12 of all buyer-weeks {np.mean(ap[name]['twelve'].to_numpy()):.4f}", flush=True)
     rows = compared({name: ap[name] for name in variants(names)})
-    Console(width=120).print(table_of(rows))
-    print(json.dumps(rows), time.perf_counter() - started)
+    command = f"make bench-networks ({asked.weeks} label weeks, {asked.drop} dropped)"
+    files = sorted(asked.data.glob("*.csv"))
+    made = results.made_from(files, [raw["seed"]], command, time.perf_counter() - started)
+    header = ["networks", "MAP@12", "95%", "minus none", "95%"]
+    table = Table(*header)
+    for cells in cells_of(rows):
+        table.add_row(*cells)
+    Console(width=120).print(table)
+    results.write_json("networks", made, {"weeks": asked.weeks, "rows": rows}, asked.out)
+    results.write_markdown("networks", made, results.markdown_table(header, cells_of(rows)), asked.out)
+    results.write_plot("networks", plot_of(rows), asked.out)
 
 
 if __name__ == "__main__":

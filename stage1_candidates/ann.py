@@ -69,6 +69,7 @@ def build(vectors: Array, ids: Array, settings: Search) -> Index:
         cells = int(np.clip(4 * np.sqrt(len(rows)), 1, max(len(rows) // PER_CELL, 1)))
         made = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, cells, faiss.METRIC_INNER_PRODUCT)
         made.nprobe = min(settings.effort, cells)
+        made.cp.min_points_per_centroid = 1  # a small shop is no reason for a warning
         if len(rows):
             made.train(rows)
             made.add(rows)

@@ -6,8 +6,8 @@ from world import drawn, random_world
 
 from retail import weeks
 from retail.log import Array
-from stage1_candidates.networks import calendars
-from stage1_candidates.networks.case_batches import Candidates
+from stage1_candidates.networks.case import calendars
+from stage1_candidates.networks.case.batches import Candidates
 
 NONE = np.zeros(3, np.float32)
 #              week 0 | week 1 | week 2

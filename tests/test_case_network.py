@@ -7,9 +7,18 @@ from torch import Tensor, nn
 
 from retail.errors import InputError
 from retail.params import validated
-from stage1_candidates.networks.case import Batch, Calendar, Case, Fusion, RawCalendar, Settings, listwise, margin
-from stage1_candidates.networks.case_batches import Candidates, batch, recent, shuffled
-from stage1_candidates.networks.set_layers import ISAB, PAGE, PermEqMean, PointsToMembers, sets
+from stage1_candidates.networks.case.batches import Candidates, batch, recent, shuffled
+from stage1_candidates.networks.case.network import (
+    Batch,
+    Calendar,
+    Case,
+    Fusion,
+    RawCalendar,
+    Settings,
+    listwise,
+    margin,
+)
+from stage1_candidates.networks.case.set_layers import ISAB, PAGE, PermEqMean, PointsToMembers, sets
 
 PAPER = Settings(
     horizon=364, windows=(7, 14, 28, 91, 182), calendar="conv", calendar_width=128, item_width=128, item_dropout=0,

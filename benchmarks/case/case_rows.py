@@ -14,9 +14,9 @@ from torch import nn
 
 from benchmarks.case.tafeng import Split, evaluate
 from retail.log import Array
-from stage1_candidates.networks import case_batches
-from stage1_candidates.networks.case import Case, Settings
-from stage1_candidates.networks.case_batches import Candidates
+from stage1_candidates.networks.case import batches as case_batches
+from stage1_candidates.networks.case.batches import Candidates
+from stage1_candidates.networks.case.network import Case, Settings
 from stage1_candidates.networks.training import device, train
 from stage1_candidates.source import Training
 

@@ -15,10 +15,11 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates import lists
 from stage1_candidates.lists import Lists
-from stage1_candidates.networks import calendars, training
-from stage1_candidates.networks.case import Case, Settings
-from stage1_candidates.networks.case_answers import WIDTHS, chances
-from stage1_candidates.networks.case_batches import Candidates, shuffled
+from stage1_candidates.networks import training
+from stage1_candidates.networks.case import calendars
+from stage1_candidates.networks.case.answers import WIDTHS, chances
+from stage1_candidates.networks.case.batches import Candidates, shuffled
+from stage1_candidates.networks.case.network import Case, Settings
 from stage1_candidates.source import Network
 
 K = 12  # of the validation metric

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from retail.log import Array
-from stage1_candidates.networks.case import Batch
+from stage1_candidates.networks.case.network import Batch
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,10 @@ cuts the users into folds and counts each fold's items on all the others. Leavin
 do: of two users of an item the one who came back then sees the lower rate, and the network learns the rate backwards.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from retail.log import Array
-from stage1_candidates.networks.case_batches import Candidates, users
+from stage1_candidates.networks.case.batches import Candidates, users
 
 NEAR = (7, 14, 28, 56)  # days: shares of an item's purchases that are as young as this
 WEIGHT = 80  # users that the average return rate is worth in an item's own

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from retail.params import Block, NotNegative, Positive, Share
-from stage1_candidates.networks.set_layers import ISAB, PermEqMean, PointsToMembers, Sets, sets
+from stage1_candidates.networks.case.set_layers import ISAB, PermEqMean, PointsToMembers, Sets, sets
 
 
 class Settings(Block):

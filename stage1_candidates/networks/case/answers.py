@@ -10,8 +10,8 @@ from torch import nn
 
 from retail.log import Array
 from stage1_candidates.networks import training
-from stage1_candidates.networks.case import Batch
-from stage1_candidates.networks.case_batches import Candidates, batch, on, runs
+from stage1_candidates.networks.case.batches import Candidates, batch, on, runs
+from stage1_candidates.networks.case.network import Batch
 
 ROWS = 4096
 WIDTHS = (16, 64, 256, 1024)  # candidates of a customer, at most

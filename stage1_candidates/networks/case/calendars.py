@@ -12,7 +12,7 @@ import numpy as np
 from retail import weeks
 from retail.log import Array, Log
 from retail.weeks import History
-from stage1_candidates.networks.case_batches import Candidates, recent
+from stage1_candidates.networks.case.batches import Candidates, recent
 
 SALES = (7, 28, 91)  # days
 PRIORS = 8 + len(SALES)  # columns of ``priors``
