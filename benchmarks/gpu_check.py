@@ -15,9 +15,9 @@ from retail import schema
 from retail import shop as shops
 from retail.log import Array
 from retail.shop import Shop
-from stage1_candidates.networks.tower_batches import Batch, Examples, batch, label_week
-from stage1_candidates.networks.tower_inputs import Customers, attribute_codes, trait_rows
-from stage1_candidates.networks.two_tower import Settings, TwoTower
+from stage1_candidates.networks.two_tower.batches import Batch, Examples, batch, label_week
+from stage1_candidates.networks.two_tower.inputs import Customers, attribute_codes, trait_rows
+from stage1_candidates.networks.two_tower.network import Settings, TwoTower
 
 TAKE = 100
 CLOSE = 1e-4  # difference of two scores that counts as a tie

@@ -35,7 +35,7 @@ from stage2_ranker.ranker import Blend, Rows
 
 SOURCES = PLAIN + NETWORKS  # whoever proposes
 TAKE = 7  # of forty articles, so that the cut is felt
-COLD = {"popular", "segment"}  # sources that know something to propose to a customer without a past
+COLD = {"popular", "segment", "two_tower"}  # sources that know something to propose to a customer without a past
 WEEKS = (3, 30, 56)  # label weeks of a log of 58 weeks; 58 is the submission's
 Arrays = Mapping[str, Array]
 LEARNED: dict[tuple[str, int, int], tuple[Shop, dict[str, Array]]] = {}  # the shop too, or its id would be given again

@@ -102,10 +102,13 @@ def test_a_stage_depends_on_the_code_it_runs(name: str) -> None:
 def test_a_stage_names_blocks_that_exist(name: str) -> None:
     keys = [str(key) for key in STAGES[name].get("params", [])]
     for key in keys:
+        whole, _, part_of_each = key.partition(".${key}")
         block = YAMLS["params.yaml"]
-        for part in key.removesuffix(".${key}").split("."):
+        for part in whole.split("."):
             assert part in block, key
             block = block[part]
+        for one in block.values() if part_of_each else ():
+            assert part_of_each.removeprefix(".") in one, key
     assert len(keys) == len(set(keys))
 
 

@@ -15,10 +15,11 @@ from retail.log import Array
 from retail.shop import Shop
 from stage1_candidates import ann, source
 from stage1_candidates.deep import two_tower as plugin
-from stage1_candidates.networks import tower_batches, tower_inputs
-from stage1_candidates.networks.tower_batches import Batch, Examples
-from stage1_candidates.networks.tower_inputs import Bag, Customers
-from stage1_candidates.networks.two_tower import Settings, TwoTower, corrected_softmax
+from stage1_candidates.networks.two_tower import batches as tower_batches
+from stage1_candidates.networks.two_tower import inputs as tower_inputs
+from stage1_candidates.networks.two_tower.batches import Batch, Examples
+from stage1_candidates.networks.two_tower.inputs import Bag, Customers
+from stage1_candidates.networks.two_tower.network import Settings, TwoTower, corrected_softmax
 
 SETTINGS = Settings(
     size=8, hidden=12, entries=50, half_lives=(30, 180), mass=0.5, own_dropout=0.2, dropout=0.1, temperature=0.1

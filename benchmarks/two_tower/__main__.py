@@ -32,7 +32,7 @@ from retail.prepare import ARTICLES, CUSTOMERS, TRANSACTIONS
 from retail.shop import Shop
 from stage1_candidates import ann, source
 from stage1_candidates.ann import Search
-from stage1_candidates.networks.tower_vectors import customer_vectors
+from stage1_candidates.networks.two_tower.vectors import customer_vectors
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared/data/online_retail"

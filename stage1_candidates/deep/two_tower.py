@@ -19,10 +19,10 @@ from stage1_candidates import ann
 from stage1_candidates.ann import Index, Search
 from stage1_candidates.lists import Lists
 from stage1_candidates.networks import training
-from stage1_candidates.networks.tower_batches import Examples, Week, batches, count, label_week
-from stage1_candidates.networks.tower_inputs import attribute_codes, trait_rows
-from stage1_candidates.networks.tower_vectors import article_vectors, customer_vectors
-from stage1_candidates.networks.two_tower import Settings, TwoTower
+from stage1_candidates.networks.two_tower.batches import Examples, Week, batches, count, label_week
+from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_rows
+from stage1_candidates.networks.two_tower.network import Settings, TwoTower
+from stage1_candidates.networks.two_tower.vectors import article_vectors, customer_vectors
 from stage1_candidates.source import Network
 
 

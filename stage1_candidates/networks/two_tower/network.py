@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from retail.log import Array
 from retail.params import Block, Days, Positive, Share
-from stage1_candidates.networks.tower_batches import Batch
-from stage1_candidates.networks.tower_inputs import ARTICLE_NUMBERS, CUSTOMER_NUMBERS, Bag, Customers
+from stage1_candidates.networks.two_tower.batches import Batch
+from stage1_candidates.networks.two_tower.inputs import ARTICLE_NUMBERS, CUSTOMER_NUMBERS, Bag, Customers
 
 SPREAD = 0.1  # standard deviation of first attribute and trait vectors
 

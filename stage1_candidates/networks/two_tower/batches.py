@@ -17,7 +17,7 @@ from retail.log import Array, Log
 from retail.params import Block, NotNegative, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.networks.tower_inputs import (
+from stage1_candidates.networks.two_tower.inputs import (
     Bag,
     Customers,
     article_numbers,
