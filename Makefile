@@ -1,4 +1,6 @@
 PYTHON ?= python3
+# threads that wait in a busy loop slow down whoever shares the cores
+export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks gpu-check

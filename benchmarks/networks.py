@@ -57,8 +57,7 @@ def variants(names: list[str]) -> dict[str, tuple[tuple[str, ...], tuple[str, ..
     """Name of a variant -> (networks that propose, networks that score)."""
     out: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"none": ((), ())}
     for name in names:
-        out |= {f"{name}: source": ((name,), ()), f"{name}: score": ((), (name,)), f"{name}: both": ((name,), (name,))}
-    out["all: scores"] = ((), tuple(names))
+        out |= {f"{name} as source": ((name,), ()), f"{name} as feature": ((), (name,))}
     out["all"] = (tuple(names), tuple(names))
     return out
 
