@@ -18,8 +18,8 @@ from csv_shop import ROOT
 from ruamel.yaml import YAML
 
 CUSTOMERS = 200
-KILLED = (  # every stage; of the sources and of the groups, which share one command, one each
-    "synthesize", "prepare", "source@item_cf", "pool", "features@own", "table", "train", "refit", "evaluate", "submit",
+KILLED = (  # every stage; of the sources, networks and groups, which share one command, one each
+    "synthesize", "prepare", "source@item_cf", "network@two_tower", "deep@trex", "pool", "features@own", "table", "train", "refit", "evaluate", "submit",
     "report",
 )  # fmt: skip
 RUNNING = re.compile(r"Running stage '(.+)':")
@@ -150,12 +150,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ranker={"rounds": 12, "patience": 4},
     )
     raw = YAML(typ="safe", pure=True).load((root / "params.yaml").read_text(encoding="utf-8"))
+    for name in raw["networks"]:
+        made.set(networks={name: {"use": True, "source": True, "score": True, "training": {"epochs": 2}}})
     for name in raw["ranker"]["models"]:
         made.set(ranker={"models": {name: {"settings": {"min_data_in_leaf": 20}}}})
     made.forget()
     ran = made.timed()
     assert set(KILLED) <= set(ran)
     assert {f"source@{name}" for name in raw["sources"]} <= set(ran)
+    assert {f"{stage}@{name}" for stage in ("network", "deep") for name in raw["networks"]} <= set(ran)
     assert {f"features@{name}" for name in raw["features"]} <= set(ran)
     return made
 
@@ -182,7 +185,11 @@ def test_what_changes_runs_again_and_nothing_else(project: Project) -> None:
     assert sorted(ran) == sorted(["source@item_cf", *after])
     pool = pl.read_parquet(next((project.root / "data/pool").glob("*.parquet")))
     assert not [name for name in pool.columns if name.startswith("item_cf")]
-    project.set(sources={"item_cf": {"use": True}}, evaluate={"bootstrap": 50})
+    project.set(networks={"case": {"score": False}})  # no training hangs on how its weights are used
+    assert sorted(project.repro()) == sorted(["deep@case", *after])
+    pool = pl.read_parquet(next((project.root / "data/pool").glob("*.parquet")))
+    assert [name for name in pool.columns if name.startswith("case")] == ["case__rank"]
+    project.set(networks={"case": {"score": True}}, sources={"item_cf": {"use": True}}, evaluate={"bootstrap": 50})
     assert project.repro() == ["report"]  # all else comes back from dvc's cache
 
 
