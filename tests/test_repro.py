@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 
 CUSTOMERS = 200
 KILLED = (  # every stage; of the sources, networks and groups, which share one command, one each
-    "synthesize", "prepare", "source@item_cf", "network@two_tower", "deep@trex", "pool", "features@own", "table", "train", "refit", "evaluate", "submit",
-    "report",
+    "synthesize", "prepare", "source@item_cf", "network@two_tower", "deep@trex", "pool", "features@own",
+    "table", "train", "refit", "evaluate", "submit", "report",
 )  # fmt: skip
 RUNNING = re.compile(r"Running stage '(.+)':")
 
