@@ -33,13 +33,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", nargs="*", default=list(shops.NAMES), choices=shops.NAMES)
     parser.add_argument("--validation-only", action="store_true", help="print validation figures; the test is not read")
+    parser.add_argument("--ablations", action="store_true", help="train the rows that lack one part too")
     asked = parser.parse_args()
+    names = [name for name, row in NETWORKS.items() if asked.ablations or not row.ablation]
     if "online_retail" in asked.data:
         shops.check()
     found: dict[str, Any] = {}
     for name in asked.data:
         task = protocol.task(shops.read(name, FOLDER / name), VALIDATION_DAYS, TEST_DAYS)
-        found[name] = of_shop(task, name, FOLDER.resolve() / name / "trainings", asked.validation_only)
+        found[name] = of_shop(task, name, names, FOLDER.resolve() / name / "trainings", asked.validation_only)
         show(name, found[name], "validation" if asked.validation_only else "test")
     if not asked.validation_only:
         seconds = sum(row["seconds"] for of in found.values() for row in of["rows"].values())
@@ -47,12 +49,11 @@ def main() -> None:
         report.write({"command": command, "seconds": seconds, "note": NOTE, "data": found})
 
 
-def of_shop(task: Task, data: str, folder: Path, validation_only: bool) -> dict[str, Any]:
-    """All figures of one shop."""
+def of_shop(task: Task, data: str, names: list[str], folder: Path, validation_only: bool) -> dict[str, Any]:
+    """All figures of one shop, of the closed forms and the networks ``names``."""
     closed, chosen = rows.closed_forms(task)
     runs = {
-        name: {seed: rows.trained(task, data, name, seed, folder) for seed in row.seeds}
-        for name, row in NETWORKS.items()
+        name: {seed: rows.trained(task, data, name, seed, folder) for seed in NETWORKS[name].seeds} for name in names
     }
     validation = {name: [lists[0]] for name, lists in closed.items()}
     test = {name: [lists[1]] for name, lists in closed.items()}

@@ -64,14 +64,15 @@ class Row:
 
     changes: dict[str, Any]  # against PAPER
     seeds: tuple[int, ...]
+    ablation: bool = False  # only trained where asked for
 
 
 NETWORKS = {
     PLAIN: Row({}, (1, 2, 3)),
     OWN: Row({"intra_basket": "none", "own": 32, "sales_half_lives": protocol.SALES_HALF_LIVES}, (1, 2, 3)),
-    "T-REX + own": Row({"intra_basket": "none", "own": 32}, (1,)),
-    "T-REX, sinusoidal places": Row({"positions": "sinusoidal"}, (1,)),
-    "T-REX, learned places": Row({"positions": "learned"}, (1,)),
+    "T-REX + own": Row({"intra_basket": "none", "own": 32}, (1,), ablation=True),
+    "T-REX, sinusoidal places": Row({"positions": "sinusoidal"}, (1,), ablation=True),
+    "T-REX, learned places": Row({"positions": "learned"}, (1,), ablation=True),
     MASKED: Row({}, (1,)),
 }
 
