@@ -394,6 +394,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     for block in (*raw["sources"].values(), *raw["networks"].values()):
         block["take"] = 20
     for block in raw["networks"].values():
+        block |= {"use": True, "source": True, "score": True}
         block["training"]["epochs"] = 2
     for model in raw["ranker"]["models"].values():
         model["settings"] |= {"min_data_in_leaf": 5, "num_threads": 1}
