@@ -16,7 +16,7 @@ from retail import paths, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Pool, Table
-from stage1_candidates import merge, pairs, pool, propose, recall
+from stage1_candidates import merge, pairs, pool, propose, recall, source
 from stage1_candidates.lists import Lists
 from stage1_candidates.pairs import Pairs
 
@@ -69,11 +69,28 @@ def module_of(score: dict[tuple[int, int], float]) -> Any:
     return SimpleNamespace(propose=None, score=scores)
 
 
+ON = source.Source(use=True, take=9)
+
+
+def test_a_network_may_serve_in_one_use_alone() -> None:
+    shop = drawn(*BOARD)
+    block = {name: PARAMS.networks["case"][name] for name in source.Network.model_fields} | {"use": True}
+    only = {use: source.Network.model_validate({**block, "source": False, "score": False, use: True})
+            for use in ("source", "score")}  # fmt: skip
+    loaded = {
+        "x": pool.Loaded(module_of({(0, 1): 2.0}), only["source"], {}),
+        "y": pool.Loaded(module_of({(0, 1): 5.0}), only["score"], {}),
+    }
+    _, found = pool.build(loaded, {"x": of({1: 2.0}, {})}, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
+    assert found.columns == ["pool__sources", "pool__fused", "x__rank", "y__score", "y__of_best", "y__place"]
+    assert found["pool__sources"].to_list() == [1] and found["y__score"].to_list() == [5]
+
+
 def test_what_the_sources_say_of_every_pair() -> None:
     shop = drawn(*BOARD)
     loaded = {
-        "x": pool.Loaded(module_of({(0, 3): 4.0, (0, 1): 2.0, (0, 2): 1.0}), None, {}),
-        "y": pool.Loaded(module_of({(0, 2): 5.0, (1, 0): 3.0}), None, {}),
+        "x": pool.Loaded(module_of({(0, 3): 4.0, (0, 1): 2.0, (0, 2): 1.0}), ON, {}),
+        "y": pool.Loaded(module_of({(0, 2): 5.0, (1, 0): 3.0}), ON, {}),
     }
     proposed = {"x": of({3: 4.0, 1: 2.0}, {}), "y": of({2: 5.0}, {0: 3.0})}
     whole, found = pool.build(loaded, proposed, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
@@ -93,7 +110,7 @@ def test_what_the_sources_say_of_every_pair() -> None:
 
 def test_a_pool_of_nobody() -> None:
     shop = drawn(*BOARD)
-    loaded = {"x": pool.Loaded(module_of({}), None, {})}
+    loaded = {"x": pool.Loaded(module_of({}), ON, {})}
     for proposed, n in ((of(), 0), (of({}, {}), 2)):
         whole, found = pool.build(loaded, {"x": proposed}, weeks.history(shop.log, 1), shop, users_of(n), PARAMS)
         assert len(whole.items) == found.height == 0 and "x__rank" in found.columns
@@ -225,8 +242,9 @@ def test_candidates_of_another_kind_are_refused(tmp_path: Path, monkeypatch: pyt
 
 def test_without_any_source_there_is_no_pool() -> None:
     off = {name: {**block, "use": False} for name, block in PARAMS.sources.items()}
+    scoring = {name: {**block, "use": True, "source": False} for name, block in PARAMS.networks.items()}
     with pytest.raises(InputError, match="switch at least one on"):
-        merge.loaded(3, PARAMS.model_copy(update={"sources": off}))
+        merge.loaded(3, PARAMS.model_copy(update={"sources": off, "networks": scoring}))
 
 
 # Recall. Customer 10 bought 1 and 2, customer 20 bought 3.
