@@ -53,11 +53,13 @@ class Scratch:
             raise InputError(f"{' '.join(command)} ended with {done.returncode}; its own line above says why")
 
 
-def variants(names: list[str]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Name of a variant -> (networks that propose, networks that score)."""
+def variants(names: list[str], default: list[str]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Name of a variant -> (networks that propose, networks that score); ``default``: those that params.yaml uses."""
     out: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"none": ((), ())}
     for name in names:
         out |= {f"{name} as source": ((name,), ()), f"{name} as feature": ((), (name,))}
+    if default and default != names:
+        out["default"] = (tuple(default), tuple(default))
     out["all"] = (tuple(names), tuple(names))
     return out
 
@@ -175,13 +177,14 @@ def main() -> None:
     for name in (*raw["sources"], *names):
         scratch.run("stage1_candidates.propose", name)
     ap = {}
-    every = sorted(variants(names).items(), key=lambda one: one[1][0])
+    wanted = variants(names, [name for name in names if raw["networks"][name]["use"]])
+    every = sorted(wanted.items(), key=lambda one: one[1][0])
     for sources, some in itertools.groupby(every, lambda one: one[1][0]):
         pooled(scratch, sources)
         for name, (_, scores) in some:
             ap[name] = evaluated(scratch, sources, scores)
             print(f"{name}: MAP@12 of all buyer-weeks {np.mean(ap[name]['twelve'].to_numpy()):.4f}", flush=True)
-    rows = compared({name: ap[name] for name in variants(names)})
+    rows = compared({name: ap[name] for name in wanted})
     command = f"make bench-networks ({asked.weeks} label weeks, {asked.drop} dropped)"
     files = sorted(asked.data.glob("*.csv"))
     made = results.made_from(files, [raw["seed"]], command, time.perf_counter() - started)

@@ -6,10 +6,13 @@ import os
 import resource
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from retail import paths
 from retail.errors import InputError
@@ -19,6 +22,7 @@ from retail.errors import InputError
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 BAD_INPUT = 2
+LOOK = 0.5  # seconds between two looks at the memory of child processes
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
@@ -27,19 +31,46 @@ _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
 def run(main: Callable[[], None], name: str) -> None:
     """Run a stage's ``main``, ``guarded``.
 
-    Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process.
+    Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process and its children.
     """
 
     def costed() -> None:
         started = time.perf_counter()
+        family = Family()
         main()
         seconds = time.perf_counter() - started
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
-        cost = {"seconds": round(seconds, 2), "peak_mb": round(peak_mb)}
+        cost = {"seconds": round(seconds, 2), "peak_mb": round(family.peak() / 2**20)}
         with whole_file(paths.COSTS / f"{name}.json") as part:
             part.write_text(json.dumps(cost))
 
     guarded(costed, name)
+
+
+class Family:
+    """The largest resident memory of this process and its children together, looked at from now on."""
+
+    def __init__(self) -> None:
+        self._largest = 0
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        here = psutil.Process()
+        while True:
+            if children := here.children(recursive=True):
+                self._largest = max(self._largest, sum(map(_resident, [here, *children])))
+            time.sleep(LOOK)
+
+    def peak(self) -> int:
+        """Bytes; of this process alone they are what the system says, not what a look every now and then found."""
+        alone = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+        return max(self._largest, alone)
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # it ended just now
+        return 0
 
 
 def guarded(main: Callable[[], None], name: str) -> None:

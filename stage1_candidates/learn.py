@@ -2,7 +2,8 @@
 
 Writes data/networks/<name>/: weights_<week>.safetensors and, beside it, weights_<week>.json with the settings. Until
 the stage has ended, checkpoints and finished weights lie in data/checkpoints/<name>, under a fingerprint of all that
-the training knows, so that a killed run goes on and a changed one begins anew.
+the training knows, so that a killed run goes on and a changed one begins anew. On a CPU the trainings, which know
+nothing of each other, run side by side, each with its share of the cores: one week alone is ``learn <name> <week>``.
 """
 
 import hashlib
@@ -11,13 +12,14 @@ import shutil
 import sys
 from pathlib import Path
 
+import torch
 from safetensors.numpy import load_file, save_file
 
 from retail import params as parameters
 from retail import paths, shop, stage, weeks
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates import source
+from stage1_candidates import side_by_side, source
 from stage1_candidates.refits import trainings
 from stage1_candidates.source import Network
 
@@ -48,6 +50,11 @@ def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -
     return dict(load_file(done))
 
 
+def at_once(trainings: int) -> int:
+    """How many trainings run side by side: as many as there are cores; one after another on a GPU."""
+    return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
+
+
 def main() -> None:
     name = sys.argv[1]
     params = parameters.read()
@@ -57,13 +64,25 @@ def main() -> None:
             (folder / "off").touch()
             return
         whole = shop.read()
-        plan = weeks.plan(whole.log, params.weeks)
-        for week in trainings(plan, settings.refit):
+        asked = trainings(weeks.plan(whole.log, params.weeks), settings.refit)
+        if at_once(len(asked)) > 1:
+            latest_first = [[name, str(week)] for week in reversed(asked)]  # the longest first
+            side_by_side.run("stage1_candidates.learn", latest_first, at_once(len(asked)))
+        for week in asked:
             save_file(learned(name, whole, week, params), paths.of_week(folder, "weights", week, "safetensors"))
             description = {"network": name, "week": week, "seed": params.seed, "settings": settings.model_dump()}
             paths.of_week(folder, "weights", week, "json").write_text(json.dumps(description, indent=1))
     shutil.rmtree(paths.CHECKPOINTS / name, ignore_errors=True)
 
 
+def one_week() -> None:
+    """The weights of one training, left under the checkpoints."""
+    side_by_side.end_with_parent()
+    learned(sys.argv[1], shop.read(), int(sys.argv[2]), parameters.read())
+
+
 if __name__ == "__main__":
-    stage.run(main, f"network_{sys.argv[1]}")
+    if len(sys.argv) > 2:
+        stage.guarded(one_week, f"network_{sys.argv[1]}")
+    else:
+        stage.run(main, f"network_{sys.argv[1]}")

@@ -7,12 +7,13 @@ from benchmarks import networks
 
 
 def test_each_network_stands_alone_in_either_use_and_all_stand_together() -> None:
-    assert networks.variants(["a", "b"]) == {
+    assert networks.variants(["a", "b"], ["b"]) == {
         "none": ((), ()),
         "a as source": (("a",), ()),
         "a as feature": ((), ("a",)),
         "b as source": (("b",), ()),
         "b as feature": ((), ("b",)),
+        "default": (("b",), ("b",)),
         "all": (("a", "b"), ("a", "b")),
     }
 

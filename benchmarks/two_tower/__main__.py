@@ -97,8 +97,8 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.two_tower", description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the shop's CSV files")
     parser.add_argument("--out", type=Path, default=ROOT / results.RESULTS)
-    parser.add_argument("--queries", type=int, default=10_000, help="of the search; 100000 take ten times as long")
-    parser.add_argument("--pairs", type=int, default=5, help="runs of each way to search")
+    parser.add_argument("--queries", type=int, default=100_000, help="of the search (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=3, help="runs of each way to search")
     return parser.parse_args()
 
 

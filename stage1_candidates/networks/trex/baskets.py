@@ -74,6 +74,12 @@ class Batch(NamedTuple):
     trend: Tensor  # (B, V, S) float32 log share of each category in the shop's sales before the cutoff
     target: Tensor  # (B, T) int64 tokens to be predicted, PAD behind
 
+    def ascending(self) -> "Batch":
+        """The same rows, the categories of each basket ascending; all else is the same throughout a basket."""
+        by_token = self.token.argsort(dim=1, stable=True)
+        order = by_token.gather(1, self.level.gather(1, by_token).argsort(dim=1, stable=True))
+        return self._replace(token=self.token.gather(1, order))
+
 
 def tokens(
     history: History, category: Array, categories: int, half_lives: list[float], sales_half_lives: list[float]

@@ -66,6 +66,8 @@ class Trex(nn.Module):
 
     def states(self, batch: Batch, given: Tensor) -> Tensor:
         """(B, 1 + T, d) after the last layer, of the context's end and of ``given`` (B, T), tokens that follow it."""
+        if self.shape.intra_basket == "none" and not self.training:
+            batch = batch.ascending()  # sums in one order: not even the last bit of an answer knows the basket's
         token = torch.cat([batch.token, given], dim=1)  # (B, W + T)
         # Tied vectors have length 1; at the input they are to outweigh the time's.
         x = self.drop(self.embed(token) * self.shape.width**0.5 + self.time(batch, given))
