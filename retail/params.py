@@ -74,6 +74,13 @@ class Ranker(Block):
     models: dict[str, Model]
 
 
+class Tuning(Block):
+    trials: NotNegative
+    weeks: Positive
+    customers: Positive
+    rows: Positive
+
+
 class Evaluate(Block):
     bootstrap: Positive
     half_life: Days
@@ -81,6 +88,10 @@ class Evaluate(Block):
 
 class Submit(Block):
     shard: Positive
+
+
+class Explain(Block):
+    customers: NotNegative
 
 
 class Params(Block):
@@ -96,8 +107,10 @@ class Params(Block):
     features: dict[str, dict[str, Any]]
     table: Table
     ranker: Ranker
+    tuning: Tuning
     evaluate: Evaluate
     submit: Submit
+    explain: Explain
 
 
 B = TypeVar("B", bound=BaseModel)
