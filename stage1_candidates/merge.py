@@ -2,7 +2,8 @@
 
 Writes data/pool/: pool_<week>.parquet (user, item, label, sampled, kept, then the columns of pool.build; ascending by
 user, item), and recall.json, the figures of the validation weeks' pools over all their buyers. ``sampled`` rows are
-trained on; ``kept`` ones get features: the same, and every row of the stopping week.
+trained on; ``kept`` ones get features: the same, every row of the stopping week, and in the tuning weeks every row of
+the customers by whom they judge.
 """
 
 import json
@@ -104,13 +105,24 @@ def one_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.Data
     return pl.concat([keys, columns], how="horizontal"), figures
 
 
-def with_sample(rows: pl.DataFrame, share: float, plan: Plan, week: int, seed: int) -> pl.DataFrame:
-    """A week's pool with the columns ``sampled`` and ``kept`` behind its keys."""
+def kept_whole(shop: Shop, plan: Plan, week: int, params: Params) -> Array:
+    """(c,) uint32 customers all of whose candidates are kept: those that stop a training or judge a search."""
+    if week == plan.stop:
+        return weeks.customers(shop.log, plan, week, params.weeks, params.seed)
+    if week in plan.tuning(params.tuning.weeks):
+        return weeks.judged(shop.log, plan, week, params.weeks, params.tuning.customers, params.seed)
+    return np.empty(0, np.uint32)
+
+
+def with_sample(rows: pl.DataFrame, share: float, whole: Array, week: int, seed: int) -> pl.DataFrame:
+    """A week's pool with the columns ``sampled`` and ``kept`` behind its keys; of the customers ``whole`` all is kept.
+
+    Who is kept whole changes nothing in what is sampled.
+    """
     pairs = of_columns(rows["user"].to_numpy(), rows["item"].to_numpy())
-    label = rows["label"].to_numpy()
-    train = pl.Series("sampled", sampled(pairs, label, share, week, seed))
-    kept = pl.Series("kept", np.ones(len(label), bool)) if week == plan.stop else train.alias("kept")
-    return rows.insert_column(3, train).insert_column(4, kept)
+    train = sampled(pairs, rows["label"].to_numpy(), share, week, seed)
+    kept = train | np.isin(pairs.user, whole)
+    return rows.insert_column(3, pl.Series("sampled", train)).insert_column(4, pl.Series("kept", kept))
 
 
 def main() -> None:
@@ -131,7 +143,8 @@ def main() -> None:
         share = probability(counts, params.table)
         for week in tqdm(plan.labelled, desc="sample", unit="week"):
             file = paths.of_week(folder, "pool", week)
-            rows = with_sample(pl.read_parquet(file), share, plan, week, params.seed)
+            whole = kept_whole(shop, plan, week, params)
+            rows = with_sample(pl.read_parquet(file), share, whole, week, params.seed)
             schema.check(rows, schema.POOL, "pool", key=("user", "item"), more=True).write_parquet(file)
         (folder / "recall.json").write_text(json.dumps(recall.mean_of_weeks(reported), indent=1))
     print(f"pool: {share:.4f} of the negatives of {len(plan.train)} training weeks are sampled")

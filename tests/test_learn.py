@@ -59,7 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
 def settings(**changes: Any) -> source.Network:
     block = next(iter(PARAMS.networks.values()))
     fields = {name: block[name] for name in source.Network.model_fields}
-    return source.Network.model_validate({**fields, "refit": 3, **changes})
+    return source.Network.model_validate({**fields, "use": True, "refit": 3, **changes})
 
 
 def ran(project: pytest.MonkeyPatch, memory: Memory, **changes: Any) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from retail.log import Array
 from stage1_candidates.networks import training
+from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.training import Curve
 from stage1_candidates.source import Training
 
@@ -62,7 +63,7 @@ def run(folder: Path, measure: Measure, settings: Training = SETTINGS) -> tuple[
     network = Sum()
     curve = training.train(network, batches, 6, measure, settings, 7, folder, "sum")
     assert not network.training
-    return curve, training.arrays(network)
+    return curve, stored.arrays(network)
 
 
 def same(one: dict[str, Array], other: dict[str, Array]) -> bool:
@@ -116,7 +117,7 @@ def test_two_trainings_give_the_same_bytes_and_another_seed_others(tmp_path: Pat
     torch.manual_seed(3)
     other = Sum()
     training.train(other, batches, 6, Measure(metrics[:]), SETTINGS, 8, tmp_path / "c", "sum")
-    assert not same(found[0], training.arrays(other))
+    assert not same(found[0], stored.arrays(other))
 
 
 def test_two_processes_share_the_batches(tmp_path: Path) -> None:
@@ -131,6 +132,6 @@ def test_two_processes_share_the_batches(tmp_path: Path) -> None:
 def test_weights_survive_as_arrays() -> None:
     torch.manual_seed(1)
     network, other = Sum(), Sum()
-    weights = training.arrays(network)
-    assert not same(weights, training.arrays(other))
-    assert same(weights, training.arrays(training.with_arrays(other, weights)))
+    weights = stored.arrays(network)
+    assert not same(weights, stored.arrays(other))
+    assert same(weights, stored.arrays(stored.with_arrays(other, weights)))

@@ -17,7 +17,8 @@ from retail.log import Array
 from stage1_candidates.networks.case import batches as case_batches
 from stage1_candidates.networks.case.batches import Candidates
 from stage1_candidates.networks.case.network import Case, Settings
-from stage1_candidates.networks.training import device, train
+from stage1_candidates.networks.training import train
+from stage1_candidates.networks.weights import device
 from stage1_candidates.source import Training
 
 Row = Callable[[Split, Split, Split, int, Path], tuple[Array, Array, dict[str, Any]]]

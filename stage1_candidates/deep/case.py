@@ -15,7 +15,7 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates import lists
 from stage1_candidates.lists import Lists
-from stage1_candidates.networks import training
+from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.case import calendars
 from stage1_candidates.networks.case.answers import WIDTHS, chances
 from stage1_candidates.networks.case.batches import Candidates, shuffled
@@ -47,6 +47,8 @@ class Params(Network):
 
 def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained on the buyers of the label weeks before ``history.week``, each seen from its own cutoff."""
+    from stage1_candidates.networks import training  # brings Lightning, which takes seconds; asking needs none of it
+
     log = history.log
     torch.manual_seed(seed)
     network = Case(log.items, params.model)
@@ -60,7 +62,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
         for some in (parts[: -params.examples.hold], parts[-params.examples.hold :])
     )
     if train is None or held is None or not train.label.any() or not held.label.any():
-        return training.arrays(network)
+        return stored.arrays(network)
     customers = np.arange(len(train.ptr) - 1)
 
     def measure(trained: nn.Module) -> float:
@@ -76,14 +78,14 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
         folder,
         f"case, week {history.week}",
     )
-    return training.arrays(network)
+    return stored.arrays(network)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, and the articles' rebuy rates of the last label weeks before the cutoff."""
     counts = [_counts(history.log, week, params) for week in _rate_weeks(history.week, params)]
     rate = calendars.rebuy_rates(counts, params.examples.smoothing, history.log.items)
-    return {"rate": rate, **{f"network.{name}": value for name, value in weights.items()}}
+    return {"rate": rate, **stored.to_state(weights)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
@@ -121,8 +123,8 @@ def ndcg(ptr: Array, score: Array, label: Array) -> float:
 
 def _asked(history: History, state: dict[str, Array], users: Array, params: Params) -> tuple[Candidates, Array]:
     """The calendars of ``users`` and the chance of each of their rows."""
-    weights = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
-    network = training.with_arrays(Case(history.log.items, params.model), weights)
+    weights = stored.of_state(state)
+    network = stored.with_arrays(Case(history.log.items, params.model), weights)
     whole = calendars.calendars(history, users, state["rate"], params.model.horizon, WIDTHS[-1])
     return whole, chances(network, whole)
 

@@ -15,7 +15,7 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates import lists
 from stage1_candidates.lists import Lists
-from stage1_candidates.networks import training
+from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.trex import answers as trex_answers
 from stage1_candidates.networks.trex import articles as trex_articles
 from stage1_candidates.networks.trex import baskets
@@ -46,12 +46,14 @@ class Params(Network):
 
 def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained to name the categories bought in a label week from what was known at its own cutoff."""
+    from stage1_candidates.networks import training  # brings Lightning, which takes seconds; asking needs none of it
+
     of = _tokens(history, shop, params)
     train, held = _examples(of, history.cutoff, params)
     torch.manual_seed(seed)
     network = Trex(of.categories, params.model)
     if len(train.user) == 0 or len(held.user) == 0:
-        return training.arrays(network)
+        return stored.arrays(network)
     network.expect(np.bincount(train.target, minlength=of.categories))
     examples, shape = params.examples, params.model
 
@@ -67,7 +69,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     steps = -(-int(each) // examples.batch)
     label = f"trex, week {history.week}"
     training.train(network, epoch_of, steps, measure, params.training, seed, folder, label)
-    return training.arrays(network)
+    return stored.arrays(network)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
@@ -78,7 +80,7 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
     category, categories = _category(shop, params)
     of = trex_articles.shelf(category, sales, categories)
     kept = {"share": of.share, "order": of.order, "ptr": of.ptr}
-    return {**kept, **{f"network.{name}": value for name, value in weights.items()}}
+    return {**kept, **stored.to_state(weights)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
@@ -132,9 +134,9 @@ def _asked(
 ) -> tuple[Tokens, Splits, Trex, Shelf, Lists]:
     """What is needed to answer ``users``: tokens, their rows, the network, the shelves and their own counts."""
     category, categories = _category(shop, params)
-    weights = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    weights = stored.of_state(state)
     network = Trex(categories, params.model)
-    training.with_arrays(network, weights)
+    stored.with_arrays(network, weights)
     of = _tokens(history, shop, params)
     at = baskets.at_cutoff(of, users, history.cutoff)
     shelf = Shelf(category, state["share"], state["order"], state["ptr"])

@@ -18,7 +18,7 @@ from retail.weeks import History
 from stage1_candidates import ann
 from stage1_candidates.ann import Index, Search
 from stage1_candidates.lists import Lists
-from stage1_candidates.networks import training
+from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.two_tower.batches import Examples, Week, batches, count, label_week
 from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_rows
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower
@@ -47,6 +47,8 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
     Every one is seen from its own first day. Where no week is left to train on or to hold, the first weights.
     """
+    from stage1_candidates.networks import training  # brings Lightning, which takes seconds; asking needs none of it
+
     torch.manual_seed(seed)
     network = TwoTower(attribute_codes(shop), trait_rows(shop), params.model)
     first = max(1, history.week - params.examples.weeks - params.examples.hold)
@@ -64,12 +66,12 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
             folder,
             f"two_tower, week {history.week}",
         )
-    return training.arrays(network)
+    return stored.arrays(network)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, the articles' vectors as of the cutoff, and the articles that may be proposed."""
-    known = {f"network.{name}": value for name, value in weights.items()}
+    known = stored.to_state(weights)
     vectors = article_vectors(_network(shop, known, params), history)
     return {**known, "vectors": vectors, "sold": ann.sold_lately(history, params.sold_days)}
 
@@ -114,15 +116,15 @@ def made_ready(history: History, shop: Shop, state: dict[str, Array], params: Pa
 
 def _network(shop: Shop, state: dict[str, Array], params: Params) -> TwoTower:
     """The trained network in double precision."""
-    weights = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    weights = stored.of_state(state)
     network = TwoTower(attribute_codes(shop), trait_rows(shop), params.model)
-    training.with_arrays(network, weights)
+    stored.with_arrays(network, weights)
     return network.double()
 
 
 def _recall(network: nn.Module, held: list[Week], shop: Shop, params: Params) -> float:
     """Share of what customers of the held weeks bought that is among their ``take`` nearest articles."""
-    trained = copy.deepcopy(network).double().to(training.device())
+    trained = copy.deepcopy(network).double().to(stored.device())
     hits, purchases = 0, 0
     for week in held:
         mine = customer_vectors(trained, week.history, shop, week.users, params.model.bag)  # type: ignore[arg-type]

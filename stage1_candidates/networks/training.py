@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from retail.log import Array
+from stage1_candidates.side_by_side import cores
 from stage1_candidates.source import Training
 
 Batches = Callable[[int], Iterable[Any]]
@@ -78,6 +78,7 @@ class _Loop(lightning.LightningModule):
         return DataLoader(_Epoch(self), batch_size=None)
 
     def on_train_epoch_start(self) -> None:
+        torch.set_num_threads(cores())  # numba's parallel loops change the number, and with it a sum's last bit
         self._sum, self._count = 0.0, 0
 
     def training_step(self, batch: Any, number: int) -> Tensor:
@@ -90,6 +91,7 @@ class _Loop(lightning.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.network.eval()
+        torch.set_num_threads(cores())
         with torch.no_grad():
             metric = round(float(self.measure(self.network)), 6)  # Lightning compares in single precision
         self.network.train()
@@ -171,21 +173,6 @@ def _ended(metrics: list[float], settings: Training) -> bool:
     return bool(metrics) and (
         len(metrics) >= settings.epochs or len(metrics) - 1 - int(np.argmax(metrics)) >= settings.patience
     )
-
-
-def arrays(network: nn.Module) -> dict[str, Array]:
-    """The weights of ``network`` by name."""
-    return {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
-
-
-def with_arrays(network: nn.Module, weights: dict[str, Array]) -> nn.Module:
-    """``network`` with ``weights``, in evaluation mode, on the GPU where there is one."""
-    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    return network.eval().to(device())
-
-
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def quiet() -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from retail.log import Array
-from stage1_candidates.networks import training
 from stage1_candidates.networks.case.batches import Candidates, batch, on, runs
 from stage1_candidates.networks.case.network import Batch
+from stage1_candidates.networks.weights import device
 
 ROWS = 4096
 WIDTHS = (16, 64, 256, 1024)  # candidates of a customer, at most
@@ -27,7 +27,7 @@ def chances(network: nn.Module, candidates: Candidates) -> Array:
             some = customers[begin : begin + ROWS // width]
             block = filled(batch(candidates, some), width)
             with torch.no_grad():
-                score = network(on(block, training.device())).sigmoid()
+                score = network(on(block, device())).sigmoid()
             rows, _ = runs(candidates.ptr, some)
             out[rows] = score[: len(rows)].cpu().numpy()
     return np.maximum(out, np.float32(1e-30))

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from retail.log import Array
-from stage1_candidates.networks import training
 from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Batch, Splits, Tokens
 from stage1_candidates.networks.trex.network import Trex
+from stage1_candidates.networks.weights import device
 
 PLACES = 8192  # tokens in a block
 
@@ -60,4 +60,4 @@ def recall(network: Trex, of: Tokens, at: Splits, k: int) -> float:
 
 
 def on_device(block: Batch) -> Batch:
-    return Batch(*(part.to(training.device()) for part in block))
+    return Batch(*(part.to(device()) for part in block))
