@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from retail.stage import whole_file
 
 RESULTS = Path("benchmarks/results")
-LIBRARIES = ("torch", "lightning", "numpy", "scipy", "numba", "lightgbm", "polars")
+LIBRARIES = ("torch", "lightning", "numpy", "scipy", "numba", "lightgbm", "optuna", "polars")
 
 
 def digest(files: Iterable[Path]) -> str:

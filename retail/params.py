@@ -59,7 +59,7 @@ class Table(Block):
 
 
 class Model(Block):
-    objective: Literal["lambdarank", "binary"]
+    objective: Literal["lambdarank", "binary", "rank_xendcg"]
     seed: NotNegative
     weight: Annotated[float, Field(gt=0)]
     settings: dict[str, int | float | bool]

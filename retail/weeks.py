@@ -6,6 +6,9 @@ validation weeks, two training weeks and W = 104 (s: early stopping, t: training
     week       96  97  98  99 100 101 102 103 104
     evaluated       t   t   s   v   v   v   v
     submitted                       t   t   t   answered
+
+The last training weeks are also tuning weeks: a search for the ranker's settings trains its models on the weeks before
+them, stops on s and judges by the tuning weeks. The ranker with the settings found is then trained on all of t.
 """
 
 from collections.abc import Callable, Hashable
@@ -94,6 +97,11 @@ def share(plan: "Plan", settings: Weeks) -> int:
     return -(-settings.train.customers // len(plan.train))
 
 
+def judged(log: Log, plan: "Plan", week: int, settings: Weeks, most: int, seed: int) -> Array:
+    """(c,) uint32, ascending: the customers by whom tuning week ``week`` judges, at most ``most`` of its customers."""
+    return sampled(customers(log, plan, week, settings, seed), most, week, seed)
+
+
 def sampled(users: Array, most: int, week: int, seed: int) -> Array:
     """``users``, or a seeded sample of ``most`` of them, ascending."""
     if len(users) <= most:
@@ -110,6 +118,10 @@ class Plan:
     validation: list[int]  # reported
     refit: list[int]  # label weeks of the ranker that answers the submission
     submission: int  # the week after the data
+
+    def tuning(self, most: int) -> list[int]:
+        """The last label weeks of ``train``, at most ``most``, by which a search judges; one is left to train it on."""
+        return self.train[max(len(self.train) - most, 1) :]
 
     @property
     def labelled(self) -> list[int]:

@@ -38,6 +38,16 @@ def table(
     return pairs, assemble(keys, [columns, *parts], "answer")
 
 
+def scored(
+    history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], blend: Blend, params: Params
+) -> tuple[Pairs, pl.DataFrame, Array]:
+    """``table`` and the score (n,) of each of its rows; InputError where the ranker knows other features."""
+    pairs, rows = table(history, shop, users, sources, params)
+    if rows.columns[2:] != next(iter(blend.models.values())).feature_name():
+        raise InputError("answer: the features are not those the ranker was fitted on; run `dvc repro`")
+    return pairs, rows, blend.predict(ranker.matrix(rows))
+
+
 def answer(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], blend: Blend, params: Params
 ) -> Array:
@@ -45,10 +55,14 @@ def answer(
 
     Ties of score break by article; a customer with fewer candidates is filled up with the best sellers.
     """
-    pairs, rows = table(history, shop, users, sources, params)
-    if rows.columns[2:] != next(iter(blend.models.values())).feature_name():
-        raise InputError("answer: the features are not those the ranker was fitted on; run `dvc repro`")
-    return top(pairs, blend.predict(ranker.matrix(rows)), history.once("best_sellers", lambda: best_sellers(history)))
+    pairs, _, score = scored(history, shop, users, sources, blend, params)
+    return top(pairs, score, fillers(history))
+
+
+def fillers(history: History) -> Array:
+    """``best_sellers``, made once for all shards of customers."""
+    found: Array = history.once("best_sellers", lambda: best_sellers(history))
+    return found
 
 
 def top(pairs: Pairs, score: Array, filler: Array) -> Array:

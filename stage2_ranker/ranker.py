@@ -1,7 +1,7 @@
 """The ranker: LightGBM models of several objectives and seeds, fitted on customers' groups and blended by score."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import polars as pl
 
 from retail.errors import InputError
 from retail.log import Array
-from retail.params import Model, Ranker
+from retail.params import Ranker
+from stage2_ranker import sample
 from stage2_ranker.keys import KEYS
+from stage2_ranker.recipe import Recipe
 
 MOST_LEAVES = 200  # leaves hold a 200th of the rows at the most ...
 LEAST_LEAF = 20  # ... and this many at the least
@@ -22,21 +24,18 @@ PRINT_EVERY = 50  # rounds between two lines of progress
 
 @dataclass(frozen=True)
 class Rows:
-    """Features (n, f) float32, labels (n,), weights (n,) and sizes of the contiguous groups of customers."""
+    """Features (n, f) float32, labels and ages in weeks (n,), and sizes of the contiguous groups of customers."""
 
     features: Array
     label: Array
-    weight: Array
+    age: Array
     groups: Array
     names: list[str]
 
     @staticmethod
-    def of(weeks: dict[int, pl.DataFrame], only_sampled: bool, half_life: float) -> "Rows":
-        """Rows of several label weeks' tables; with ``only_sampled`` those that training may see.
-
-        A week weighs half as much as one ``half_life`` weeks later: tastes and the shop's range move on.
-        """
-        parts, labels, weights, groups = [], [], [], []
+    def of(weeks: dict[int, pl.DataFrame], only_sampled: bool) -> "Rows":
+        """Rows of several label weeks' tables; with ``only_sampled`` those that training may see."""
+        parts, labels, ages, groups = [], [], [], []
         newest = max(weeks)
         for week, table in weeks.items():
             table = table.filter("sampled") if only_sampled else table
@@ -45,17 +44,34 @@ class Rows:
             bounds = np.flatnonzero(np.concatenate([[len(user) > 0], user[1:] != user[:-1], [True]]))
             parts.append(matrix(table))
             labels.append(table["label"].to_numpy())
-            weights.append(np.full(len(user), 2.0 ** (-(newest - week) / half_life), np.float32))
+            ages.append(np.full(len(user), newest - week, np.int32))
             groups.append(np.diff(bounds))
         names = [name for name in weeks[newest].columns if name not in KEYS]
-        features, label, weight, sizes = (np.concatenate(column) for column in (parts, labels, weights, groups))
-        rows = Rows(features, label, weight, sizes, names)
+        features, label, age, sizes = (np.concatenate(column) for column in (parts, labels, ages, groups))
+        rows = Rows(features, label, age, sizes, names)
         if not rows.label.any():
             raise InputError(
                 "table: no candidate of any training week was bought; expected some: bring more weeks of "
                 "transactions or raise pool.size in params.yaml"
             )
         return rows
+
+    def of_recipe(self, recipe: Recipe, most: int | None = None) -> "Rows":
+        """Those that the model of ``recipe`` is trained on, at most ``most``; itself where it is trained on all."""
+        keep = sample.chosen(recipe, self.age, self.label, self.groups, most)
+        if keep.all():
+            return self
+        sizes = np.bincount(np.repeat(np.arange(len(self.groups)), self.groups)[keep])
+        return Rows(self.features[keep], self.label[keep], self.age[keep], sizes[sizes > 0], self.names)
+
+    def weight(self, half_life: float) -> Array:
+        """(n,) float32: a week weighs half as much as one ``half_life`` weeks later.
+
+        Tastes and the shop's range move on.
+        """
+        ages, place = np.unique(self.age, return_inverse=True)
+        weights: Array = np.array([2.0 ** (-int(age) / half_life) for age in ages], np.float32)[place]
+        return weights
 
 
 def matrix(table: pl.DataFrame) -> Array:
@@ -94,38 +110,50 @@ class Blend:
         return Blend(models, *({name: values[k] for name, values in meta.items()} for k in range(3)))
 
 
-def fit(train: Rows, stop: Rows | None, settings: Ranker, rounds: dict[str, int] | None, like: Blend | None) -> Blend:
-    """Fit every model; with ``stop`` each ends where MAP@12 on those rows no longer rises, else after ``rounds``.
+def fit(
+    train: Rows, stop: Rows | None, recipes: list[Recipe], settings: Ranker,
+    rounds: dict[str, int] | None, like: Blend | None,
+) -> Blend:  # fmt: skip
+    """Fit every model on the rows of its recipe.
 
-    The blend takes the spreads of ``like`` where given: a refit has no whole pool to measure them on, and those of its
-    sampled rows would weigh the models otherwise than they were evaluated.
+    With ``stop`` each ends where MAP@12 on those rows no longer rises, else after its ``rounds``. The blend takes the
+    spreads of ``like`` where given: a refit has no whole pool to measure them on, and those of its sampled rows would
+    weigh the models otherwise than they were evaluated.
     """
     models, spreads, used = {}, {}, {}
-    for name, one in settings.models.items():
-        booster = _fit_one(train, stop, one, settings, rounds[name] if rounds else settings.rounds)
-        models[name] = booster
-        used[name] = booster.best_iteration if stop is not None else booster.current_iteration()
-        if like is not None:
-            spreads[name] = like.spreads[name]
-            continue
-        looked_at = (stop or train).features
-        spread = float(np.std(np.asarray(booster.predict(looked_at, raw_score=True))))
-        # a model without a split says nothing, and must not drown the rest
-        spreads[name] = spread if spread > 0 else 1.0
-    return Blend(models, {name: one.weight for name, one in settings.models.items()}, spreads, used)
+    for one in recipes:
+        rows = train.of_recipe(one)
+        looks = [lgb.log_evaluation(PRINT_EVERY)] if stop is not None else []
+        booster = fit_one(rows, stop, one, settings, rounds[one.name] if rounds else settings.rounds, looks)
+        models[one.name] = booster
+        used[one.name] = booster.best_iteration if stop is not None else booster.current_iteration()
+        spreads[one.name] = like.spreads[one.name] if like is not None else spread(booster, stop or rows)
+    return Blend(models, {one.name: one.weight for one in recipes}, spreads, used)
 
 
-def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, rounds: int) -> lgb.Booster:
+def spread(booster: lgb.Booster, rows: Rows) -> float:
+    """Standard deviation of the model's raw scores of ``rows``, by which its scores are divided in a blend."""
+    found = float(np.std(np.asarray(booster.predict(rows.features, raw_score=True))))
+    return found if found > 0 else 1.0  # a model without a split says nothing, and must not drown the rest
+
+
+def fit_one(
+    train: Rows, stop: Rows | None, recipe: Recipe, settings: Ranker, rounds: int, looks: Sequence[Callable[..., Any]]
+) -> lgb.Booster:
+    """A model of ``recipe`` on exactly these rows; ``best_iteration`` is the round that early stopping chose.
+
+    ``looks`` are further callbacks of LightGBM's, called after every round.
+    """
     parameters: dict[str, Any] = {
-        "objective": one.objective,
-        "seed": one.seed,
+        "objective": recipe.objective,
+        "seed": recipe.seed,
         "metric": "map",
         "eval_at": [12],
         "deterministic": True,
         "force_col_wise": True,  # a third faster than by rows on two cores, and as deterministic
         "feature_pre_filter": False,
         "verbosity": -1,
-        **one.settings,
+        **recipe.settings,
     }
     # a leaf size made for a large table would leave a small shop's trees without a split
     parameters["min_data_in_leaf"] = min(
@@ -134,19 +162,19 @@ def _fit_one(train: Rows, stop: Rows | None, one: Model, settings: Ranker, round
     data = lgb.Dataset(
         train.features,
         train.label,
-        weight=train.weight,
+        weight=train.weight(recipe.half_life),
         group=train.groups,
         feature_name=train.names,
         params=parameters,
     )
     if stop is None:
-        return lgb.train(parameters, data, rounds)
+        return lgb.train(parameters, data, rounds, callbacks=list(looks))
     held_out = lgb.Dataset(
         stop.features, stop.label, group=stop.groups, feature_name=stop.names, reference=data, params=parameters
     )
     stopping = Stopping(settings.patience, settings.smooth)
-    looks: list[Callable[..., Any]] = [stopping, lgb.log_evaluation(PRINT_EVERY)]
-    booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop week"], callbacks=looks)
+    calls: list[Callable[..., Any]] = [stopping, *looks]
+    booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop week"], callbacks=calls)
     booster.best_iteration = stopping.best_round
     return booster
 

@@ -1,7 +1,7 @@
 """Stage ``train``: the ranker that is evaluated, fitted on the training weeks, ended by the stopping week.
 
-No validation week is seen, neither in training nor in stopping. Writes data/model/: LightGBM text, blend.json,
-gain.csv.
+Its models are those of stage2_ranker/best.json. No validation week is seen, neither in training nor in stopping.
+Writes data/model/: LightGBM text, blend.json, gain.csv.
 """
 
 import polars as pl
@@ -10,7 +10,7 @@ from retail import params as parameters
 from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
-from stage2_ranker import ranker
+from stage2_ranker import ranker, recipe
 from stage2_ranker.keys import KEYS
 from stage2_ranker.ranker import Blend, Rows
 
@@ -40,10 +40,11 @@ def gains(blend: Blend) -> pl.DataFrame:
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    train = Rows.of(read_weeks(plan.train), only_sampled=True, half_life=params.ranker.half_life)
-    stop = Rows.of(read_weeks([plan.stop]), only_sampled=False, half_life=params.ranker.half_life)
+    recipes = recipe.read()
+    train = Rows.of(read_weeks(plan.train), only_sampled=True)
+    stop = Rows.of(read_weeks([plan.stop]), only_sampled=False)
     print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
-    blend = ranker.fit(train, stop, params.ranker, rounds=None, like=None)
+    blend = ranker.fit(train, stop, recipes, params.ranker, rounds=None, like=None)
     with stage.whole_folder(paths.MODEL) as folder:
         blend.save(folder)
         gains(blend).write_csv(folder / "gain.csv")

@@ -30,7 +30,7 @@ from retail.weeks import History
 from stage1_candidates import learn, merge, pool, propose, source
 from stage1_candidates.lists import Lists
 from stage1_candidates.pairs import Pairs
-from stage2_ranker import answer, ranker, table, train
+from stage2_ranker import answer, ranker, recipe, table, train, tune
 from stage2_ranker.ranker import Blend, Rows
 
 SOURCES = PLAIN + NETWORKS  # whoever proposes
@@ -390,6 +390,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     raw["weeks"] |= {"validation": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
     raw["pool"] |= {"size": 15}
     raw["table"] |= {"negatives": 3}
+    raw["tuning"] |= {"trials": 0, "weeks": 1, "customers": 7}
     raw["ranker"] |= {"rounds": 20, "patience": 5}
     for block in (*raw["sources"].values(), *raw["networks"].values()):
         block["take"] = 20
@@ -420,6 +421,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
                 patch.setattr(sys, "argv", ["build", name])
                 build.main()
             table.main()
+            tune.main()
             train.main()
         plan = weeks.plan(small.shop.log, params.weeks)
         yield Built(folder, small.shop, params, plan, Blend.load(paths.MODEL))
@@ -448,9 +450,19 @@ def test_training_rows_carry_the_truth_of_their_week(built: Built) -> None:
         assert 0 < rows["label"].sum() < rows.height
 
 
-def test_the_stopping_week_is_kept_whole_and_the_others_are_thinned(built: Built) -> None:
-    kept = {week: pl.read_parquet(paths.of_week(paths.POOL, "pool", week))["kept"] for week in built.plan.labelled}
-    assert [week for week, rows in kept.items() if rows.all()] == [built.plan.stop]
+def test_the_stopping_week_and_the_customers_of_the_tuning_weeks_are_kept_whole(built: Built) -> None:
+    log, plan, params = built.shop.log, built.plan, built.params
+    judging = plan.tuning(params.tuning.weeks)
+    assert len(judging) == params.tuning.weeks and set(judging) < set(plan.train)
+    for week in plan.labelled:
+        pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week))
+        whole = {plan.stop: pool["user"].unique().to_list()}
+        for each in judging:
+            users = weeks.judged(log, plan, each, params.weeks, params.tuning.customers, params.seed)
+            assert len(users) == params.tuning.customers
+            whole[each] = users.tolist()
+        kept = pool["sampled"] | pool["user"].is_in(whole.get(week, []))
+        assert pool["kept"].equals(kept) and not pool["sampled"].all()
 
 
 @pytest.mark.parametrize("which", ["validation", "submission"])
@@ -484,7 +496,8 @@ def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built
     _, all_rows = answer.table(history, built.shop, everyone(built.shop), sources, params)
     labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
     settings = params.ranker.model_copy(update={"rounds": 2})
-    blend = ranker.fit(Rows.of({1: labelled}, only_sampled=False, half_life=20.0), None, settings, None, None)
+    rows_of_week = Rows.of({1: labelled}, only_sampled=False)
+    blend = ranker.fit(rows_of_week, None, recipe.of_params(settings), settings, None, None)
     lists = answer.answer(history, built.shop, cold, sources, blend, params)
     assert lists.tolist() == [answer.best_sellers(history)[:12].tolist()]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from retail.errors import InputError
-from retail.params import Model, Ranker
+from retail.params import Ranker
 from stage2_ranker import ranker, train
 from stage2_ranker.ranker import Blend, Rows
+from stage2_ranker.recipe import Objective, Recipe
 
-Objective = Literal["lambdarank", "binary"]
-OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary")
+OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary", "rank_xendcg")
 LEAVES: dict[str, Any] = {"num_leaves": 7, "min_data_in_leaf": 5, "bagging_fraction": 0.8, "bagging_freq": 1}
 ONE_THREAD = {"num_threads": 1}  # 800 rows are not worth a second one
 
@@ -35,8 +35,8 @@ def table(*customers: tuple[int, list[int]]) -> pl.DataFrame:
 
 
 def rows_of(tables: list[pl.DataFrame], only_sampled: bool) -> Rows:
-    """The tables as label weeks 0, 1 ...; a week weighs half as much as the one after it."""
-    return Rows.of(dict(enumerate(tables)), only_sampled, half_life=1.0)
+    """The tables as label weeks 0, 1 ..."""
+    return Rows.of(dict(enumerate(tables)), only_sampled)
 
 
 def informative(seed: int, customers: int = 80) -> pl.DataFrame:
@@ -56,13 +56,17 @@ def informative(seed: int, customers: int = 80) -> pl.DataFrame:
     )
 
 
-def of(objective: Objective, seed: int = 1, weight: float = 1.0, **settings: Any) -> Model:
-    return Model(objective=objective, seed=seed, weight=weight, settings={**LEAVES, **ONE_THREAD, **settings})
+def of(name: str, objective: Objective, seed: int = 1, weight: float = 1.0, **settings: Any) -> Recipe:
+    every: dict[str, Any] = {"half_life": 1.0, "weeks": None, "negatives": None}
+    leaves = {**LEAVES, **ONE_THREAD, **settings}
+    return Recipe(name=name, objective=objective, seed=seed, weight=weight, settings=leaves, **every)
 
 
-def settings(models: dict[str, Model] | None = None, rounds: int = 25) -> Ranker:
-    both = {"lambdarank": of("lambdarank"), "binary": of("binary", seed=2)}
-    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, smooth=2, models=models or both)
+BOTH = [of("lambdarank", "lambdarank"), of("binary", "binary", seed=2)]
+
+
+def settings(rounds: int = 25) -> Ranker:
+    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, smooth=2, models={})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,8 @@ def test_groups_are_the_customers_of_each_week() -> None:
     assert found.label.tolist() == [1, 0, 0, 0, 1, 1, 0, 1]
     assert found.features[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2] and found.features.dtype == np.float32
     assert found.names == ["n"]
-    assert found.weight.tolist() == [1 / 2] * 5 + [1.0] * 3
+    assert found.age.tolist() == [1] * 5 + [0] * 3
+    assert found.weight(half_life=0.5).tolist() == [1 / 4] * 5 + [1.0] * 3
 
 
 def test_rows_that_are_not_sampled_are_left_out_only_if_asked() -> None:
@@ -116,7 +121,7 @@ def test_a_table_with_and_without_label_has_the_same_features() -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_each_objective_learns_and_says_so_in_its_text(objective: Objective, rows: tuple[Rows, Rows]) -> None:
-    blend = ranker.fit(*rows, settings({"one": of(objective)}), None, None)
+    blend = ranker.fit(*rows, [of("one", objective)], settings(), None, None)
     assert f"objective={objective}" in blend.models["one"].model_to_string()
     score, stop = blend.predict(rows[1].features), rows[1]
     assert score[stop.label == 1].mean() > score[stop.label == 0].mean() + 0.5 * score.std()
@@ -125,21 +130,21 @@ def test_each_objective_learns_and_says_so_in_its_text(objective: Objective, row
 
 
 def test_two_fits_give_the_same_text(rows: tuple[Rows, Rows]) -> None:
-    models: dict[str, Model] = {name: of(name, num_threads=2, feature_fraction=0.5) for name in OBJECTIVES}
-    one, other = (ranker.fit(*rows, settings(models, rounds=5), None, None) for _ in range(2))
-    assert list(one.models) == ["lambdarank", "binary"]
+    models = [of(name, name, num_threads=2, feature_fraction=0.5) for name in OBJECTIVES]
+    one, other = (ranker.fit(*rows, models, settings(rounds=5), None, None) for _ in range(2))
+    assert list(one.models) == list(OBJECTIVES)
     for name in one.models:
         assert one.models[name].model_to_string() == other.models[name].model_to_string()
     assert (one.spreads, one.rounds, one.weights) == (other.spreads, other.rounds, other.weights)
 
 
 def test_another_seed_gives_another_model(rows: tuple[Rows, Rows]) -> None:
-    found = ranker.fit(*rows, settings({"a": of("binary", seed=1), "b": of("binary", seed=2)}), None, None)
+    found = ranker.fit(*rows, [of("a", "binary", seed=1), of("b", "binary", seed=2)], settings(), None, None)
     assert not np.array_equal(found.models["a"].predict(rows[0].features), found.models["b"].predict(rows[0].features))
 
 
 def test_a_blend_survives_its_folder(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
-    blend = ranker.fit(*rows, settings(), None, None)
+    blend = ranker.fit(*rows, BOTH, settings(), None, None)
     blend.save(tmp_path)
     again = Blend.load(tmp_path)
     assert (again.rounds, again.weights, again.spreads) == (blend.rounds, blend.weights, blend.spreads)
@@ -148,8 +153,8 @@ def test_a_blend_survives_its_folder(rows: tuple[Rows, Rows], tmp_path: Path) ->
 
 
 def test_the_blend_is_the_weighted_sum_of_standardised_scores(rows: tuple[Rows, Rows]) -> None:
-    models = {"a": of("lambdarank", weight=2.0), "b": of("binary", weight=0.5)}
-    blend, stop = ranker.fit(*rows, settings(models), None, None), rows[1].features
+    models = [of("a", "lambdarank", weight=2.0), of("b", "binary", weight=0.5)]
+    blend, stop = ranker.fit(*rows, models, settings(), None, None), rows[1].features
     raw = {name: np.asarray(model.predict(stop, raw_score=True)) for name, model in blend.models.items()}
     assert blend.spreads == pytest.approx({name: score.std() for name, score in raw.items()})
     expected = 2.0 * raw["a"] / raw["a"].std() + 0.5 * raw["b"] / raw["b"].std()
@@ -157,21 +162,21 @@ def test_the_blend_is_the_weighted_sum_of_standardised_scores(rows: tuple[Rows, 
 
 
 def test_early_stopping_ends_before_the_last_round_and_refit_takes_its_rounds(rows: tuple[Rows, Rows]) -> None:
-    stopped = ranker.fit(*rows, settings(rounds=400), None, None)
+    stopped = ranker.fit(*rows, BOTH, settings(rounds=400), None, None)
     assert all(0 < n < 400 for n in stopped.rounds.values())
-    again = ranker.fit(rows[0], None, settings(rounds=400), {"lambdarank": 3, "binary": 5}, stopped)
+    again = ranker.fit(rows[0], None, BOTH, settings(rounds=400), {"lambdarank": 3, "binary": 5}, stopped)
     assert again.rounds == {"lambdarank": 3, "binary": 5} and again.spreads == stopped.spreads
     assert {name: model.num_trees() for name, model in again.models.items()} == again.rounds
 
 
 def test_a_saved_model_ends_where_stopping_chose(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
-    blend = ranker.fit(*rows, settings(rounds=400), None, None)
+    blend = ranker.fit(*rows, BOTH, settings(rounds=400), None, None)
     blend.save(tmp_path)
     assert {name: model.num_trees() for name, model in Blend.load(tmp_path).models.items()} == blend.rounds
 
 
 def test_no_rows_have_no_scores(rows: tuple[Rows, Rows]) -> None:
-    assert ranker.fit(*rows, settings(), None, None).predict(np.zeros((0, 2), np.float32)).shape == (0,)
+    assert ranker.fit(*rows, BOTH, settings(), None, None).predict(np.zeros((0, 2), np.float32)).shape == (0,)
 
 
 def fed(figures: list[float], patience: int, smooth: int) -> ranker.Stopping:

@@ -107,6 +107,21 @@ def test_the_plan_takes_as_many_weeks_as_the_customers_fill() -> None:
     assert weeks.plan(one, plan_of(validation=2, most=2, customers=10**6)).train == [7, 8]
 
 
+def test_tuning_weeks_are_the_last_training_weeks_and_leave_one_to_train_on() -> None:
+    found = weeks.plan(busy(12), plan_of(validation=4, most=5))
+    assert found.train == [2, 3, 4, 5, 6] and found.stop == 7
+    assert found.tuning(3) == [4, 5, 6] and found.tuning(4) == [3, 4, 5, 6] and found.tuning(9) == [3, 4, 5, 6]
+    assert weeks.plan(busy(7), plan_of(validation=4, most=99)).tuning(3) == []
+
+
+def test_the_customers_of_a_tuning_week_are_some_of_those_that_training_looks_at() -> None:
+    one, settings_ = busy(10, buyers=60), plan_of(validation=4, most=3, customers=90)
+    found = weeks.plan(one, settings_)
+    looked_at = weeks.customers(one, found, found.train[-1], settings_, seed=1)
+    judged = weeks.judged(one, found, found.train[-1], settings_, most=20, seed=1)
+    assert len(judged) == 20 < len(looked_at) and np.isin(judged, looked_at).all()
+
+
 def test_no_week_is_trained_on_and_reported() -> None:
     for n in range(7, 30):
         found = weeks.plan(busy(n), plan_of(most=6))

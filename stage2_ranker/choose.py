@@ -1,0 +1,83 @@
+"""Which models the blend is made of, by their scores on the tuning weeks, and whether it may replace that of params.
+
+The weights come of greedy selection with replacement (Caruana et al., "Ensemble selection from libraries of models",
+ICML 2004): MAP@12 is a step function of the weights, and a sampler that searches them freely ends on the highest step
+of one sample, while this adds, one at a time, the model that helps most, draws nothing, and ends by itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from retail import metrics
+from retail.log import Array
+from stage2_ranker import judge
+from stage2_ranker.judge import Judge
+from stage2_ranker.recipe import Best, Judgement, Recipe
+
+STEPS = 20  # models added at most, so weights are at least a twentieth
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may join the blend: raw scores (n,) of the judge's rows, their spread in the stopping week."""
+
+    recipe: Recipe
+    score: Array
+    spread: float
+
+    @property
+    def standardised(self) -> Array:
+        return self.score / self.spread
+
+
+def greedy(scores: list[Array], value: Callable[[Array], float]) -> Array:
+    """(len(scores),) int: how often each was added when ``value`` of the mean of all added was highest.
+
+    Ties take the earlier score, and the smaller blend.
+    """
+    counts, best_counts, best_value = np.zeros(len(scores), np.int64), np.zeros(len(scores), np.int64), -np.inf
+    total = np.zeros_like(scores[0], dtype=np.float64)
+    for _ in range(STEPS):
+        values = [value(total + score) for score in scores]
+        chosen = int(np.argmax(values))
+        counts[chosen] += 1
+        total += scores[chosen]
+        if values[chosen] > best_value:
+            best_value, best_counts = values[chosen], counts.copy()
+    return best_counts
+
+
+def best(starts: list[Candidate], others: list[Candidate], by: Judge, seed: int) -> Best:
+    """The blend found, where it is better than that of params.yaml, ``starts``, by more than chance would make it.
+
+    The best of many looks better than it is on the weeks by which it was chosen. So the blend of params.yaml stays
+    unless the paired difference on the tuning weeks is above one standard error, customers drawn again.
+    """
+    every = [*starts, *others]
+    counts = greedy([one.standardised for one in every], by.map12)
+    found = [
+        one.recipe.model_copy(update={"weight": float(count / counts.sum())})
+        for one, count in zip(every, counts, strict=True)
+        if count
+    ]
+    new = by.ap(sum((n * one.standardised for n, one in zip(counts, every, strict=True)), np.zeros(1)))
+    old = by.ap(sum((one.recipe.weight * one.standardised for one in starts), np.zeros(1)))
+    pairs = [(week.users, a - b) for week, a, b in zip(by.weeks.values(), new, old, strict=True)]
+    difference = judge.mean([minus for _, minus in pairs])
+    error = float(metrics.bootstrap_means(pairs, DRAWS, seed).std())
+    better = difference > error
+    return Best(
+        models=found if better else [one.recipe for one in starts],
+        kept="found" if better else "params.yaml",
+        why=f"found minus params.yaml on the tuning weeks: {difference:+.5f}, standard error {error:.5f}",
+        judgement=Judgement(
+            weeks=list(by.weeks),
+            found={one.name: one.weight for one in found},
+            map12={"found": judge.mean(new), "params.yaml": judge.mean(old)},
+            difference=difference,
+            standard_error=error,
+        ),
+    )

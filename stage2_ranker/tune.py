@@ -1,0 +1,189 @@
+"""Stage ``tune``: the models of the ranker and their weights, found by a search that starts from those of params.yaml.
+
+A trial is one LightGBM model: trained on the training weeks before the tuning weeks, ended by the stopping week as in
+stage ``train``, worth its MAP@12 on the tuning weeks at that round. The stopping week is never judged by, the tuning
+weeks are never stopped on, though a trial far behind earlier ones is given up by them, and the validation weeks are not
+read. Writes stage2_ranker/best.json, which ``train`` and ``refit`` read, and data/tuning/, the trials. The study lies
+in data/checkpoints/tuning under a fingerprint of all that a trial knows: a killed run goes on, more trials are added to
+those there are, and `python -m stage2_ranker.tune` in further terminals shares the work.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from optuna import Trial
+from optuna.trial import FrozenTrial, TrialState
+
+from retail import params as parameters
+from retail import paths, stage, weeks
+from retail import shop as shops
+from retail.log import Array
+from retail.params import Params
+from retail.shop import Shop
+from retail.weeks import Plan
+from stage2_ranker import choose, ranker, recipe, search, space, trials
+from stage2_ranker.choose import Candidate
+from stage2_ranker.judge import Judge
+from stage2_ranker.ranker import Rows
+from stage2_ranker.recipe import Best, Recipe
+from stage2_ranker.space import Limits
+from stage2_ranker.train import read_weeks
+
+REPORT_EVERY = 50  # rounds between two looks at the tuning weeks
+OTHERS = 4  # best trials that may join the models of params.yaml in the blend
+CODE = Path(__file__).parent
+LIBRARIES = ("lightgbm", "optuna", "numpy")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every trial knows."""
+
+    params: Params
+    starts: list[Recipe]
+    train: Rows
+    stop: Rows
+    judge: Judge
+    folder: Path  # of the study
+
+    @property
+    def limits(self) -> Limits:
+        return Limits.of(self.train)
+
+    def recipe(self, number: int, found: dict[str, Any]) -> Recipe:
+        """The model of a trial; the first ones are those of params.yaml as they stand there."""
+        if number < len(self.starts):
+            return self.starts[number]
+        return space.recipe(number, found, self.starts[0], self.limits)
+
+    def objective(self, trial: Trial) -> float:
+        """MAP@12 on the tuning weeks; leaves the scores beside the study, rounds and spread with the trial."""
+        one, settings = self.recipe(trial.number, trial.params), self.params.ranker
+        rows = self.train.of_recipe(one, self.params.tuning.rows)
+        look = Look(trial, self.judge, np.zeros(len(self.judge.features)), prune=trial.number >= len(self.starts))
+        booster = ranker.fit_one(rows, self.stop, one, settings, settings.rounds, [look])
+        score = np.asarray(booster.predict(self.judge.features, raw_score=True), np.float32)
+        with stage.whole_file(self.scores(trial.number)) as part, part.open("wb") as file:
+            np.save(file, score)
+        trial.set_user_attr("rounds", booster.best_iteration)
+        trial.set_user_attr("spread", ranker.spread(booster, self.stop))
+        if trial.number < len(self.starts):
+            trial.set_user_attr("model", one.name)
+        return self.judge.map12(score)
+
+    def scores(self, number: int) -> Path:
+        """Where the raw scores of the judge's rows by a trial's model lie."""
+        return self.folder / f"scores_{number}.npy"
+
+    def candidate(self, ended: FrozenTrial) -> Candidate:
+        """The model of a completed trial."""
+        score = np.load(self.scores(ended.number))
+        return Candidate(self.recipe(ended.number, ended.params), score, ended.user_attrs["spread"])
+
+
+@dataclass(frozen=True, eq=False)  # LightGBM keeps callbacks in a set
+class Look:
+    """A callback of LightGBM's: reports MAP@12 on the tuning weeks now and then."""
+
+    trial: Trial
+    judge: Judge
+    score: Array  # (n,) float64, by the trees so far
+    prune: bool
+
+    def __call__(self, env: Any) -> None:
+        done = env.iteration + 1
+        if done % REPORT_EVERY == 0:
+            since = done - REPORT_EVERY
+            more = env.model.predict(
+                self.judge.features, start_iteration=since, num_iteration=REPORT_EVERY, raw_score=True
+            )
+            np.add(self.score, more, out=self.score)
+            search.report(self.trial, self.judge.map12(self.score), done, self.prune)
+
+
+def task(shop: Shop, plan: Plan, params: Params) -> Task | str:
+    """The tables of the weeks that a search may see; the reason where there is nothing to search by."""
+    judging = plan.tuning(params.tuning.weeks)
+    if not params.tuning.trials:
+        return "no trial was asked for"
+    if not judging:
+        return "too few training weeks to judge by some of them"
+    before = read_weeks(plan.train[: -len(judging)])
+    if not any((table["label"] > 0).any() for table in before.values()):
+        return "no candidate of the weeks before the tuning weeks was bought"
+    users = {
+        week: weeks.judged(shop.log, plan, week, params.weeks, params.tuning.customers, params.seed) for week in judging
+    }
+    by = Judge.of(read_weeks(judging), users, {week: weeks.truth(shop.log, week) for week in judging})
+    return Task(
+        params,
+        recipe.of_params(params.ranker),
+        Rows.of(before, only_sampled=True),
+        Rows.of(read_weeks([plan.stop]), only_sampled=False),
+        by,
+        paths.CHECKPOINTS / "tuning" / fingerprint(plan, by, params),
+    )
+
+
+def fingerprint(plan: Plan, by: Judge, params: Params) -> str:
+    """A digest of the tables, the truth, the settings except the number of trials, the code and its libraries."""
+    settings = params.tuning.model_dump(exclude={"trials"})
+    versions = {name: version(name) for name in LIBRARIES}
+    digest = hashlib.blake2b(f"{settings} {params.ranker} {params.seed} {versions}".encode(), digest_size=8)
+    for week in [*plan.train, plan.stop]:
+        digest.update(paths.of_week(paths.TABLE, "table", week).read_bytes())
+    for one in by.weeks.values():
+        digest.update(one.users.tobytes() + one.start.tobytes() + one.bought.tobytes())
+    for file in sorted(CODE.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def searched(asked: Task) -> tuple[Best, list[FrozenTrial]]:
+    """The blend that stays after all trials, and the trials."""
+    limits, params = asked.limits, asked.params
+    starts = [space.parameters(one, limits) for one in asked.starts]
+    ended = search.run(
+        asked.folder, starts, params.tuning.trials, lambda trial: space.suggest(trial, limits), asked.objective,
+        params.seed,
+    )  # fmt: skip
+    known, new = ended[: len(starts)], ended[len(starts) :]
+    completed = [one for one in new if one.state == TrialState.COMPLETE]
+    others = sorted(completed, key=lambda one: (-one.values[0], one.number))[:OTHERS]
+    chosen = choose.best(
+        [asked.candidate(one) for one in known], [asked.candidate(one) for one in others], asked.judge, params.seed
+    )
+    return chosen, ended
+
+
+def write(best: Best, ended: list[FrozenTrial]) -> None:
+    """best.json and data/tuning/."""
+    recipe.write(best)
+    with stage.whole_folder(trials.TUNING) as folder:
+        trials.write(trials.records(ended), folder)
+    print(f"tune: {', '.join(f'{one.name} x {one.weight:.2f}' for one in best.models)}; {best.why}")
+
+
+def main() -> None:
+    params = parameters.read()
+    shop = shops.read()
+    plan = weeks.plan(shop.log, params.weeks)
+    asked = task(shop, plan, params)
+    if isinstance(asked, str):
+        write(Best(models=recipe.of_params(params.ranker), kept="params.yaml", why=asked, judgement=None), [])
+        return
+    best, ended = searched(asked)
+    with search.alone(asked.folder):  # others may end the same search at the same time
+        write(best, ended)
+    for other in asked.folder.parent.iterdir():
+        if other != asked.folder:  # a search on other tables or settings
+            shutil.rmtree(other, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    stage.run(main, "tune")
