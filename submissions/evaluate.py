@@ -1,6 +1,7 @@
 """Stage ``evaluate``: MAP@12 of the validation weeks beside the baselines, with intervals and by recency.
 
-Writes data/evaluation/: ap.parquet (week, user, recency, then AP@12 of each list) and evaluation.json.
+Writes data/evaluation/: ap.parquet (week, user, recency, then AP@12 of each list), evaluation.json, and for the page of
+figures intervals.csv (MAP@12 of each week and segment), by_score.csv, by_place.csv and variety.csv.
 """
 
 import json
@@ -16,32 +17,54 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.merge import loaded
+from stage1_candidates import pool
+from stage1_candidates.merge import labels, loaded
 from stage2_ranker import answer
 from stage2_ranker.ranker import Blend
-from submissions import baselines
+from submissions import baselines, calibration
+from submissions.recency import NEVER, SEGMENTS, segments
+from submissions.variety import variety
 
 LISTS = ("twelve", "popular", "repurchase_popular")
-SEGMENTS = {"7 d": 7, "30 d": 30, "90 d": 90, "older": 10**6}  # days since the last purchase, at most
 
 
-def one_week(shop: Shop, week: int, blend: Blend, params: Params) -> pl.DataFrame:
-    """One row per buyer of ``week``: its recency segment and the AP@12 of every list of LISTS."""
-    history = weeks.history(shop.log, week)
+def one_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[str, pl.DataFrame]:
+    """The tables of a label week: ``ap``, one row per buyer, its recency segment and the AP@12 of every list of LISTS;
+    ``by_score``, ``by_place`` and ``variety`` as their functions say, each with the column ``week``."""
+    history, truth = weeks.history(shop.log, week), weeks.truth(shop.log, week)
     users = weeks.buyers(shop.log, week)
-    start, items = metrics.truth_runs(*weeks.truth(shop.log, week), users)
+    start, items = metrics.truth_runs(*truth, users)
     sources = loaded(week, params)
-    answered = [
-        answer.answer(history, shop, part, sources, blend, params) for part in answer.shards(users, params.submit.shard)
-    ]
+    answered, score, label = [], [], []
+    for shard in answer.shards(users, params.submit.shard):
+        pairs, _, found = answer.scored(history, shop, shard, sources, blend, params)
+        answered.append(answer.top(pairs, found, answer.fillers(history)))
+        score.append(found)
+        label.append(labels(pairs, truth))
     predicted = {
         "twelve": np.concatenate(answered),
         "popular": baselines.popular(history, users),
         "repurchase_popular": baselines.repurchase(history, users, params.evaluate.half_life),
     }
-    found = {name: metrics.average_precision(start, items, lists) for name, lists in predicted.items()}
-    keys = {"week": np.full(len(users), week, np.int32), "user": users, "recency": recency(history, users)}
-    return pl.DataFrame({**keys, **found})
+    ap = {name: metrics.average_precision(start, items, lists) for name, lists in predicted.items()}
+    entries = {name: (np.repeat(users, metrics.K), lists.ravel()) for name, lists in predicted.items()}
+    tables = {
+        "ap": pl.DataFrame({"user": users, "recency": recency(history, users), **ap}),
+        "by_score": calibration.by_score(np.concatenate(score), np.concatenate(label)),
+        "by_place": places(predicted, users, truth),
+        "variety": variety(history, {**entries, "bought": truth}),
+    }
+    return {name: table.select(pl.lit(week, pl.Int32).alias("week"), pl.all()) for name, table in tables.items()}
+
+
+def places(predicted: dict[str, Array], users: Array, truth: tuple[Array, Array]) -> pl.DataFrame:
+    """list, place, customers, bought: how often the article at each place of each list was bought."""
+    bought = pool.codes(*truth)
+    parts = []
+    for name, lists in predicted.items():
+        hit = np.isin(pool.codes(np.repeat(users, metrics.K), lists.ravel()), bought).reshape(lists.shape)
+        parts.append(calibration.by_place(hit).insert_column(0, pl.Series("list", [name] * metrics.K)))
+    return pl.concat(parts)
 
 
 def recency(history: History, users: Array) -> list[str]:
@@ -49,9 +72,20 @@ def recency(history: History, users: Array) -> list[str]:
     log = history.log
     none = history.stop[users] == log.start[users]
     last = log.day[np.maximum(history.stop[users] - 1, 0)].astype(np.int64)
-    days = history.cutoff - last
-    names = np.array([*SEGMENTS, "never"])
-    return list(names[np.where(none, len(SEGMENTS), np.searchsorted(list(SEGMENTS.values()), days))])
+    return segments(np.where(none, -1, history.cutoff - last))
+
+
+def intervals(ap: pl.DataFrame, draws: int, seed: int) -> pl.DataFrame:
+    """by, name, list, customers, mean, low, high: MAP@12 of each week and recency segment, with its 95% interval."""
+    rows = []
+    for by in ("week", "recency"):
+        for (name,), part in ap.group_by(by, maintain_order=True):
+            user = part["user"].to_numpy()
+            for which in LISTS:
+                value = part[which].to_numpy()
+                low, high = metrics.interval(metrics.bootstrap_means([(user, value)], draws, seed))
+                rows.append((by, str(name), which, part.height, float(value.mean()), low, high))
+    return pl.DataFrame(rows, schema=["by", "name", "list", "customers", "mean", "low", "high"], orient="row")
 
 
 def summary(ap: pl.DataFrame, draws: int, seed: int) -> dict[str, object]:
@@ -80,7 +114,7 @@ def summary(ap: pl.DataFrame, draws: int, seed: int) -> dict[str, object]:
         },
         "by_recency": {
             name: {"customers": rows[name]["customers"], **{key: round(rows[name][key], 6) for key in LISTS}}
-            for name in [*SEGMENTS, "never"]
+            for name in [*SEGMENTS, NEVER]
             if name in rows
         },
     }
@@ -92,9 +126,13 @@ def main() -> None:
     plan = weeks.plan(shop.log, params.weeks)
     blend = Blend.load(paths.MODEL)
     parts = [one_week(shop, week, blend, params) for week in tqdm(plan.validation, desc="evaluate", unit="week")]
-    ap = pl.concat(parts)
+    tables = {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
+    ap = tables.pop("ap")
     with stage.whole_folder(paths.EVALUATION) as folder:
         ap.write_parquet(folder / "ap.parquet")
+        for name, table in tables.items():
+            table.write_csv(folder / f"{name}.csv")
+        intervals(ap, params.evaluate.bootstrap, params.seed).write_csv(folder / "intervals.csv")
         figures = summary(ap, params.evaluate.bootstrap, params.seed)
         (folder / "evaluation.json").write_text(json.dumps(figures, indent=1))
 

@@ -18,7 +18,7 @@ def costs(params: Params) -> dict[str, Any]:
     """Seconds and peak memory of each stage's last run, in the graph's order; a stage that left no figure is absent."""
     networks, groups = [f"network_{name}" for name in params.networks], [f"features_{name}" for name in params.features]
     sources = [f"source_{name}" for name in (*params.sources, *params.networks)]
-    last = ("table", "train", "refit", "evaluate", "submit")
+    last = ("table", "tune", "train", "refit", "evaluate", "submit", "explain")
     names = ["synthesize", "prepare", *networks, *sources, "pool", *groups, *last]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
