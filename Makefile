@@ -3,7 +3,7 @@ PYTHON ?= python3
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks gpu-check
+.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring ablate gpu-check
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
@@ -28,12 +28,21 @@ bench-two-tower: .venv/ready  # two towers beside ALS, BPR, item-item and popula
 bench-networks: .venv/ready  # the whole pipeline with and without each network
 	.venv/bin/python -m benchmarks.networks $(if $(DATA),--data "$(DATA)")
 
+bench-tuning: .venv/ready  # the models of params.yaml beside those of a search; DATA=folder TRIALS=number
+	.venv/bin/python -m benchmarks.tuning $(if $(DATA),--data "$(DATA)") $(if $(TRIALS),--trials $(TRIALS))
+
+bench-scoring: .venv/ready  # rows per second of the ranker beside compilers of its trees, where `dvc repro` has run
+	.venv/bin/python -m benchmarks.scoring
+
+ablate: .venv/ready  # the pipeline without each feature group and each source; DATA=folder
+	.venv/bin/python -m benchmarks.ablate $(if $(DATA),--data "$(DATA)")
+
 gpu-check: .venv/ready  # the same answers on the GPU as on the CPU, where there is a GPU
 	.venv/bin/python -m benchmarks.gpu_check
 
 clean:  # everything that was made, the environment excepted
 	rm -rf data .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	rm -f submissions/submission.csv submissions/metrics.json submissions/map_by_week.csv submissions/recall.csv
+	rm -f submissions/submission.csv submissions/explanations.parquet submissions/report.html stage2_ranker/best.json submissions/metrics.json submissions/map_by_week.csv submissions/recall.csv
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -69,9 +69,13 @@ def code_of(stage: dict[str, Any]) -> set[str]:
     ``foreach`` is told of, ``<folder>/${key}.py`` and a network's own folder."""
     module = re.fullmatch(r"python -m ([\w.]+)( \$\{key\})?", stage["cmd"])
     assert module, stage["cmd"]
-    main = module_file(module[1])
+    main = module_file(module[1]) or module_file(f"{module[1]}.__main__")
     assert main, stage["cmd"]
     files, loaded = closure({main}), set()
+    if Path(main).name == "__main__.py":  # a package: its folder, what is no Python included
+        package = Path(main).parent
+        files = {file for file in files if Path(file).parent != package}
+        loaded.add(package.as_posix())
     if module[2]:
         folder = KINDS[stage["foreach"].strip("${}")]
         files |= closure(plugins(folder))
@@ -89,7 +93,7 @@ def code_of(stage: dict[str, Any]) -> set[str]:
 
 
 def is_code(dep: str) -> bool:
-    return dep.split("/")[0] in ROOMS and not dep.endswith(".csv")
+    return dep.split("/")[0] in ROOMS and not dep.endswith((".csv", ".json", ".parquet"))
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -114,7 +118,8 @@ def test_a_stage_names_blocks_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_tables_that_a_stage_makes(name: str) -> None:
-    made = {out if isinstance(out, str) else next(iter(out)) for stage in STAGES.values() for out in stage["outs"]}
+    outs = [out for stage in STAGES.values() for out in (*stage["outs"], *stage.get("metrics", []))]
+    made = {out if isinstance(out, str) else next(iter(out)) for out in outs}
     made |= {str(Path(out).parent) for out in made if out.endswith("${key}")}  # the folder that holds all of a kind
     for dep in STAGES[name]["deps"]:
         assert is_code(dep) or dep in made or dep == "${data.folder}", dep

@@ -20,7 +20,11 @@ from ruamel.yaml import YAML
 CUSTOMERS = 200
 KILLED = (  # every stage; of the sources, networks and groups, which share one command, one each
     "synthesize", "prepare", "source@item_cf", "network@two_tower", "deep@trex", "pool", "features@own",
-    "table", "train", "refit", "evaluate", "submit", "report",
+    "table", "tune", "train", "refit", "evaluate", "submit", "explain", "report", "page",
+)  # fmt: skip
+MADE = (  # outside of data/
+    "dvc.lock", "stage2_ranker/best.json", "submissions/submission.csv", "submissions/metrics.json",
+    "submissions/explanations.parquet", "submissions/report.html",
 )  # fmt: skip
 RUNNING = re.compile(r"Running stage '(.+)':")
 
@@ -102,7 +106,7 @@ class Project:
         """As after cloning: no table, no cache, no lock file."""
         for name in ("data", ".dvc/cache", ".dvc/tmp"):
             shutil.rmtree(self.root / name, ignore_errors=True)
-        for name in ("dvc.lock", "submissions/submission.csv", "submissions/metrics.json"):
+        for name in MADE:
             (self.root / name).unlink(missing_ok=True)
 
     @property
@@ -148,6 +152,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         weeks={"validation": 2, "train": {"most": 3, "least": 2}},
         evaluate={"bootstrap": 50},
         ranker={"rounds": 12, "patience": 4},
+        tuning={"trials": 2, "weeks": 1, "customers": 100},
     )
     raw = YAML(typ="safe", pure=True).load((root / "params.yaml").read_text(encoding="utf-8"))
     for name in raw["networks"]:
@@ -177,11 +182,11 @@ def test_every_customer_is_answered_once(project: Project) -> None:
 def test_what_changes_runs_again_and_nothing_else(project: Project) -> None:
     assert project.repro() == []
     project.set(evaluate={"bootstrap": 60})
-    assert project.repro() == ["evaluate", "report"]
+    assert project.repro() == ["evaluate", "report", "page"]
     project.set(sources={"item_cf": {"use": False}})
     ran = project.repro()
     after = [name for name in project.walls if name.startswith("features@")]
-    after += ["pool", "table", "train", "refit", "evaluate", "submit", "report"]
+    after += ["pool", "table", "tune", "train", "refit", "evaluate", "submit", "explain", "report", "page"]
     assert sorted(ran) == sorted(["source@item_cf", *after])
     pool = pl.read_parquet(next((project.root / "data/pool").glob("*.parquet")))
     assert not [name for name in pool.columns if name.startswith("item_cf")]
@@ -190,7 +195,7 @@ def test_what_changes_runs_again_and_nothing_else(project: Project) -> None:
     pool = pl.read_parquet(next((project.root / "data/pool").glob("*.parquet")))
     assert [name for name in pool.columns if name.startswith("case")] == ["case__rank"]
     project.set(networks={"case": {"score": True}}, sources={"item_cf": {"use": True}}, evaluate={"bootstrap": 50})
-    assert project.repro() == ["report"]  # all else comes back from dvc's cache
+    assert project.repro() == ["report", "page"]  # all else comes back from dvc's cache
 
 
 def test_killed_in_every_stage_and_resumed_from_scratch_gives_the_same_bytes(project: Project) -> None:
@@ -198,7 +203,7 @@ def test_killed_in_every_stage_and_resumed_from_scratch_gives_the_same_bytes(pro
     project.forget()
     for stage in KILLED:
         project.repro_killed_in(stage)
-    assert project.repro() == ["report"]
+    assert project.repro() == ["page"]
     assert project.submission == first
     assert not [path for path in project.root.glob("data/**/.*.part") if "costs" not in path.parts]
     assert project.repro() == []
