@@ -2,7 +2,8 @@
 
 The weights come of greedy selection with replacement (Caruana et al., "Ensemble selection from libraries of models",
 ICML 2004): MAP@12 is a step function of the weights, and a sampler that searches them freely ends on the highest step
-of one sample, while this adds, one at a time, the model that helps most, draws nothing, and ends by itself.
+of one sample, while this adds, one at a time, the model that helps most, draws nothing, and ends by itself. It begins
+with the blend of params.yaml, which keeps at least half of the weight: so few weeks' favourites cannot take all.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from stage2_ranker import judge
 from stage2_ranker.judge import Judge
 from stage2_ranker.recipe import Best, Judgement, Recipe
 
-STEPS = 20  # models added at most, so weights are at least a twentieth
+STEPS = 10  # models added at most, each weighing a tenth of the blend that it joins
+ERRORS = 2  # standard errors that the found blend must be ahead: it is the best of many, and part of that is luck
 DRAWS = 1000
 
 
@@ -33,42 +35,49 @@ class Candidate:
         return self.score / self.spread
 
 
-def greedy(scores: list[Array], value: Callable[[Array], float]) -> Array:
-    """(len(scores),) int: how often each was added when ``value`` of the mean of all added was highest.
+def greedy(begin: Array, scores: list[Array], value: Callable[[Array], float]) -> Array:
+    """(len(scores),) int: how often each was added to ``begin`` x STEPS when ``value`` of the sum was highest.
 
-    Ties take the earlier score, and the smaller blend.
+    Ties take the earlier score, and the fewer additions.
     """
-    counts, best_counts, best_value = np.zeros(len(scores), np.int64), np.zeros(len(scores), np.int64), -np.inf
-    total = np.zeros_like(scores[0], dtype=np.float64)
+    counts = np.zeros(len(scores), np.int64)
+    total = begin * STEPS
+    best_counts, best_value = counts.copy(), value(total)
     for _ in range(STEPS):
         values = [value(total + score) for score in scores]
         chosen = int(np.argmax(values))
         counts[chosen] += 1
-        total += scores[chosen]
+        total = total + scores[chosen]
         if values[chosen] > best_value:
             best_value, best_counts = values[chosen], counts.copy()
     return best_counts
+
+
+def blended(candidates: list[Candidate], weights: Array) -> Array:
+    """(n,) float64 weighted mean of the candidates' standardised scores."""
+    total = sum((w * one.standardised for w, one in zip(weights, candidates, strict=True)), np.zeros(1))
+    return np.asarray(total / weights.sum())
 
 
 def best(starts: list[Candidate], others: list[Candidate], by: Judge, seed: int) -> Best:
     """The blend found, where it is better than that of params.yaml, ``starts``, by more than chance would make it.
 
     The best of many looks better than it is on the weeks by which it was chosen. So the blend of params.yaml stays
-    unless the paired difference on the tuning weeks is above one standard error, customers drawn again.
+    unless the paired difference on the tuning weeks is above ERRORS standard errors, customers drawn again.
     """
     every = [*starts, *others]
-    counts = greedy([one.standardised for one in every], by.map12)
-    found = [
-        one.recipe.model_copy(update={"weight": float(count / counts.sum())})
-        for one, count in zip(every, counts, strict=True)
-        if count
-    ]
-    new = by.ap(sum((n * one.standardised for n, one in zip(counts, every, strict=True)), np.zeros(1)))
-    old = by.ap(sum((one.recipe.weight * one.standardised for one in starts), np.zeros(1)))
+    given = np.array([one.recipe.weight for one in starts])
+    begin = blended(starts, given)
+    counts = greedy(begin, [one.standardised for one in every], by.map12)
+    weights = counts.astype(np.float64)
+    weights[: len(starts)] += STEPS * given / given.sum()
+    weights /= weights.sum()
+    found = [one.recipe.model_copy(update={"weight": float(w)}) for one, w in zip(every, weights, strict=True) if w]
+    new, old = by.ap(blended(every, weights)), by.ap(begin)
     pairs = [(week.users, a - b) for week, a, b in zip(by.weeks.values(), new, old, strict=True)]
     difference = judge.mean([minus for _, minus in pairs])
     error = float(metrics.bootstrap_means(pairs, DRAWS, seed).std())
-    better = difference > error
+    better = difference > ERRORS * error
     return Best(
         models=found if better else [one.recipe for one in starts],
         kept="found" if better else "params.yaml",

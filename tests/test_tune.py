@@ -293,14 +293,11 @@ def test_records_survive_their_file_and_make_a_study(tmp_path: Path) -> None:
 
 
 def test_greedy_selection_by_hand() -> None:
-    # the value is how near the mean of the chosen is to (2, 1): (3, 0) + (3, 0) + (0, 3) meets it
+    # the value is how near the sum is to (7, 4): that begins at (1, 1), and (3, 0) + (3, 0) + (0, 3) leads there
     scores = [np.array([0.0, 0.0]), np.array([3.0, 0.0]), np.array([0.0, 3.0])]
-    sizes = iter(k // 3 + 1 for k in range(3 * choose.STEPS))  # three blends are looked at in each step
-
-    def value(total: Array) -> float:
-        return -float(np.abs(total / next(sizes) - [2, 1]).sum())
-
-    assert choose.greedy(scores, value).tolist() == [0, 2, 1]
+    begin = np.array([1.0, 1.0]) / choose.STEPS
+    assert choose.greedy(begin, scores, lambda total: -float(np.abs(total - [7, 4]).sum())).tolist() == [0, 2, 1]
+    assert choose.greedy(begin, scores, lambda total: -float(np.abs(total - [1, 1]).sum())).tolist() == [0, 0, 0]
 
 
 def judge_of(customers: int) -> Judge:
@@ -310,9 +307,9 @@ def judge_of(customers: int) -> Judge:
     return Judge.of({5: table(*pairs, x=[0.0] * len(pairs))}, {5: users}, {5: (users, users + 1000)})
 
 
-def candidate(name: str, right: Array) -> Candidate:
-    """Puts the bought article first where ``right``, else second."""
-    score = np.stack([~right, right], axis=1).ravel().astype(np.float32)
+def candidate(name: str, right: Array, sure: float = 1) -> Candidate:
+    """Puts the bought article first where ``right``, else second, ``sure`` ahead."""
+    score = sure * np.stack([~right, right], axis=1).ravel().astype(np.float32)
     return Candidate(made(name, weight=2.0), score, spread=0.5)
 
 
@@ -321,12 +318,13 @@ def test_the_blend_of_params_stays_unless_another_is_better_by_more_than_chance(
     slightly, clearly = old.copy(), old.copy()
     slightly[:10], slightly[50:61] = False, True  # 10 lists are worse, 11 better: +1/200, error about .023
     clearly[50:60] = True
-    kept = choose.best([candidate("a", old)], [candidate("b", slightly)], by, seed=1)
+    kept = choose.best([candidate("a", old)], [candidate("b", slightly, sure=30)], by, seed=1)
     assert kept.kept == "params.yaml" and kept.models == [made("a", weight=2.0)]
     assert kept.judgement and kept.judgement.difference == pytest.approx(0.005)
     assert kept.judgement.standard_error == pytest.approx(0.5 * np.sqrt(21) / 100, rel=0.15)
-    found = choose.best([candidate("a", old)], [candidate("b", clearly)], by, seed=1)
-    assert found.kept == "found" and [(one.name, one.weight) for one in found.models] == [("b", 1.0)]
+    found = choose.best([candidate("a", old)], [candidate("b", clearly, sure=30)], by, seed=1)
+    weight = {one.name: one.weight for one in found.models}
+    assert found.kept == "found" and weight == pytest.approx({"a": 10 / 11, "b": 1 / 11})
     assert found.judgement and found.judgement.map12 == pytest.approx({"found": 0.8, "params.yaml": 0.75})
 
 
