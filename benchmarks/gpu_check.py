@@ -24,7 +24,7 @@ CLOSE = 1e-4  # difference of two scores that counts as a tie
 STEPS, CURVE = 50, 1e-3  # of the training; difference of two losses, relative
 CUSTOMERS, ARTICLES, DAYS, ENTRIES = 2000, 3000, 70, 60_000  # of the shop that it trains on
 SETTINGS = Settings(  # without dropout: the devices draw different random numbers
-    size=128, hidden=256, entries=200, half_lives=(30, 180), mass=0.5, own_dropout=0, dropout=0, temperature=0.08
+    width=128, hidden=256, entries=200, half_lives=(30, 180), mass=0.5, own_dropout=0, dropout=0, temperature=0.08
 )
 EXAMPLES = Examples(weeks=1, hold=1, customers=2000, batch=512, negatives=1000, power=0.75, basket=0.5)
 
@@ -50,8 +50,8 @@ def main() -> None:
 def searches_agree(articles: int, queries: int) -> bool:
     """Print the rates of faiss's flat index on both devices, and whether they differ by more than ties."""
     rng = np.random.default_rng(1)
-    table, asked = (_unit(rng.normal(size=(n, SETTINGS.size))) for n in (articles, queries))
-    on_cpu = faiss.IndexFlatIP(SETTINGS.size)
+    table, asked = (_unit(rng.normal(size=(n, SETTINGS.width))) for n in (articles, queries))
+    on_cpu = faiss.IndexFlatIP(SETTINGS.width)
     on_cpu.add(table)
     on_gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, on_cpu)
     found = {}

@@ -49,7 +49,7 @@ class Weeks(Block):
 
 
 class Pool(Block):
-    size: Positive
+    take: Positive
     rrf: Positive
 
 

@@ -46,7 +46,7 @@ def fuse(proposed: Mapping[str, Lists], settings: parameters.Pool) -> Lists:
     key = np.concatenate([best.key_of_rows() for best in proposed.values()])
     item = np.concatenate([best.target for best in proposed.values()])
     worth = np.concatenate([1.0 / (settings.rrf + ranks(best)) for best in proposed.values()])
-    return lists.gather(key, item, worth, keys, settings.size)
+    return lists.gather(key, item, worth, keys, settings.take)
 
 
 def ranks(best: Lists) -> Array:

@@ -24,7 +24,7 @@ def figures(
     """
     bought = pool.codes(np.searchsorted(users, truth[0]), truth[1])
     fused = pool.fuse(proposed, settings)
-    deep = settings.model_copy(update={"size": max(settings.size, *AT)})
+    deep = settings.model_copy(update={"take": max(settings.take, *AT)})
     found: dict[str, object] = {name: _of(best, bought) for name, best in proposed.items()}
     found["union"] = {**_of(fused, bought), **_recall(pool.fuse(proposed, deep), bought)}
     if len(proposed) > 1:

@@ -52,7 +52,7 @@ class Rows:
         if not rows.label.any():
             raise InputError(
                 "table: no candidate of any training week was bought; expected some: bring more weeks of "
-                "transactions or raise pool.size in params.yaml"
+                "transactions or raise pool.take in params.yaml"
             )
         return rows
 

@@ -292,7 +292,7 @@ PARAMS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "missing key": (lambda raw: raw["data"].pop("folder"), r"key 'data\.folder' is missing; add it"),
     "missing block": (lambda raw: raw.pop("weeks"), r"key 'weeks' is missing; add it"),
     "out of range": (lambda raw: raw["weeks"].update(validation=0), r"'weeks\.validation' is 0; .* greater than 0"),
-    "wrong type": (lambda raw: raw["pool"].update(size="many"), r"'pool\.size' is 'many'; .* valid integer"),
+    "wrong type": (lambda raw: raw["pool"].update(take="many"), r"'pool\.take' is 'many'; .* valid integer"),
     "wrong word": (
         lambda raw: raw["data"].update(unknown_article="skip"),
         r"'data\.unknown_article' is 'skip'; .*drop",

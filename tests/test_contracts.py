@@ -388,7 +388,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     small = random_world(seed=4, users=70, days=120, entries=1500)
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["weeks"] |= {"validation": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
-    raw["pool"] |= {"size": 15}
+    raw["pool"] |= {"take": 15}
     raw["table"] |= {"negatives": 3}
     raw["tuning"] |= {"trials": 0, "weeks": 1, "customers": 7}
     raw["ranker"] |= {"rounds": 20, "patience": 5}

@@ -20,7 +20,7 @@ from stage1_candidates import merge, pairs, pool, propose, recall, source
 from stage1_candidates.lists import Lists
 from stage1_candidates.pairs import Pairs
 
-RRF = Pool(size=120, rrf=30)
+RRF = Pool(take=120, rrf=30)
 
 
 def users_of(n: int) -> Array:
@@ -46,7 +46,7 @@ def test_reciprocal_rank_fusion_by_hand() -> None:
 
 def test_fusion_keeps_the_best_and_breaks_ties_by_id() -> None:
     one, other = of({7: 2.0, 3: 1.0}), of({4: 2.0, 3: 1.0})
-    assert list(rows_of(pool.fuse({"one": one, "other": other}, Pool(size=2, rrf=30)))[0]) == [3, 4]
+    assert list(rows_of(pool.fuse({"one": one, "other": other}, Pool(take=2, rrf=30)))[0]) == [3, 4]
 
 
 def test_fusion_does_not_ask_how_large_scores_are() -> None:

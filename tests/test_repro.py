@@ -94,7 +94,7 @@ class Project:
         process.wait()
 
     def set(self, **blocks: dict[str, Any]) -> None:
-        """Update blocks of params.yaml, block by block: ``set(pool={"size": 20})``."""
+        """Update blocks of params.yaml, block by block: ``set(pool={"take": 20})``."""
         yaml, path = YAML(), self.root / "params.yaml"
         raw = yaml.load(path.read_text(encoding="utf-8"))
         for name, values in blocks.items():

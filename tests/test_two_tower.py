@@ -22,7 +22,7 @@ from stage1_candidates.networks.two_tower.inputs import Bag, Customers
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower, corrected_softmax
 
 SETTINGS = Settings(
-    size=8, hidden=12, entries=50, half_lives=(30, 180), mass=0.5, own_dropout=0.2, dropout=0.1, temperature=0.1
+    width=8, hidden=12, entries=50, half_lives=(30, 180), mass=0.5, own_dropout=0.2, dropout=0.1, temperature=0.1
 )
 EXAMPLES = Examples(weeks=20, hold=2, customers=60, batch=16, negatives=20, power=0.75, basket=0.5)
 BLOCK = {

@@ -22,7 +22,7 @@ SPREAD = 0.1  # standard deviation of first attribute and trait vectors
 
 
 class Settings(Block):
-    size: Positive  # of the vectors
+    width: Positive  # of the vectors
     hidden: Positive  # units of either tower's hidden layer
     entries: Positive  # of a customer's log that stand in the bags, the most recent ones
     half_lives: tuple[Days, ...]  # a bag for each
@@ -42,7 +42,7 @@ class TwoTower(nn.Module):
     def __init__(self, codes: Array, traits: int, settings: Settings) -> None:
         """``codes``: (items, attributes) rows of the table of attributes; ``traits``: rows of the table of traits."""
         super().__init__()
-        size, hidden, bags = settings.size, settings.hidden, len(settings.half_lives)
+        size, hidden, bags = settings.width, settings.hidden, len(settings.half_lives)
         self.own_dropout, self.temperature = settings.own_dropout, settings.temperature
         self.register_buffer("codes", torch.from_numpy(codes), persistent=False)
         self.own = nn.Embedding(len(codes), size)
