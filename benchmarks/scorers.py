@@ -7,15 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
+import numba
 import numpy as np
 
 from retail.log import Array
+from stage2_ranker.forest import Forest
+from stage2_ranker.ranker import Blend
 
 PLAIN = "LightGBM"
 BLOCK = 2000  # rows at a time where LightGBM is given few of them
 
 Score = Callable[[Array], Array]  # (n, f) float32 features -> (n,) float64 raw scores of one model
 Compile = Callable[[Path, int, Path], Score]  # of a model's file, for so many threads, with a folder to write to
+
+
+class Lent(Blend):
+    """A blend whose models are ``Trees``, none of them read into masks."""
+
+    @property
+    def forests(self) -> dict[str, Forest | None]:
+        return dict.fromkeys(self.models)
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,23 @@ class Trees:
 def plain(file: Path, threads: int, folder: Path) -> Score:
     booster = lgb.Booster(model_file=file)
     return lambda rows: np.asarray(booster.predict(rows, raw_score=True, num_threads=threads))
+
+
+def masks(file: Path, threads: int, folder: Path) -> Score:
+    """What answers use: ``stage2_ranker.forest``."""
+    forest = Forest.of(lgb.Booster(model_file=file))
+    if forest is None:
+        raise ValueError("a tree has too many leaves or thresholds")
+
+    def score(rows: Array) -> Array:
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        try:
+            return forest.score(rows)
+        finally:
+            numba.set_num_threads(before)
+
+    return score
 
 
 def by_rows(file: Path, threads: int, folder: Path) -> Score:
@@ -79,6 +107,7 @@ def tl2cgen(file: Path, threads: int, folder: Path) -> Score:
 
 SCORERS: dict[str, tuple[tuple[str, ...], Compile]] = {  # its name -> the packages that it needs, and how it is made
     PLAIN: (("lightgbm",), plain),
+    "masks": (("numba",), masks),
     "LightGBM, features row by row": (("lightgbm",), by_rows),
     "LightGBM, float64": (("lightgbm",), in_float64),
     f"LightGBM, {BLOCK:,} rows at a time": (("lightgbm",), in_blocks),

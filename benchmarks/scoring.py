@@ -7,7 +7,7 @@ Compilers that are not installed are left out; what one cannot do is said in its
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from benchmarks import results
-from benchmarks.scorers import BLOCK, PLAIN, SCORERS, Trees
+from benchmarks.scorers import BLOCK, PLAIN, SCORERS, Lent, Trees
 from retail import params as parameters
 from retail import paths, stage, weeks
 from retail import shop as shops
@@ -72,7 +72,7 @@ def entries(blend: Blend, folder: Path) -> list[Entry]:
                 models: dict[str, Any] = {
                     model: Trees(how(paths.REFIT / f"{model}.txt", threads, folder)) for model in blend.models
                 }
-                entry.blend = replace(blend, models=models)
+                entry.blend = Lent(models, blend.weights, blend.spreads, blend.rounds)
             except Exception as error:  # whatever a compiler cannot do, the others go on
                 entry.fault = f"{type(error).__name__}: {error}"
             entry.compiled_in = time.perf_counter() - began

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import Ranker
 from stage2_ranker import sample
+from stage2_ranker.forest import Forest
 from stage2_ranker.keys import KEYS
 from stage2_ranker.recipe import Recipe
 
@@ -88,12 +90,18 @@ class Blend:
     spreads: dict[str, float]
     rounds: dict[str, int]
 
+    @cached_property
+    def forests(self) -> dict[str, Forest | None]:
+        """The models made ready to score fast; None for one that only LightGBM can score."""
+        return {name: Forest.of(model) for name, model in self.models.items()}
+
     def predict(self, features: Array) -> Array:
         """(n,) float64 blended score."""
         total = np.zeros(len(features))
         for name, model in self.models.items():
-            raw = model.predict(features, raw_score=True)
-            total += self.weights[name] / self.spreads[name] * np.asarray(raw)
+            forest = self.forests[name]
+            raw = forest.score(features) if forest else np.asarray(model.predict(features, raw_score=True))
+            total += self.weights[name] / self.spreads[name] * raw
         return total
 
     def save(self, folder: Path) -> None:

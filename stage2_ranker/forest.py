@@ -1,0 +1,161 @@
+"""A LightGBM model's scores, equal to its own to the last bit and many times as fast, by the masks of QuickScorer.
+
+Every split has a mask of the leaves that stay possible when a row goes right; the first leaf that survives the splits
+at which a row goes right is the row's leaf (Lucchese et al., SIGIR 2015). No row takes a branch, so that the compiler
+treats many rows with one instruction. A feature's value is looked up among its thresholds once, not at every split.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numba
+import numpy as np
+
+from retail.log import Array
+
+BLOCK = 256  # rows that pass a tree before the next one: their codes and masks stay in the nearest cache
+CHUNKS = 64  # units of parallel work
+MISSING = 255  # the code of a missing value that goes right
+MOST_CUTS = 254  # thresholds of a feature that codes of one byte can tell apart
+# width of a mask in bits -> its type, and a de Bruijn number whose top bits, times a power of 2, tell the powers apart
+WIDTHS: dict[int, tuple[Any, int]] = {32: (np.uint32, 0x077CB531), 64: (np.uint64, 0x03F79D71B4CB0A89)}
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Trees as splits, one after another, and their leaves' values."""
+
+    cut_start: Array  # (features + 1,) int64 into cut
+    cut: Array  # (cuts,) float32 thresholds of each feature, ascending
+    nan_is_zero: Array  # (features,) bool
+    split_start: Array  # (trees + 1,) int64 into the splits
+    plane: Array  # (splits,) int64: 2 x feature, + 1 where a missing value goes left
+    step: Array  # (splits,) uint8 place of the threshold among the feature's
+    mask: Array  # (splits,) leaves that stay possible for a row that goes right
+    value: Array  # (trees, width) float64 of each leaf, at the place where the de Bruijn number puts its bit
+
+    @staticmethod
+    def of(model: lgb.Booster) -> "Forest | None":
+        """The trees that ``model.predict`` uses; None where a tree has more than 64 leaves, a feature more than 254
+        thresholds or one that is no plain ``<=``."""
+        roots = [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
+        splits: list[dict[str, Any]] = []
+        lefts: list[int] = []
+        start, leaves = [0], []
+        for root in roots:
+            of_tree: list[float] = []
+            _walk(root, splits, lefts, of_tree)
+            start.append(len(splits))
+            leaves.append(of_tree)
+        most = max(map(len, leaves), default=0)
+        if most > max(WIDTHS) or any(s["decision_type"] != "<=" or s["missing_type"] == "Zero" for s in splits):
+            return None
+        width = min(bits for bits in WIDTHS if bits >= most)
+        return _assembled(model.num_feature(), splits, lefts, start, leaves, width)
+
+    def score(self, features: Array) -> Array:
+        """(n,) float64 raw scores of ``features`` (n, f) float32; fastest where these lie column by column."""
+        out = np.zeros(len(features))
+        columns = np.ascontiguousarray(features.T, np.float32)  # (f, n)
+        kind, spread = WIDTHS[self.value.shape[1]]
+        shift = kind(self.value.shape[1] - int(self.value.shape[1]).bit_length() + 1)
+        _score(
+            columns, self.cut_start, self.cut, self.nan_is_zero, self.split_start, self.plane, self.step, self.mask,
+            self.value, kind(spread), shift, out,
+        )  # fmt: skip
+        return out
+
+
+def _walk(node: dict[str, Any], splits: list[dict[str, Any]], lefts: list[int], leaves: list[float]) -> None:
+    """Append a tree's splits, of each the leaves to its left as bits, and its leaves' values from left to right."""
+    if "split_index" not in node:
+        leaves.append(node["leaf_value"])
+        return
+    place, first = len(splits), len(leaves)
+    splits.append(node)
+    lefts.append(0)
+    _walk(node["left_child"], splits, lefts, leaves)
+    lefts[place] = (1 << len(leaves)) - (1 << first)
+    _walk(node["right_child"], splits, lefts, leaves)
+
+
+def _assembled(
+    features: int, splits: list[dict[str, Any]], lefts: list[int], start: list[int], leaves: list[list[float]],
+    width: int,
+) -> Forest | None:  # fmt: skip
+    feature = np.array([split["split_feature"] for split in splits], np.int64)
+    threshold = _at_most(np.array([split["threshold"] for split in splits], np.float64))
+    cuts = [np.unique(threshold[feature == one]) for one in range(features)]
+    if max(map(len, cuts), default=0) > MOST_CUTS:
+        return None
+    kind, spread = WIDTHS[width]
+    full = (1 << width) - 1
+    value = np.zeros((len(leaves), width))
+    place = [((spread << leaf) & full) >> (width - width.bit_length() + 1) for leaf in range(width)]
+    for tree, of_tree in enumerate(leaves):
+        value[tree, place[: len(of_tree)]] = of_tree
+    nan_is_zero = np.zeros(features, bool)
+    nan_is_zero[[split["split_feature"] for split in splits if split["missing_type"] == "None"]] = True
+    return Forest(
+        cut_start=np.concatenate([[0], np.cumsum([len(of) for of in cuts])]).astype(np.int64),
+        cut=np.concatenate([*cuts, np.empty(0, np.float32)]),
+        nan_is_zero=nan_is_zero,
+        split_start=np.array(start, np.int64),
+        plane=2 * feature + np.array([split["default_left"] for split in splits], np.int64),
+        step=np.array([np.searchsorted(cuts[f], t) for f, t in zip(feature, threshold, strict=True)], np.uint8),
+        mask=np.array([full ^ left for left in lefts], kind),
+        value=value,
+    )
+
+
+def _at_most(threshold: Array) -> Array:
+    """(n,) float32: the largest number of that type up to each ``threshold``; it parts float32 values alike."""
+    with np.errstate(over="ignore"):  # LightGBM's largest threshold lies beyond float32
+        near = threshold.astype(np.float32)
+    return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
+
+
+@numba.njit(parallel=True, cache=True, error_model="numpy")
+def _score(columns: Array, cut_start: Array, cut: Array, nan_is_zero: Array, split_start: Array, plane: Array,
+           step: Array, mask: Array, value: Array, spread: int, shift: int, out: Array) -> None:  # fmt: skip
+    features, n = columns.shape
+    blocks = (n + BLOCK - 1) // BLOCK
+    for chunk in numba.prange(CHUNKS):
+        code = np.zeros((2 * features, BLOCK), np.uint8)
+        x = np.zeros(BLOCK, np.float32)
+        passed = np.empty(BLOCK, np.int32)
+        alive = np.empty(BLOCK, mask.dtype)
+        total = np.empty(BLOCK)
+        for block in range(chunk * blocks // CHUNKS, (chunk + 1) * blocks // CHUNKS):
+            begin = block * BLOCK
+            rows = min(n - begin, BLOCK)
+            for f in range(features):
+                if cut_start[f] == cut_start[f + 1]:
+                    continue
+                x[:rows] = columns[f, begin : begin + rows]
+                if nan_is_zero[f]:
+                    for k in range(BLOCK):
+                        x[k] = np.float32(0) if np.isnan(x[k]) else x[k]
+                passed[:] = 0
+                for c in range(cut_start[f], cut_start[f + 1]):
+                    threshold = cut[c]
+                    for k in range(BLOCK):
+                        passed[k] += np.int32(1) if x[k] > threshold else np.int32(0)
+                right, left = code[2 * f], code[2 * f + 1]
+                for k in range(BLOCK):
+                    left[k] = passed[k]  # a missing value has passed no threshold
+                    right[k] = MISSING if np.isnan(x[k]) else passed[k]
+            total[:] = 0.0
+            for tree in range(len(split_start) - 1):
+                alive[:] = ~mask.dtype.type(0)
+                for s in range(split_start[tree], split_start[tree + 1]):
+                    codes, last, stays = code[plane[s]], step[s], mask[s]
+                    for k in range(BLOCK):
+                        alive[k] &= stays if codes[k] > last else ~mask.dtype.type(0)
+                values = value[tree]
+                for k in range(BLOCK):
+                    first = alive[k] & (~alive[k] + mask.dtype.type(1))  # the lowest bit
+                    total[k] += values[mask.dtype.type(first * spread) >> shift]
+            for k in range(rows):
+                out[begin + k] = total[k]
