@@ -54,7 +54,7 @@ def masks(file: Path, threads: int, folder: Path) -> Score:
 
     def score(rows: Array) -> Array:
         before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(threads, before))
         try:
             return forest.score(rows)
         finally:
