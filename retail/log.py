@@ -9,6 +9,8 @@ import polars as pl
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+ORDER = ("user", "item", "day")
+
 
 @dataclass(frozen=True)
 class Log:
@@ -47,9 +49,12 @@ class Log:
 
 def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
     """The log of ``tx`` (rows as in schema.LOG, any order) for dense codes below ``users`` and ``items``."""
-    tx = tx.sort("user", "day", "item")
-    user, item, day = (tx[name].to_numpy() for name in ("user", "item", "day"))
-    by_item = np.lexsort((user, day, item)).astype(np.uint32)
+    user, item, day = (tx[name].to_numpy() for name in ORDER)
+    if not _in_order(user, item, day):  # the prepared log is
+        tx = tx.sort("user", "day", "item")
+        user, item, day = (tx[name].to_numpy() for name in ORDER)
+    by_day = _stable(day, days, np.arange(len(day), dtype=np.uint32))
+    by_item = _stable(item, items, by_day)  # an article's entries by day, those of a day by customer
     return Log(
         user=user,
         item=item,
@@ -69,6 +74,32 @@ def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
 def _starts(sorted_codes: Array, n: int) -> Array:
     """(n + 1,) positions: code c lies at ``[c]:[c + 1]`` of ``sorted_codes``."""
     return np.searchsorted(sorted_codes, np.arange(n + 1)).astype(np.int64)
+
+
+@numba.njit(cache=True)
+def _in_order(user: Array, item: Array, day: Array) -> bool:
+    """Whether the entries ascend by user, day, item."""
+    for k in range(1, len(user)):
+        if user[k] < user[k - 1]:
+            return False
+        if user[k] == user[k - 1] and (day[k] < day[k - 1] or (day[k] == day[k - 1] and item[k] < item[k - 1])):
+            return False
+    return True
+
+
+@numba.njit(cache=True)
+def _stable(key: Array, keys: int, order: Array) -> Array:
+    """(n,) ``order`` sorted by key[order], equal keys as they were: a counting sort, twice through the entries."""
+    place = np.zeros(keys + 1, np.int64)
+    for k in range(len(key)):
+        place[key[k] + 1] += 1
+    place = np.cumsum(place)
+    out = np.empty_like(order)
+    for k in range(len(order)):
+        entry = order[k]
+        out[place[key[entry]]] = entry
+        place[key[entry]] += 1
+    return out
 
 
 @numba.njit(cache=True)

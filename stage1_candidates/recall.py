@@ -7,7 +7,7 @@ import numpy as np
 from retail import metrics
 from retail.log import Array
 from retail.params import Pool
-from stage1_candidates import pool
+from stage1_candidates import fusion, pool
 from stage1_candidates.lists import Lists
 
 AT = (12, 50, 100, 200)
@@ -23,14 +23,14 @@ def figures(
     hit ratio and the oracle are the pool's. A source's recall no longer rises beyond its own ``take``.
     """
     bought = pool.codes(np.searchsorted(users, truth[0]), truth[1])
-    fused = pool.fuse(proposed, settings)
+    fused = fusion.fuse(proposed, settings)
     deep = settings.model_copy(update={"take": max(settings.take, *AT)})
     found: dict[str, object] = {name: _of(best, bought) for name, best in proposed.items()}
-    found["union"] = {**_of(fused, bought), **_recall(pool.fuse(proposed, deep), bought)}
+    found["union"] = {**_of(fused, bought), **_recall(fusion.fuse(proposed, deep), bought)}
     if len(proposed) > 1:
         for name in proposed:
             rest = {other: best for other, best in proposed.items() if other != name}
-            found[f"union without {name}"] = _recall(pool.fuse(rest, deep), bought)
+            found[f"union without {name}"] = _recall(fusion.fuse(rest, deep), bought)
     found["oracle_map12"] = _oracle(fused, users, truth, bought)
     return found
 
@@ -54,7 +54,7 @@ def _of(best: Lists, bought: Array) -> dict[str, float]:
 
 def _recall(best: Lists, bought: Array) -> dict[str, float]:
     hit = np.isin(pool.codes(best.key_of_rows(), best.target), bought)
-    rank = pool.ranks(best)
+    rank = fusion.ranks(best)
     return {f"recall@{k}": float(hit[rank <= k].sum() / len(bought)) for k in AT}
 
 

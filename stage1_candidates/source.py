@@ -27,6 +27,8 @@ from retail.weeks import History
 from stage1_candidates import lists
 from stage1_candidates.lists import Lists
 
+Walk = tuple[Lists, Lists, Lists | None]  # customers' rows, step, skip: as in lists.walk_top
+
 
 class Source(Block):
     use: bool  # switched off, a source proposes nothing and leaves the pool's columns
@@ -88,14 +90,29 @@ def load(name: str, params: Params) -> tuple[ModuleType, Any]:
     return plugins.load("stage1_candidates.sources", "sources", name, params.sources)
 
 
-def proposals(
+def walk_of(
     module: ModuleType, history: History, shop: Shop, state: dict[str, Array], users: Array, params: Any
-) -> Lists:
-    """Row: a customer of ``users``; targets: its ``params.take`` best articles with a positive score, best first."""
-    if hasattr(module, "propose"):
+) -> Walk | None:
+    """The sparse product that scores the articles of ``users``; None where the scores are none."""
+    if not hasattr(module, "walk"):
+        return None
+    rows, step, skip = module.walk(history, shop, state, users, params)
+    return rows, step, skip
+
+
+def proposals(
+    module: ModuleType, history: History, shop: Shop, state: dict[str, Array], users: Array, params: Any,
+    walk: Walk | None = None,
+) -> Lists:  # fmt: skip
+    """Row: a customer of ``users``; targets: its ``params.take`` best articles with a positive score, best first.
+
+    ``walk``: that of ``walk_of``, where it is known already.
+    """
+    walk = walk or walk_of(module, history, shop, state, users, params)
+    if walk is None:
         best: Lists = module.propose(history, shop, state, users, params)
     else:
-        rows, step, skip = module.walk(history, shop, state, users, params)
+        rows, step, skip = walk
         best = lists.walk_top(rows, step, shop.log.items, params.take, skip)
     positive = best.weight > 0
     counts = np.bincount(best.key_of_rows()[positive], minlength=best.keys)
@@ -106,11 +123,15 @@ def proposals(
 
 def scores(
     module: ModuleType, history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array,
-    params: Any,
+    params: Any, walk: Walk | None = None,
 ) -> Array:  # fmt: skip
-    """(n,) float32: the source's score of every pair, customer ``users[r]`` with ``items[ptr[r]:ptr[r+1]]``."""
-    if hasattr(module, "score"):
+    """(n,) float32: the source's score of every pair, customer ``users[r]`` with ``items[ptr[r]:ptr[r+1]]``.
+
+    ``walk`` as in ``proposals``.
+    """
+    walk = walk or walk_of(module, history, shop, state, users, params)
+    if walk is None:
         given: Array = module.score(history, shop, state, users, ptr, items, params)
         return given
-    rows, step, _ = module.walk(history, shop, state, users, params)
+    rows, step, _ = walk
     return lists.walk_at(rows, step, shop.log.items, ptr, items)

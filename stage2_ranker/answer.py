@@ -30,8 +30,9 @@ def table(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], params: Params
 ) -> tuple[Pairs, pl.DataFrame]:
     """Every candidate pair of ``users`` (ascending) and its features, columns as in the training table."""
-    proposed = pool.propose(sources, history, shop, users)
-    pairs, columns = pool.build(sources, proposed, history, shop, users, params)
+    walked = pool.walks(sources, history, shop, users)
+    proposed = pool.propose(sources, history, shop, users, walked)
+    pairs, columns = pool.build(sources, proposed, history, shop, users, params, walked)
     groups = {name: group.load(name, params) for name in group.switched_on(params)}
     parts = [group.compute(name, module, history, shop, pairs, block) for name, (module, block) in groups.items()]
     keys = pl.DataFrame({"user": pairs.user, "item": pairs.items})

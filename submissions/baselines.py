@@ -5,7 +5,7 @@ import numpy as np
 from retail.log import Array
 from retail.metrics import K
 from retail.weeks import History
-from stage1_candidates import lists, pool
+from stage1_candidates import fusion, lists
 from stage1_candidates.lists import Lists
 from stage2_ranker import answer
 
@@ -33,6 +33,6 @@ def repurchase(history: History, users: Array, half_life: float) -> Array:
 def filled(best: Lists, filler: Array) -> Array:
     """(keys, 12) int64: each key's targets, best first, then those of ``filler`` that it lacks."""
     found = np.full((best.keys, K), -1, np.int64)
-    rank = pool.ranks(best) - 1
+    rank = fusion.ranks(best) - 1
     found[best.key_of_rows()[rank < K], rank[rank < K]] = best.target[rank < K]
     return answer.fill(found, filler)

@@ -16,8 +16,8 @@ from retail import paths, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Pool, Table
-from stage1_candidates import merge, pairs, pool, propose, recall, source
-from stage1_candidates.lists import Lists
+from stage1_candidates import fusion, merge, pairs, pool, propose, recall, source
+from stage1_candidates.lists import Lists, gather
 from stage1_candidates.pairs import Pairs
 
 RRF = Pool(take=120, rrf=30)
@@ -38,7 +38,7 @@ def pairs_of(*runs: list[int]) -> Pairs:
 
 def test_reciprocal_rank_fusion_by_hand() -> None:
     one, other = of({0: 9.0, 1: 8.0}, {5: 1.0}), of({1: 0.2, 2: 0.1}, {})
-    fused = rows_of(pool.fuse({"one": one, "other": other}, RRF))
+    fused = rows_of(fusion.fuse({"one": one, "other": other}, RRF))
     assert list(fused[0]) == [1, 0, 2] and list(fused[1]) == [5]
     assert fused[0] == pytest.approx({1: 1 / (30 + 2) + 1 / (30 + 1), 0: 1 / (30 + 1), 2: 1 / (30 + 2)})
     assert fused[1] == pytest.approx({5: 1 / (30 + 1)})
@@ -46,17 +46,36 @@ def test_reciprocal_rank_fusion_by_hand() -> None:
 
 def test_fusion_keeps_the_best_and_breaks_ties_by_id() -> None:
     one, other = of({7: 2.0, 3: 1.0}), of({4: 2.0, 3: 1.0})
-    assert list(rows_of(pool.fuse({"one": one, "other": other}, Pool(take=2, rrf=30)))[0]) == [3, 4]
+    assert list(rows_of(fusion.fuse({"one": one, "other": other}, Pool(take=2, rrf=30)))[0]) == [3, 4]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 999), rows=st.integers(0, 70), take=st.integers(1, 12))
+def test_fusion_and_ranks_as_by_one_sort_over_everything(seed: int, rows: int, take: int) -> None:
+    rng = np.random.default_rng(seed)
+    proposed = {name: of(*[dict.fromkeys(rng.permutation(9)[: rng.integers(7)].tolist(), 1.0) for _ in range(rows)])
+                for name in "abc"}  # fmt: skip
+    key = np.concatenate([best.key_of_rows() for best in proposed.values()])
+    item = np.concatenate([best.target for best in proposed.values()])
+    worth = np.concatenate([1 / (30 + fusion.ranks(best)) for best in proposed.values()])
+    slow, fast = gather(key, item, worth, rows, take), fusion.fuse(proposed, Pool(take=take, rrf=30))
+    assert rows_of(fast) == rows_of(slow) and fast.target.tolist() == slow.target.tolist()
+    found = fusion.ascending(fast)
+    assert rows_of(found) == rows_of(fast) and all(list(row) == sorted(row) for row in rows_of(found))
+    rank = fusion.ranks_at(found.ptr, found.target, proposed["a"])
+    places = [{item: place + 1 for place, item in enumerate(row)} for row in rows_of(proposed["a"])]
+    expected = [places[r].get(i, np.nan) for r, i in zip(found.key_of_rows(), found.target, strict=True)]
+    np.testing.assert_array_equal(rank, np.array(expected, np.float32))
 
 
 def test_fusion_does_not_ask_how_large_scores_are() -> None:
     one, other = of({0: 1.0, 1: 0.5}), of({2: 1e6, 3: 1e5})
-    found = pool.fuse({"one": one, "other": other}, RRF)
+    found = fusion.fuse({"one": one, "other": other}, RRF)
     assert found.target.tolist() == [0, 2, 1, 3]
 
 
 def test_ranks_begin_anew_with_every_customer() -> None:
-    assert pool.ranks(of({3: 1.0, 1: 0.5}, {}, {4: 3.0, 5: 2.0, 6: 1.0})).tolist() == [1, 2, 1, 2, 3]
+    assert fusion.ranks(of({3: 1.0, 1: 0.5}, {}, {4: 3.0, 5: 2.0, 6: 1.0})).tolist() == [1, 2, 1, 2, 3]
 
 
 def module_of(score: dict[tuple[int, int], float]) -> Any:
