@@ -1,7 +1,10 @@
 """Stage ``submit``: twelve articles for every wanted customer in the week after the data, as the competition's CSV.
 
-Customers are answered in shards, so that memory is bounded by ``submit.shard`` whatever the number of customers.
+Customers are answered in shards, so that memory is bounded by ``submit.shard`` whatever the number of customers, and a
+killed run goes on behind the last shard that it answered.
 """
+
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -16,6 +19,7 @@ from retail.metrics import K
 from stage1_candidates.merge import loaded
 from stage2_ranker import answer
 from stage2_ranker.ranker import Blend
+from submissions.shards import Shards
 
 
 def csv_rows(lists: Array, users: Array, customer_id: pl.Series, article_id: pl.Series) -> pl.DataFrame:
@@ -46,11 +50,14 @@ def main() -> None:
     blend, sources = Blend.load(paths.REFIT), loaded(plan.submission, params)
     wanted = schema.check(pl.read_parquet(paths.WANTED), schema.WANTED, "wanted", key=("user",))["user"].to_numpy()
     users = np.sort(wanted)
+    kept = Shards.of(plan.submission, params)
     lists = np.empty((len(users), K), np.int32)
     done = 0
     with tqdm(total=len(users), desc="submit", unit="customer") as bar:
-        for part in answer.shards(users, params.submit.shard):
-            lists[done : done + len(part)] = answer.answer(history, shop, part, sources, blend, params)
+        for number, part in enumerate(answer.shards(users, params.submit.shard)):
+            lists[done : done + len(part)] = kept.answered(
+                number, partial(answer.answer, history, shop, part, sources, blend, params)
+            )
             done += len(part)
             bar.update(len(part))
     lists = lists[np.searchsorted(users, wanted)]
@@ -59,6 +66,7 @@ def main() -> None:
     article_id = pl.read_parquet(paths.ARTICLES)["article_id"]
     with stage.whole_file(paths.SUBMISSION) as part_file:
         csv_rows(lists, wanted, customer_id, article_id).write_csv(part_file)
+    kept.forget()
 
 
 if __name__ == "__main__":

@@ -153,6 +153,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         evaluate={"bootstrap": 50},
         ranker={"rounds": 12, "patience": 4},
         tuning={"trials": 2, "weeks": 1, "customers": 100},
+        submit={"shard": 64},
     )
     raw = YAML(typ="safe", pure=True).load((root / "params.yaml").read_text(encoding="utf-8"))
     for name in raw["networks"]:

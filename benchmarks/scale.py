@@ -1,0 +1,165 @@
+"""What each stage costs as a shop grows: ``python -m benchmarks.scale``.
+
+Makes shops of the hm preset at several scales, runs the graph's own stages on each in a scratch folder, one after
+another, and fits how seconds and memory grow with the rows of the log. A stage that has ended is not run again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from benchmarks import graph, results, scratch
+from benchmarks.graph import Step
+from benchmarks.scratch import Scratch
+from retail import paths, stage
+from retail.errors import InputError
+from retail.stage import whole_file
+
+SCALES = (0.01, 0.03, 0.1, 0.3, 1.0)
+HEADER = ["stage", "seconds", "peak MB", "disk MB", "exponent of seconds", "of memory", "of disk"]
+MEASURES = ("seconds", "peak_mb", "disk_mb")
+LEAST_SECONDS = 2.0  # below this a stage is starting up, not working
+COSTS = Path("scale.json")  # in a scratch folder: step -> its cost
+
+
+def settings(data: Path, networks: bool) -> dict[str, Any]:
+    """params.yaml at the settings that README advises for the competition; without ``networks`` none is on."""
+    raw = scratch.asked(data, weeks=1)
+    raw["table"]["rows"] = 2_000_000
+    raw["pool"]["take"] = 200
+    raw["tuning"]["trials"] = 0
+    for block in raw["networks"].values():
+        block["use"] = block["use"] and networks
+    return raw
+
+
+def shop(folder: Path, scale: float) -> Path:
+    """The CSV files of the shop of that scale, made where they are not there."""
+    made = folder / "shops" / f"{scale:g}"
+    if not made.exists():
+        command = ["retail.synthesize", "--preset", "hm", "--scale", f"{scale:g}", "--out", str(made)]
+        if subprocess.run([sys.executable, "-m", *command], cwd=scratch.ROOT, check=False).returncode:
+            raise InputError(f"{' '.join(command)} failed; its own line above says why")
+    return made
+
+
+def run(folder: Path, scale: float, networks: bool) -> dict[str, Any]:
+    """Costs of every step at ``scale``, and the rows of the log."""
+    raw = settings(shop(folder, scale), networks)
+    where = f"{scale:g}" + ("_networks" if networks else "")
+    here = Scratch(folder.resolve() / where, raw, scratch.models(raw)).written()
+    known: dict[str, Any] = json.loads((here.folder / COSTS).read_text()) if (here.folder / COSTS).exists() else {}
+    for step in tqdm(graph.steps(raw), desc=f"scale {scale:g}", unit="stage"):
+        if step.name in known or not wanted(step, raw):
+            continue
+        known[step.name] = cost(here, step)
+        with whole_file(here.folder / COSTS) as part:
+            part.write_text(json.dumps(known))
+    calendar = json.loads((here.folder / paths.CALENDAR).read_text())
+    return {"rows": calendar["rows_read"], "steps": known}
+
+
+def wanted(step: Step, raw: Mapping[str, Any]) -> bool:
+    """Whether a step costs anything: those of networks that are off do not, but the pool looks for their folders."""
+    return step.module != "stage1_candidates.learn" or raw["networks"][step.arguments[0]]["use"]
+
+
+def cost(here: Scratch, step: Step) -> dict[str, float]:
+    """Run a step; its wall seconds, the start of Python included, its process tree's peak memory, its outputs' size."""
+    began = time.perf_counter()
+    here.make(Path("never there"), step.module, *step.arguments)
+    seconds = time.perf_counter() - began
+    newest = max((here.folder / paths.COSTS).glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
+    files = [file for out in step.outputs for file in [here.folder / out, *(here.folder / out).rglob("*")]]
+    disk = sum(file.stat().st_size for file in files if file.is_file())
+    return {"seconds": seconds, "peak_mb": json.loads(newest.read_text())["peak_mb"], "disk_mb": disk / 1e6}
+
+
+def exponent(rows: Sequence[float], values: Sequence[float], least: float) -> float | None:
+    """Slope of log(value) over log(rows), least squares over the values above ``least``; None of fewer than two."""
+    known = [(row, value) for row, value in zip(rows, values, strict=True) if value > least]
+    if len(known) < 2:
+        return None
+    x, y = np.log(np.array(known)).T
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def exponents(runs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Step -> the exponent of each measure over the runs."""
+    rows = [of["rows"] for of in runs.values()]
+    found: dict[str, dict[str, float | None]] = {}
+    for name in next(iter(runs.values()))["steps"]:
+        found[name] = {
+            measure: exponent(
+                rows,
+                [of["steps"][name][measure] for of in runs.values()],
+                LEAST_SECONDS if measure == "seconds" else 0.0,
+            )
+            for measure in MEASURES
+        }
+    return found
+
+
+def lines(runs: Mapping[str, dict[str, Any]], slopes: Mapping[str, dict[str, float | None]]) -> list[list[str]]:
+    """The table's cells: each step's costs at the largest scale, the dearest first, then all of them together."""
+    steps = list(runs.values())[-1]["steps"]
+    out = []
+    for name in sorted(steps, key=lambda one: -steps[one]["seconds"]):
+        slope = [slopes[name][measure] for measure in MEASURES]
+        shown = ["" if one is None else f"{one:.2f}" for one in slope]
+        out.append([name, *[f"{steps[name][measure]:,.0f}" for measure in MEASURES], *shown])
+    total = [sum(of["seconds"] for of in steps.values()), max(of["peak_mb"] for of in steps.values())]
+    disk = sum(of["disk_mb"] for of in steps.values())
+    return [*out, ["all", *[f"{value:,.0f}" for value in (*total, disk)], "", "", ""]]
+
+
+def plot(runs: Mapping[str, dict[str, Any]]) -> Figure:
+    """Seconds and memory of each step over the rows of the log, both axes logarithmic."""
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    rows = [of["rows"] for of in runs.values()]
+    last = list(runs.values())[-1]["steps"]
+    dear = sorted(last, key=lambda name: -last[name]["seconds"])[:12]
+    for at, (measure, label) in enumerate((("seconds", "seconds"), ("peak_mb", "peak memory in MB"))):
+        axes = figure.add_subplot(1, 2, at + 1)
+        for name in dear:
+            axes.plot(rows, [of["steps"][name][measure] for of in runs.values()], marker="o", label=name)
+        axes.set(xscale="log", yscale="log", xlabel="transactions", ylabel=label)
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8)
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
+    parser.add_argument("--scales", type=float, nargs="+", default=SCALES, help="parts of the competition's customers")
+    parser.add_argument("--networks", action="store_true", help="with the networks that params.yaml uses")
+    parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
+    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    asked = parser.parse_args()
+    runs = {f"{scale:g}": run(asked.scratch, scale, asked.networks) for scale in sorted(asked.scales)}
+    slopes = exponents(runs)
+    cells = lines(runs, slopes)
+    table = Table(*HEADER, title=f"scale {list(runs)[-1]}, exponents over {', '.join(runs)}")
+    for line in cells:
+        table.add_row(*line)
+    Console(width=120).print(table)
+    seconds = sum(of["seconds"] for one in runs.values() for of in one["steps"].values())
+    made = results.made_from([], [1], f"python -m benchmarks.scale --scales {' '.join(runs)}", seconds)
+    results.write_json("scale", made, {"runs": runs, "exponents": slopes}, asked.out)
+    results.write_markdown("scale", made, results.markdown_table(HEADER, cells), asked.out)
+    results.write_plot("scale", plot(runs), asked.out)
+
+
+if __name__ == "__main__":
+    stage.guarded(main, "bench-scale")
