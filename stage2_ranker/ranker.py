@@ -37,19 +37,18 @@ class Rows:
     @staticmethod
     def of(weeks: dict[int, pl.DataFrame], only_sampled: bool) -> "Rows":
         """Rows of several label weeks' tables; with ``only_sampled`` those that training may see."""
-        parts, labels, ages, groups = [], [], [], []
-        newest = max(weeks)
-        for week, table in weeks.items():
-            table = table.filter("sampled") if only_sampled else table
+        frames = {week: table.filter("sampled") if only_sampled else table for week, table in weeks.items()}
+        groups = []
+        for table in frames.values():
             user = table["user"].to_numpy()
             # a week of no rows has no group, not one of size 1
             bounds = np.flatnonzero(np.concatenate([[len(user) > 0], user[1:] != user[:-1], [True]]))
-            parts.append(matrix(table))
-            labels.append(table["label"].to_numpy())
-            ages.append(np.full(len(user), newest - week, np.int32))
             groups.append(np.diff(bounds))
-        names = [name for name in weeks[newest].columns if name not in KEYS]
-        features, label, age, sizes = (np.concatenate(column) for column in (parts, labels, ages, groups))
+        newest = max(weeks)
+        age = np.concatenate([np.full(table.height, newest - week, np.int32) for week, table in frames.items()])
+        whole = pl.concat(frames.values(), rechunk=False)  # the matrix below is the only copy
+        names = [name for name in whole.columns if name not in KEYS]
+        features, label, sizes = matrix(whole), whole["label"].to_numpy(), np.concatenate(groups)
         rows = Rows(features, label, age, sizes, names)
         if not rows.label.any():
             raise InputError(

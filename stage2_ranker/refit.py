@@ -21,7 +21,7 @@ def main() -> None:
     evaluated = Blend.load(paths.MODEL)
     rounds = {name: math.ceil(n * params.ranker.refit_growth) for name, n in evaluated.rounds.items()}
     recipes = [one.model_copy(update={"weeks": one.weeks and one.weeks + 1}) for one in recipe.read()]
-    train = Rows.of(read_weeks(plan.refit), only_sampled=True)
+    train = Rows.of(read_weeks(plan.refit, True), only_sampled=True)
     print(f"refit: {len(train.label):,} rows of weeks {plan.refit[0]}..{plan.refit[-1]}, rounds {rounds}")
     with stage.whole_folder(paths.REFIT) as folder:
         ranker.fit(train, None, recipes, params.ranker, rounds, like=evaluated).save(folder)

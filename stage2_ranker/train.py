@@ -15,9 +15,15 @@ from stage2_ranker.keys import KEYS
 from stage2_ranker.ranker import Blend, Rows
 
 
-def read_weeks(label_weeks: list[int]) -> dict[int, pl.DataFrame]:
-    """Label week -> its table, the same columns in the same order in each; InputError otherwise."""
-    tables = {week: pl.read_parquet(paths.of_week(paths.TABLE, "table", week)) for week in label_weeks}
+def read_weeks(label_weeks: list[int], only_sampled: bool) -> dict[int, pl.DataFrame]:
+    """Label week -> its table, the same columns in the same order in each; InputError otherwise.
+
+    With ``only_sampled`` no more than the rows that training may see is in memory, but for one week at a time.
+    """
+    tables = {}
+    for week in label_weeks:
+        table = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
+        tables[week] = table.filter("sampled") if only_sampled else table
     expected = {key: schema.POOL[key] for key in KEYS}
     first = next(iter(tables.values())).columns
     for week, table in tables.items():
@@ -41,8 +47,8 @@ def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
     recipes = recipe.read()
-    train = Rows.of(read_weeks(plan.train), only_sampled=True)
-    stop = Rows.of(read_weeks([plan.stop]), only_sampled=False)
+    train = Rows.of(read_weeks(plan.train, True), only_sampled=True)
+    stop = Rows.of(read_weeks([plan.stop], False), only_sampled=False)
     print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
     blend = ranker.fit(train, stop, recipes, params.ranker, rounds=None, like=None)
     with stage.whole_folder(paths.MODEL) as folder:

@@ -113,18 +113,18 @@ def task(shop: Shop, plan: Plan, params: Params) -> Task | str:
         return "no trial was asked for"
     if not judging:
         return "too few training weeks to judge by some of them"
-    before = read_weeks(plan.train[: -len(judging)])
+    before = read_weeks(plan.train[: -len(judging)], True)
     if not any((table["label"] > 0).any() for table in before.values()):
         return "no candidate of the weeks before the tuning weeks was bought"
     users = {
         week: weeks.judged(shop.log, plan, week, params.weeks, params.tuning.customers, params.seed) for week in judging
     }
-    by = Judge.of(read_weeks(judging), users, {week: weeks.truth(shop.log, week) for week in judging})
+    by = Judge.of(read_weeks(judging, False), users, {week: weeks.truth(shop.log, week) for week in judging})
     return Task(
         params,
         recipe.of_params(params.ranker),
         Rows.of(before, only_sampled=True),
-        Rows.of(read_weeks([plan.stop]), only_sampled=False),
+        Rows.of(read_weeks([plan.stop], False), only_sampled=False),
         by,
         paths.CHECKPOINTS / "tuning" / fingerprint(plan, by, params),
     )
