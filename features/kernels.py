@@ -1,5 +1,7 @@
 """Numba kernels over the log's two orders. Each walks only what lies before the cutoff: start[k]:stop[k]."""
 
+from collections.abc import Sequence
+
 import numba
 import numpy as np
 
@@ -18,29 +20,33 @@ YEAR_AGO = (350, 371)  # ages in days of the label week a year before, a week to
 
 
 def affinity(
-    history: History, code: Array, codes: int, users: Array, ptr: Array, wanted: Array, half_lives: list[float]
-) -> Array:
-    """(n, 18 + h - 1) float32: what customer ``users[r]`` did with each code ``wanted[ptr[r]:ptr[r+1]]``.
+    history: History, code: Array, codes: int, users: Array, ptr: Array, wanted: Array, half_lives: Sequence[float],
+    columns: Sequence[int],
+) -> Array:  # fmt: skip
+    """(c, n) float32 of ``columns``: what customer ``users[r]`` did with each code ``wanted[ptr[r]:ptr[r+1]]``.
 
-    ``code`` (items,) int32 groups articles (the article itself, its type ...; -1 none). Columns as named above,
-    then one decayed count per half-life: the sum over visits with the code of 2^(-age / half_life). A visit is a
-    day with a purchase; SQUARES sums squared gaps in days between consecutive visits with the code, GAPS counts
-    them. Rows never met hold 0, and NaN in the columns of days and visits since.
+    ``code`` (items,) int32 groups articles (the article itself, its type ...; -1 none). Columns as named above, those
+    from DECAY on one decayed count per half-life: the sum over visits with the code of 2^(-age / half_life). A visit is
+    a day with a purchase; SQUARES sums squared gaps in days between consecutive visits with the code, GAPS counts
+    them. Pairs never met hold 0, and NaN in the columns of days and visits since.
     """
     log = history.log
-    lives = np.asarray(half_lives, np.float64)
-    out = np.zeros((len(wanted), DECAY + len(half_lives)), np.float32)
+    ages = np.arange(history.cutoff + 1)
+    decay = np.stack([np.exp2(-ages / life) for life in half_lives])  # (h, ages)
+    asked = np.asarray(columns)
+    unmet = np.where(np.isin(asked, (LAST_DAY, FIRST_DAY, LAST_VISIT, FIRST_VISIT)), np.nan, 0.0).astype(np.float32)
+    out = np.empty((len(asked), len(wanted)), np.float32)
     _affinity(
-        log.start[users], history.stop[users], log.item, log.day, log.visit, history.cutoff, code, codes, lives,
-        ptr, wanted, out,
+        log.start[users], history.stop[users], log.item, log.day, log.visit, history.cutoff, code, codes, decay,
+        ptr, wanted, asked, unmet, out,
     )  # fmt: skip
     return out
 
 
 @numba.njit(parallel=True, cache=True)
 def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
-              lives: Array, ptr: Array, wanted: Array, out: Array) -> None:  # fmt: skip
-    width = out.shape[1]
+              decay: Array, ptr: Array, wanted: Array, columns: Array, unmet: Array, out: Array) -> None:  # fmt: skip
+    width = DECAY + len(decay)
     for chunk in numba.prange(CHUNKS):
         low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
         if low == high:
@@ -75,13 +81,16 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
                 row[V5] += ago <= LATE_VISITS[2]
                 row[V10] += ago <= LATE_VISITS[3]
                 row[BY_VISIT] += VISIT_DECAY ** (ago - 1)
-                for h in range(len(lives)):
-                    row[DECAY + h] += 2.0 ** (-age / lives[h])
+                for h in range(len(decay)):
+                    row[DECAY + h] += decay[h, age]
             for k in range(ptr[r], ptr[r + 1]):
-                if wanted[k] >= 0:
-                    out[k] = stats[wanted[k]]
                 if wanted[k] < 0 or stats[wanted[k], VISITS] == 0:
-                    out[k, LAST_DAY] = out[k, FIRST_DAY] = out[k, LAST_VISIT] = out[k, FIRST_VISIT] = np.nan
+                    for c in range(len(columns)):
+                        out[c, k] = unmet[c]
+                else:
+                    row = stats[wanted[k]]
+                    for c in range(len(columns)):
+                        out[c, k] = row[columns[c]]
             for p in range(begin[r], end[r]):
                 c = code[item[p]]
                 if c >= 0:

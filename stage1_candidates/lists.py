@@ -1,8 +1,7 @@
 """Weighted lists, the one shape behind every source: a key (customer, article, segment ...) and its targets.
 
 A source walks from customers over keys to articles: customer -> own articles -> their neighbours, or customer ->
-segment -> its best sellers. Each such walk is a sparse product, computed here row by row in a dense scratch of a few
-bytes per target and thread, so that no table of all pairs is ever made.
+segment -> its best sellers (stage1_candidates/walks.py).
 """
 
 from dataclasses import dataclass
@@ -47,17 +46,13 @@ def gather(key: Array, target: Array, weight: Array, keys: int, top: int | None 
 
     Entries with a negative key (a missing attribute) are left out. With ``top=None`` targets ascend instead.
     """
-    seen = key >= 0
-    code = (key[seen].astype(np.uint64) << np.uint64(32)) | target[seen].astype(np.uint64)
-    code, place = np.unique(code, return_inverse=True)
-    total = np.bincount(place, weights=weight[seen], minlength=len(code))
-    key_of, target_of = (code >> np.uint64(32)).astype(np.int64), (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    if top is not None:
-        order = np.lexsort((target_of, -total, key_of))
-        key_of, target_of, total = key_of[order], target_of[order], total[order]
-        rank = np.arange(len(key_of)) - np.searchsorted(key_of, key_of)
-        key_of, target_of, total = key_of[rank < top], target_of[rank < top], total[rank < top]
-    return Lists(np.searchsorted(key_of, np.arange(keys + 1)), target_of, total.astype(np.float32))
+    order, start = _by_key(key, keys)
+    targets = int(target.max(initial=0)) + 1
+    sizes = _targets_of(start, order, target, targets)
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes if top is None else np.minimum(sizes, top))])
+    found, total = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
+    _summed(start, order, target, weight, targets, top is not None, ptr, found, total)
+    return Lists(ptr, found, total)
 
 
 def transposed(lists: Lists, targets: int) -> Lists:
@@ -87,44 +82,80 @@ def own(history: History, users: Array, half_life: float) -> Lists:
     return Lists(ptr, target, weight)
 
 
-def walk_top(rows: Lists, step: Lists, targets: int, top: int, skip: Lists | None = None) -> Lists:
-    """The ``top`` targets of each row of the sparse product rows @ step, best first, ties by id.
-
-    Row r scores target t with the sum over its keys k of rows.weight[r, k] * step.weight[k, t]: (R, K) @ (K, T).
-    Targets of ``skip``'s row r are left out.
-    """
-    nothing = Lists(np.zeros(rows.keys + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
-    skip = skip or nothing
-    target = np.zeros((rows.keys, top), np.uint32)
-    weight = np.zeros((rows.keys, top), np.float32)
-    count = np.zeros(rows.keys, np.int64)
-    _walk_top(
-        rows.ptr, rows.target, rows.weight, step.ptr, step.target, step.weight,
-        skip.ptr, skip.target, targets, target, weight, count,
-    )  # fmt: skip
-    filled = np.arange(top) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], weight[filled])
-
-
-def walk_at(rows: Lists, step: Lists, targets: int, ptr: Array, wanted: Array) -> Array:
-    """(n,) float32 score rows @ step at ``wanted[ptr[r]:ptr[r+1]]`` of each row r."""
-    score = np.zeros(len(wanted), np.float32)
-    _walk_at(
-        rows.ptr, rows.target, rows.weight, step.ptr, step.target, step.weight, targets, ptr, wanted, score
-    )  # fmt: skip
-    return score
+@numba.njit(cache=True)
+def bounds(chunk: int, rows: int) -> tuple[int, int]:
+    """The rows low..high of one of ``CHUNKS`` units of work."""
+    return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
 
 
 @numba.njit(cache=True)
-def _bounds(chunk: int, rows: int) -> tuple[int, int]:
-    return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+def _by_key(key: Array, keys: int) -> tuple[Array, Array]:
+    """Positions of the entries by key, in their order within a key, and (keys + 1,) where each key's begin."""
+    start = np.zeros(keys + 1, np.int64)
+    for k in range(len(key)):
+        if key[k] >= 0:
+            start[key[k] + 1] += 1
+    start = np.cumsum(start)
+    place = start[:-1].copy()
+    order = np.empty(start[-1], np.uint32)
+    for k in range(len(key)):
+        if key[k] >= 0:
+            order[place[key[k]]] = k
+            place[key[k]] += 1
+    return order, start
+
+
+@numba.njit(parallel=True, cache=True)
+def _targets_of(start: Array, order: Array, target: Array, targets: int) -> Array:
+    """(keys,) number of different targets of each key."""
+    sizes = np.zeros(len(start) - 1, np.int64)
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(start) - 1)
+        if low == high:
+            continue
+        seen_by = np.full(targets, -1, np.int64)
+        for key in range(low, high):
+            for p in range(start[key], start[key + 1]):
+                t = target[order[p]]
+                if seen_by[t] != key:
+                    seen_by[t] = key
+                    sizes[key] += 1
+    return sizes
+
+
+@numba.njit(parallel=True, cache=True)
+def _summed(start: Array, order: Array, target: Array, weight: Array, targets: int, best_first: bool, ptr: Array,
+            found: Array, total: Array) -> None:  # fmt: skip
+    """Fill ``found[ptr[k]:ptr[k+1]]`` with each key's targets, ascending or its heaviest first, and their sums."""
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(start) - 1)
+        if low == high:
+            continue
+        sums = np.zeros(targets)
+        seen_by = np.full(targets, -1, np.int64)
+        met = np.empty(targets, np.uint32)
+        for key in range(low, high):
+            n = 0
+            for p in range(start[key], start[key + 1]):
+                t = target[order[p]]
+                if seen_by[t] != key:
+                    seen_by[t] = key
+                    sums[t] = 0.0
+                    met[n] = t
+                    n += 1
+                sums[t] += weight[order[p]]
+            rows = np.sort(met[:n])
+            if best_first:
+                rows = rows[np.argsort(-sums[rows], kind="mergesort")]  # ties stay in the order of their ids
+            for k in range(ptr[key + 1] - ptr[key]):
+                found[ptr[key] + k], total[ptr[key] + k] = rows[k], sums[rows[k]]
 
 
 @numba.njit(parallel=True, cache=True)
 def _distinct(begin: Array, end: Array, item: Array, items: int) -> Array:
     sizes = np.zeros(len(begin), np.int64)
     for chunk in numba.prange(CHUNKS):
-        low, high = _bounds(chunk, len(begin))
+        low, high = bounds(chunk, len(begin))
         seen_by = np.full(items, -1, np.int64)
         for r in range(low, high):
             for p in range(begin[r], end[r]):
@@ -138,7 +169,7 @@ def _distinct(begin: Array, end: Array, item: Array, items: int) -> Array:
 def _decayed(begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: Array, items: int,
              ptr: Array, target: Array, weight: Array) -> None:  # fmt: skip
     for chunk in numba.prange(CHUNKS):
-        low, high = _bounds(chunk, len(begin))
+        low, high = bounds(chunk, len(begin))
         total = np.zeros(items, np.float64)
         for r in range(low, high):
             n = ptr[r]
@@ -151,90 +182,3 @@ def _decayed(begin: Array, end: Array, item: Array, day: Array, cutoff: int, dec
             for k in range(ptr[r], n):
                 weight[k] = total[target[k]]
                 total[target[k]] = 0.0
-
-
-@numba.njit(cache=True)
-def _worse(score: float, item: int, other_score: float, other_item: int) -> bool:
-    return score < other_score or (score == other_score and item > other_item)
-
-
-@numba.njit(cache=True)
-def _sift_down(scores: Array, items: Array, hole: int, size: int) -> None:
-    """Restore the heap whose root is the worst of the kept targets."""
-    score, item = scores[hole], items[hole]
-    while 2 * hole + 1 < size:
-        child = 2 * hole + 1
-        if child + 1 < size and _worse(scores[child + 1], items[child + 1], scores[child], items[child]):
-            child += 1
-        if not _worse(scores[child], items[child], score, item):
-            break
-        scores[hole], items[hole] = scores[child], items[child]
-        hole = child
-    scores[hole], items[hole] = score, item
-
-
-@numba.njit(parallel=True, cache=True)
-def _walk_top(row_ptr: Array, row_key: Array, row_weight: Array, ptr: Array, step_target: Array, step_weight: Array,
-              skip_ptr: Array, skip: Array, targets: int,
-              target: Array, weight: Array, count: Array) -> None:  # fmt: skip
-    top = target.shape[1]
-    for chunk in numba.prange(CHUNKS):
-        low, high = _bounds(chunk, len(row_ptr) - 1)
-        if low == high:
-            continue
-        total = np.zeros(targets, np.float32)
-        state = np.zeros(targets, np.uint8)  # 0 not met, 1 met, 2 to be skipped
-        touched = np.empty(targets, np.uint32)
-        for r in range(low, high):
-            n = 0
-            for k in range(skip_ptr[r], skip_ptr[r + 1]):
-                state[skip[k]] = 2
-            for k in range(row_ptr[r], row_ptr[r + 1]):
-                for p in range(ptr[row_key[k]], ptr[row_key[k] + 1]):
-                    t = step_target[p]
-                    if state[t] == 0:
-                        state[t] = 1
-                        touched[n] = t
-                        n += 1
-                    total[t] += row_weight[k] * step_weight[p]
-            kept = min(n, top)
-            for k in range(n):
-                t = touched[k]
-                if k < kept:
-                    weight[r, k], target[r, k] = total[t], t
-                    if k == kept - 1:
-                        for hole in range(kept // 2 - 1, -1, -1):
-                            _sift_down(weight[r], target[r], hole, kept)
-                elif _worse(weight[r, 0], target[r, 0], total[t], t):
-                    weight[r, 0], target[r, 0] = total[t], t
-                    _sift_down(weight[r], target[r], 0, kept)
-            for size in range(kept - 1, 0, -1):  # heap sort: the worst moves to the end
-                weight[r, 0], weight[r, size] = weight[r, size], weight[r, 0]
-                target[r, 0], target[r, size] = target[r, size], target[r, 0]
-                _sift_down(weight[r], target[r], 0, size)
-            count[r] = kept
-            for k in range(n):
-                total[touched[k]] = 0.0
-                state[touched[k]] = 0
-            for k in range(skip_ptr[r], skip_ptr[r + 1]):
-                state[skip[k]] = 0
-                total[skip[k]] = 0.0
-
-
-@numba.njit(parallel=True, cache=True)
-def _walk_at(row_ptr: Array, row_key: Array, row_weight: Array, ptr: Array, step_target: Array, step_weight: Array,
-             targets: int, wanted_ptr: Array, wanted: Array, score: Array) -> None:  # fmt: skip
-    for chunk in numba.prange(CHUNKS):
-        low, high = _bounds(chunk, len(row_ptr) - 1)
-        if low == high:
-            continue
-        total = np.zeros(targets, np.float32)
-        for r in range(low, high):
-            for k in range(row_ptr[r], row_ptr[r + 1]):
-                for p in range(ptr[row_key[k]], ptr[row_key[k] + 1]):
-                    total[step_target[p]] += row_weight[k] * step_weight[p]
-            for k in range(wanted_ptr[r], wanted_ptr[r + 1]):
-                score[k] = total[wanted[k]]
-            for k in range(row_ptr[r], row_ptr[r + 1]):
-                for p in range(ptr[row_key[k]], ptr[row_key[k] + 1]):
-                    total[step_target[p]] = 0.0

@@ -24,10 +24,10 @@ from retail.log import Array
 from retail.params import Block, NotNegative, Params, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import lists
+from stage1_candidates import walks
 from stage1_candidates.lists import Lists
 
-Walk = tuple[Lists, Lists, Lists | None]  # customers' rows, step, skip: as in lists.walk_top
+Walk = tuple[Lists, Lists, Lists | None]  # customers' rows, step, skip: as in walks.walk_top
 
 
 class Source(Block):
@@ -113,7 +113,7 @@ def proposals(
         best: Lists = module.propose(history, shop, state, users, params)
     else:
         rows, step, skip = walk
-        best = lists.walk_top(rows, step, shop.log.items, params.take, skip)
+        best = walks.walk_top(rows, step, shop.log.items, params.take, skip)
     positive = best.weight > 0
     counts = np.bincount(best.key_of_rows()[positive], minlength=best.keys)
     return Lists(
@@ -134,4 +134,4 @@ def scores(
         given: Array = module.score(history, shop, state, users, ptr, items, params)
         return given
     rows, step, _ = walk
-    return lists.walk_at(rows, step, shop.log.items, ptr, items)
+    return walks.walk_at(rows, step, shop.log.items, ptr, items)

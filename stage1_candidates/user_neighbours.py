@@ -5,7 +5,7 @@ import numpy as np
 
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates import lists
+from stage1_candidates import lists, walks
 from stage1_candidates.lists import Lists
 
 
@@ -27,7 +27,7 @@ def nearest(mine: Lists, state: dict[str, Array], users: Array, neighbours: int)
     inside = reference[place] == users if len(reference) else np.zeros(len(users), bool)
     ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
     itself = Lists(ptr, place[inside].astype(np.uint32), np.ones(int(ptr[-1]), np.float32))
-    return lists.walk_top(mine, Lists.of(state, "posting"), len(reference), neighbours, skip=itself)
+    return walks.walk_top(mine, Lists.of(state, "posting"), len(reference), neighbours, skip=itself)
 
 
 def vectors(history: History, users: Array, decay: float) -> Lists:

@@ -104,16 +104,16 @@ def test_affinity(seed: int, week: int, attribute: str) -> None:
     users = np.tile(np.arange(0, shop.log.users, 2, dtype=np.uint32), TURNS)
     wanted = np.tile(np.arange(-1, code.max() + 1), len(users))  # -1: an article without the attribute
     ptr = np.arange(len(users) + 1) * (code.max() + 2)
-    fast = kernels.affinity(history, code, int(code.max()) + 1, users, ptr, wanted, LIVES)
+    fast = kernels.affinity(history, code, int(code.max()) + 1, users, ptr, wanted, LIVES, range(kernels.DECAY + 2))
     keys = pl.DataFrame({"user": np.repeat(users, np.diff(ptr)), "code": wanted.astype(np.int32)})
     slow = aligned(keys, slow_affinity(known, pl.Series(code)))
     names = slow.columns[2:]
     column = {name: getattr(kernels, name.rstrip("01") if "DECAY" in name else name) for name in names}
     column["DECAY1"] += 1
-    assert sorted(column.values()) == list(range(fast.shape[1]))  # no column goes unseen
+    assert sorted(column.values()) == list(range(len(fast)))  # no column goes unseen
     for name in names:
         empty = float("nan") if name in SINCE else 0
-        assert_equal(fast[:, column[name]], slow[name].cast(pl.Float64).fill_null(empty), name)
+        assert_equal(fast[column[name]], slow[name].cast(pl.Float64).fill_null(empty), name)
     assert (slow["VISITS"] > 1).any() or week == 4
 
 
@@ -123,7 +123,7 @@ def test_affinity_by_hand() -> None:
     history = weeks.history(shop.log, 2)
     users, ptr, wanted = np.array([0, 1], np.uint32), np.array([0, 2, 3]), np.array([0, 1, 0])
     items = np.arange(2, dtype=np.int32)
-    a, b, never = kernels.affinity(history, items, 2, users, ptr, wanted, [1.0])
+    a, b, never = kernels.affinity(history, items, 2, users, ptr, wanted, [1.0], range(kernels.DECAY + 1)).T
     assert a[[kernels.VISITS, kernels.D7, kernels.D14, kernels.YEAR]].tolist() == [4, 2, 4, 0]
     assert a[[kernels.LAST_DAY, kernels.FIRST_DAY]].tolist() == [1, 12]
     assert a[[kernels.GAPS, kernels.SQUARES]].tolist() == [3, 1 * 1 + 6 * 6 + 4 * 4]

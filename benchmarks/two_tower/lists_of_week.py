@@ -18,7 +18,7 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import lists, source
+from stage1_candidates import lists, source, walks
 from stage1_candidates.lists import Lists
 
 DEPTH = 200
@@ -63,7 +63,7 @@ def of_source(name: str, history: History, shop: Shop, users: Array, params: Par
     rows, step, _ = module.walk(history, shop, module.fit(history, shop, settings), users, settings)
     unsold = np.setdiff1d(np.arange(shop.log.items, dtype=np.uint32), sold)
     skip = Lists(np.arange(len(users) + 1) * len(unsold), np.tile(unsold, len(users)), np.zeros(0, np.float32))
-    return padded(lists.walk_top(rows, step, shop.log.items, DEPTH, skip))
+    return padded(walks.walk_top(rows, step, shop.log.items, DEPTH, skip))
 
 
 def of_als(history: History, users: Array, settings: Als, sold: Array, seed: int) -> Array:

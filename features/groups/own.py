@@ -51,25 +51,25 @@ def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[
     items = shop.log.items
     t = kernels.affinity(
         history, np.arange(items, dtype=np.int32), items, pairs.users, pairs.ptr, pairs.items.astype(np.int64),
-        list(params.half_lives),
+        params.half_lives, range(DECAY + len(params.half_lives)),
     )  # fmt: skip
-    out: dict[str, Array] = {name: t[:, column] for name, column in PLAIN.items()}
+    out: dict[str, Array] = {name: t[column] for name, column in PLAIN.items()}
     for k, life in enumerate(params.half_lives):
-        out[f"decayed_{life:g}d"] = t[:, DECAY + k]
-    gaps = np.maximum(t[:, GAPS], 1)
-    gap_mean = np.where(t[:, GAPS] > 0, (t[:, FIRST_DAY] - t[:, LAST_DAY]) / gaps, np.nan)
+        out[f"decayed_{life:g}d"] = t[DECAY + k]
+    gaps = np.maximum(t[GAPS], 1)
+    gap_mean = np.where(t[GAPS] > 0, (t[FIRST_DAY] - t[LAST_DAY]) / gaps, np.nan)
     out["gap_mean"] = gap_mean
-    out["gap_sd"] = np.sqrt(np.maximum(t[:, SQUARES] / gaps - np.nan_to_num(gap_mean) ** 2, 0))
-    out["due_ratio"] = t[:, LAST_DAY] / np.maximum(gap_mean, 1)
-    out["visit_rate"] = np.nan_to_num((t[:, VISITS] - 1) / np.maximum(t[:, FIRST_VISIT] - 1, 1))
-    sold = (history.item_stop - history.log.item_start[:-1])[pairs.items]
-    out["share_of_sales"] = t[:, VISITS] / np.maximum(sold, 1)
+    out["gap_sd"] = np.sqrt(np.maximum(t[SQUARES] / gaps - np.nan_to_num(gap_mean) ** 2, 0))
+    out["due_ratio"] = t[LAST_DAY] / np.maximum(gap_mean, 1)
+    out["visit_rate"] = np.nan_to_num((t[VISITS] - 1) / np.maximum(t[FIRST_VISIT] - 1, 1))
+    sold = np.maximum(history.item_stop - history.log.item_start[:-1], 1).astype(np.float32)
+    out["share_of_sales"] = t[VISITS] / sold[pairs.items]
     rebuy = hazards(history, params.hazard_windows, params.hazard_smoothing)
     for window in params.hazard_windows:
         hazard = rebuy[f"hazard_{window}d"][pairs.items]
-        out[f"by_visit_x_hazard_{window}d"] = t[:, BY_VISIT] * hazard
+        out[f"by_visit_x_hazard_{window}d"] = t[BY_VISIT] * hazard
         for k, life in enumerate(params.half_lives):
-            out[f"decayed_{life:g}d_x_hazard_{window}d"] = t[:, DECAY + k] * hazard
-    out["times_x_rebuy_rate"] = t[:, VISITS] * rebuy["rebuy_rate"][pairs.items]
-    out["due_by_article"] = t[:, LAST_DAY] / np.maximum(rebuy["rebuy_gap"][pairs.items], 1)
+            out[f"decayed_{life:g}d_x_hazard_{window}d"] = t[DECAY + k] * hazard
+    out["times_x_rebuy_rate"] = t[VISITS] * rebuy["rebuy_rate"][pairs.items]
+    out["due_by_article"] = t[LAST_DAY] / np.maximum(rebuy["rebuy_gap"][pairs.items], 1)
     return out

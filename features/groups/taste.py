@@ -27,17 +27,17 @@ def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[
     """Per pair and attribute: visits with the article's value, their decayed sum, the share of all visits."""
     out: dict[str, Array] = {}
     log, stop = history.log, history.stop[pairs.users]
-    visits = np.where(stop > log.start[pairs.users], log.visit[np.maximum(stop - 1, 0)].astype(np.int64) + 1, 0)
+    visits = np.where(stop > log.start[pairs.users], log.visit[np.maximum(stop - 1, 0)].astype(np.float32) + 1, 1)
+    visits = visits.astype(np.float32)[pairs.run]
     for attribute in params.attributes:
         if attribute not in shop.attributes:
             continue
         code = shop.attributes[attribute]
         t = kernels.affinity(
             history, code, int(code.max()) + 1, pairs.users, pairs.ptr, code[pairs.items].astype(np.int64),
-            [params.half_life],
+            [params.half_life], [*PLAIN.values(), DECAY],
         )  # fmt: skip
-        for name, column in PLAIN.items():
-            out[f"{attribute}_{name}"] = t[:, column]
-        out[f"{attribute}_decayed"] = t[:, DECAY]
-        out[f"{attribute}_share"] = t[:, VISITS] / np.maximum(visits, 1)[pairs.run]
+        named = dict(zip([*PLAIN, "decayed"], t, strict=True))
+        out |= {f"{attribute}_{name}": values for name, values in named.items()}
+        out[f"{attribute}_share"] = named["visits"] / visits
     return out

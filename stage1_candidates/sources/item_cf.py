@@ -6,7 +6,7 @@ from retail.log import Array
 from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import lists
+from stage1_candidates import lists, walks
 from stage1_candidates.lists import Lists
 from stage1_candidates.source import Source
 
@@ -35,7 +35,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
         user_norm[buyers.target] ** params.basket * item_norm[buyers.key_of_rows()] ** (1 - params.popularity)
     )
     to_item = bought.weight / item_norm[bought.target] ** params.popularity
-    near = lists.walk_top(
+    near = walks.walk_top(
         Lists(buyers.ptr, buyers.target, from_item.astype(np.float32)),
         Lists(bought.ptr, bought.target, to_item.astype(np.float32)),
         items,

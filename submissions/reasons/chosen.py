@@ -74,9 +74,9 @@ class Chosen:
         """The past with the articles that share the row's ``code`` (items,), -1 where an article has none."""
         found = kernels.affinity(
             self.history, code, int(code.max(initial=0)) + 1, self.pairs.users, self.pairs.ptr,
-            code[self.pairs.items].astype(np.int64), [1.0],
+            code[self.pairs.items].astype(np.int64), [1.0], (VISITS, FIRST_DAY, LAST_DAY),
         )  # fmt: skip
-        return Past(*(np.nan_to_num(found[:, column]).astype(np.int64) for column in (VISITS, FIRST_DAY, LAST_DAY)))
+        return Past(*(np.nan_to_num(column).astype(np.int64) for column in found))
 
     def named(self, items: Array) -> pl.Series:
         """The names of articles."""
