@@ -3,7 +3,7 @@ PYTHON ?= python3
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring ablate gpu-check
+.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels ablate gpu-check
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
@@ -36,6 +36,12 @@ bench-scoring: .venv/ready  # rows per second of the ranker beside compilers of 
 
 ablate: .venv/ready  # the pipeline without each feature group and each source; DATA=folder
 	.venv/bin/python -m benchmarks.ablate $(if $(DATA),--data "$(DATA)")
+
+bench-scale: .venv/ready  # seconds, memory and disk of each stage as the shop grows; SCALES="0.01 0.1"
+	.venv/bin/python -m benchmarks.scale $(if $(SCALES),--scales $(SCALES))
+
+bench-kernels: .venv/ready  # the fast paths beside plain polars, where `dvc repro` has run
+	.venv/bin/python -m benchmarks.kernels
 
 gpu-check: .venv/ready  # the same answers on the GPU as on the CPU, where there is a GPU
 	.venv/bin/python -m benchmarks.gpu_check
