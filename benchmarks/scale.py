@@ -59,15 +59,21 @@ def run(folder: Path, scale: float, networks: bool) -> dict[str, Any]:
     raw = settings(shop(folder, scale), networks)
     where = f"{scale:g}" + ("_networks" if networks else "")
     here = Scratch(folder.resolve() / where, raw, scratch.models(raw)).written()
-    known: dict[str, Any] = json.loads((here.folder / COSTS).read_text()) if (here.folder / COSTS).exists() else {}
+    costs = known(here.folder)
     for step in tqdm(graph.steps(raw), desc=f"scale {scale:g}", unit="stage"):
-        if step.name in known or not wanted(step, raw):
+        if step.name in costs or not wanted(step, raw):
             continue
-        known[step.name] = cost(here, step)
+        costs[step.name] = cost(here, step)
         with whole_file(here.folder / COSTS) as part:
-            part.write_text(json.dumps(known))
+            part.write_text(json.dumps(costs))
     calendar = json.loads((here.folder / paths.CALENDAR).read_text())
-    return {"rows": calendar["rows_read"], "steps": known}
+    return {"rows": calendar["rows_read"], "steps": costs}
+
+
+def known(folder: Path) -> dict[str, Any]:
+    """Step -> cost of those that have ended in a scratch folder."""
+    costs: dict[str, Any] = json.loads((folder / COSTS).read_text()) if (folder / COSTS).exists() else {}
+    return costs
 
 
 def wanted(step: Step, raw: Mapping[str, Any]) -> bool:

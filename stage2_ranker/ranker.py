@@ -36,20 +36,27 @@ class Rows:
 
     @staticmethod
     def of(weeks: dict[int, pl.DataFrame], only_sampled: bool) -> "Rows":
-        """Rows of several label weeks' tables; with ``only_sampled`` those that training may see."""
-        frames = {week: table.filter("sampled") if only_sampled else table for week, table in weeks.items()}
-        groups = []
-        for table in frames.values():
+        """Rows of several label weeks' tables; with ``only_sampled`` those that training may see.
+
+        The tables are taken out of ``weeks`` one by one, so that they and the rows need not be in memory twice.
+        """
+        newest, n = max(weeks), sum(_height(table, only_sampled) for table in weeks.values())
+        names = [name for name in weeks[newest].columns if name not in KEYS]
+        features, at = np.empty((len(names), n), np.float32), 0  # by column, as LightGBM and the tables have it
+        labels, ages, groups = [], [], []
+        for week in list(weeks):
+            table = weeks.pop(week)
+            table = table.filter("sampled") if only_sampled else table
             user = table["user"].to_numpy()
             # a week of no rows has no group, not one of size 1
             bounds = np.flatnonzero(np.concatenate([[len(user) > 0], user[1:] != user[:-1], [True]]))
+            features[:, at : at + len(user)] = matrix(table).T
+            at += len(user)
+            labels.append(table["label"].to_numpy())
+            ages.append(np.full(len(user), newest - week, np.int32))
             groups.append(np.diff(bounds))
-        newest = max(weeks)
-        age = np.concatenate([np.full(table.height, newest - week, np.int32) for week, table in frames.items()])
-        whole = pl.concat(frames.values(), rechunk=False)  # the matrix below is the only copy
-        names = [name for name in whole.columns if name not in KEYS]
-        features, label, sizes = matrix(whole), whole["label"].to_numpy(), np.concatenate(groups)
-        rows = Rows(features, label, age, sizes, names)
+        label, age, sizes = (np.concatenate(column) for column in (labels, ages, groups))
+        rows = Rows(features.T, label, age, sizes, names)
         if not rows.label.any():
             raise InputError(
                 "table: no candidate of any training week was bought; expected some: bring more weeks of "
@@ -73,6 +80,10 @@ class Rows:
         ages, place = np.unique(self.age, return_inverse=True)
         weights: Array = np.array([2.0 ** (-int(age) / half_life) for age in ages], np.float32)[place]
         return weights
+
+
+def _height(table: pl.DataFrame, only_sampled: bool) -> int:
+    return int(table["sampled"].sum()) if only_sampled else table.height
 
 
 def matrix(table: pl.DataFrame) -> Array:
