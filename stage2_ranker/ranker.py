@@ -50,7 +50,8 @@ class Rows:
             user = table["user"].to_numpy()
             # a week of no rows has no group, not one of size 1
             bounds = np.flatnonzero(np.concatenate([[len(user) > 0], user[1:] != user[:-1], [True]]))
-            features[:, at : at + len(user)] = matrix(table).T
+            for column, name in enumerate(names):
+                features[column, at : at + len(user)] = table[name].to_numpy()
             at += len(user)
             labels.append(table["label"].to_numpy())
             ages.append(np.full(len(user), newest - week, np.int32))
