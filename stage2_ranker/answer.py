@@ -19,6 +19,8 @@ from stage2_ranker import ranker
 from stage2_ranker.ranker import Blend
 from stage2_ranker.table import assemble
 
+SLICE = 2**18  # rows that are a matrix at a time: a shard's table need not be in memory twice
+
 
 def shards(users: Array, size: int) -> Iterator[Array]:
     """``users`` cut into runs of at most ``size``."""
@@ -46,7 +48,10 @@ def scored(
     pairs, rows = table(history, shop, users, sources, params)
     if rows.columns[2:] != next(iter(blend.models.values())).feature_name():
         raise InputError("answer: the features are not those the ranker was fitted on; run `dvc repro`")
-    return pairs, rows, blend.predict(ranker.matrix(rows))
+    score = np.empty(rows.height)
+    for begin in range(0, rows.height, SLICE):
+        score[begin : begin + SLICE] = blend.predict(ranker.matrix(rows.slice(begin, SLICE)))
+    return pairs, rows, score
 
 
 def answer(

@@ -173,7 +173,7 @@ def test_folders_count_sources_alone() -> None:
         ("popular: {use: true, take", "popular: {use: true, tak", "unknown key 'sources.popular.tak'; expected one"),
         ("  match: {use: true", "  macth: {use: true", "unknown 'features.macth'; expected the name of a file in"),
         ("hazard_smoothing: 20", "hazard_smoothing: -1", "'features.own.hazard_smoothing' is -1; Input should be"),
-        ("shard: 10000", "shart: 10000", "unknown key 'submit.shart'; expected one of: shard"),
+        ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: shard"),
     ],
 )  # fmt: skip
 def test_a_typo_is_named_before_the_first_stage(
