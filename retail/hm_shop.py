@@ -21,7 +21,7 @@ from retail.shoppers import Bought
 ARTICLES, PRODUCTS = 105_542, 47_224
 CUSTOMERS, NEVER = 1_371_980, 9_699
 ROWS, DAYS = 31_788_324, 734
-SHELF = 0.75
+SHELF = 0.5
 LEAST = 0.001  # scale; below it a department has no article
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from retail.assortment import Array, Random
 
 OLD = 0.636  # share of customers from before the log's first day; the others come on any day
-RATE, RATE_SPREAD, RATE_MOST = -5.147, 1.184, 0.126  # log of visits per day, its sd, most visits per day
+RATE, RATE_SPREAD, RATE_MOST = -5.09, 1.184, 0.126  # log of visits per day, its sd, most visits per day
 BURST = 0.708  # shape of the gamma law of the gaps
 STAY = 5300.0  # mean days from the first visit to the end of interest
 ONCE_OLD, ONCE_NEW = 0.145, 0.212  # share that comes once and never again
-MORE, MORE_CUSTOMER, MORE_VISIT = 0.49, 0.65, 0.75  # log of the rows beyond the first: mean, sd over both
+MORE, MORE_CUSTOMER, MORE_VISIT = 0.35, 0.65, 0.88  # log of the rows beyond the first: mean, sd over both
 MOST_ROWS = 60
 PARTS = 8  # of a day, in the table that turns busy time into days
 BLOCK = 4_000_000  # visits per buffer
