@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-WEEKS = 8  # weekly figures are means over the last weeks of the log: one week of a small shop is noise
+WEEKS = 4  # weekly figures are means over the last weeks of the log: one week of a small shop is noise
 BEST, TOP, OF = 60, 20_000, 105_542  # two lists of best sellers, and the articles that they are taken from
 FEW = 20_000
 LAGS = (1, 8, 32)  # weeks between two rows of the same article

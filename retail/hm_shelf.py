@@ -21,7 +21,7 @@ SHOCK, HOLD = 0.6, 0.5  # sd of the logarithm of demand from week to week, and i
 OFFER, LOUD = 0.004, 6.0  # share of articles that are advertised in a week, and what it does to their demand
 PRODUCT, ARTICLE = 0.9, 1.3  # shapes of the gamma laws of popularity: of a product, of an article within it
 LEAST = 0.02  # what even the least wanted article has
-LINE_FALL = 1.3  # the k-th line of an index has (k + 1) ** -LINE_FALL of its products
+LINE_FALL = 1.5  # the k-th line of an index has (k + 1) ** -LINE_FALL of its products
 AGE_SPREAD = 9.0  # sd of the centre of the buyers' ages between products of an index
 
 

@@ -33,7 +33,7 @@ def write(folder: Path, scale: float, seed: int) -> dict[str, str]:
     first_date = LAST_DATE - DAYS + 1
     shelf = hm_shelf.stocked(rng, articles, products, DAYS)
     crowd = hm_crowd.gathered(rng, customers, shelf)
-    visits = hm_visits.drawn(rng, customers, never, rows, hm_visits.busy(first_date, DAYS))
+    visits = hm_visits.drawn(rng, customers, never, rows, first_date, DAYS)
     article = hm_frames.articles(rng, shelf)
     article.write_csv(folder / "articles.csv")
     customer = hm_frames.customers(rng, crowd, np.bincount(visits.user, minlength=customers))
