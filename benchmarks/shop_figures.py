@@ -131,7 +131,7 @@ def of_histories(shop: Shop) -> Figures:
 def of_weeks(shop: Shop) -> Figures:
     """What a week sells, seen from the day before it: means over the last ``WEEKS`` weeks."""
     weeks = pl.DataFrame([_week(shop, week) for week in range(WEEKS)])
-    return weeks.mean().row(0, named=True) | _fading(shop)
+    return weeks.mean().row(0, named=True) | _fading(_few(shop))
 
 
 def of_prices(shop: Shop) -> Figures:
@@ -158,6 +158,8 @@ def _week(shop: Shop, week: int) -> Figures:
     recent = log.filter(pl.col("ago").is_between(end + 7, end + 13)).select("user", "item").collect()
     ranks = _ranks(recent)
     ranked = pairs.join(ranks, on="item")
+    sellers = _ranks(log.filter(pl.col("ago").is_between(end + 7, end + 34)).select("item").collect())
+    month, tenth = pairs.join(sellers, on="item"), sellers.height / 10
     best, top = (max(1, round(n * shop.articles.height / OF)) for n in (BEST, TOP))
     twelve, earlier = _ranks(rows)["item"].head(12), ranks["item"].head(12)
     return {
@@ -172,7 +174,8 @@ def _week(shop: Shop, week: int) -> Figures:
         "new articles, share of the week's articles": 1 - known.height / sold.height,
         "new articles, share of pairs": pairs.join(known, on="item", how="anti").height / pairs.height,
         "sold in the 30 days before, share of the week's articles": _count(known["ago"] <= end + 36) / sold.height,
-        "top decile of the articles sold, share of pairs": _count(ranked["rank"] <= ranks.height / 10) / pairs.height,
+        "top decile of the articles of the 4 weeks before, share of pairs": _count(month["rank"] <= tenth)
+        / pairs.height,
         "top 20,000 of the week before, share of pairs": _count(ranked["rank"] <= top) / pairs.height,
         "top 60 of the week before, share of pairs": _count(ranked["rank"] <= best) / pairs.height,
         "Jaccard of the top 12 with the week before": len(set(twelve) & set(earlier)) / len(set(twelve) | set(earlier)),
@@ -192,21 +195,18 @@ def _again(shop: Shop, pairs: pl.DataFrame, own: pl.DataFrame, column: str) -> f
     return of[0].join(of[1].unique(), on=["user", "group"], how="semi").height / pairs.height
 
 
-def _fading(shop: Shop) -> Figures:
+def _fading(few: Shop) -> Figures:
     """Chance that two rows of different customers, some weeks apart, are of the same article."""
-    rows = shop.log.lazy().select("user", "item", (pl.col("ago") // 7).alias("week")).unique()
-    counts = rows.group_by("week", "item").agg(pl.len().cast(pl.Float64).alias("rows")).collect(engine="streaming")
+    rows = few.log.select("user", "item", (pl.col("ago") // 7).alias("week")).unique()
+    counts = rows.group_by("week", "item").agg(pl.len().cast(pl.Float64).alias("rows"))
     totals = counts.group_by("week").agg(pl.col("rows").sum())
-    few = _few(shop)
-    own = few.log.select("user", "item", (pl.col("ago") // 7).alias("week")).unique()
     same = {}
     for lag in (0, *LAGS):
         later = pl.col("week") - lag
-        of_one = own.join(own.with_columns(later), on=["user", "item", "week"]).height
+        own = rows.join(rows.with_columns(later), on=["user", "item", "week"]).height
         both = _dot(counts.join(counts.with_columns(later), on=["week", "item"]))
-        of_all = _dot(totals.join(totals.with_columns(later), on="week"))
-        same[lag] = (both - of_one * shop.customers.height / few.customers.height) / of_all
-    figures = {"same article in a week, two customers' rows (x articles)": same[0] * shop.articles.height}
+        same[lag] = (both - own) / _dot(totals.join(totals.with_columns(later), on="week"))
+    figures = {"same article in a week, two customers' rows (x articles)": same[0] * few.articles.height}
     for lag in LAGS:
         weeks = "1 week" if lag == 1 else f"{lag} weeks"
         figures[f"the same, {weeks} apart, ratio"] = same[lag] / same[0]

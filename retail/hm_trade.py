@@ -20,12 +20,12 @@ from retail.shoppers import Bought, Door, door
 PROPOSALS = 8  # articles a customer looks at for each row
 DOORS = (0.55, 0.7, 0.88)  # up to which a row begins at: whole shelf, style, department; beyond: index and colour
 RECENT = 48  # articles that a customer remembers
-MORE = 0.15  # chance that a row after the first is one more of what lies in the basket
-BACK = 0.065  # chance, times loyalty, that a row looks back at what is remembered
+MORE = 0.155  # chance that a row after the first is one more of what lies in the basket
+BACK = 0.08  # chance, times loyalty, that a row looks back at what is remembered
 SWAP_DAYS, SWAP = 12, 0.65  # so soon after a purchase most who come back want the same again, in another size
 WORN = 0.5  # width, in gaps, of the time at which what is worn out is replaced
 OTHER_MOOD = 0.3  # chance that a visit follows the second of the customer's styles
-LIKES_STYLE, LIKES_INDEX, LIKES_DEPARTMENT, LIKES_COLOUR = 0.8, 0.3, 0.5, 0.5
+LIKES_STYLE, LIKES_INDEX, LIKES_DEPARTMENT, LIKES_COLOUR = 0.8, 0.3, 0.6, 0.5
 AGE_WIDTH = 12.0  # years at which an article's appeal falls to exp(-1/2)
 TRIES = 3  # times a customer looks again where the choice is a product that is remembered
 COUPON, OFF = 0.08, 9  # share of visits at nine tenths of the price

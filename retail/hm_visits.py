@@ -12,8 +12,8 @@ import numpy as np
 
 from retail.assortment import Array, Random
 
-OLD = 0.636  # share of customers from before the log's first day; the others come on any day
-RATE, RATE_SPREAD, RATE_MOST = -5.09, 1.184, 0.126  # log of visits per day, its sd, most visits per day
+OLD = 0.625  # share of customers from before the log's first day; the others come on any day
+RATE, RATE_SPREAD, RATE_MOST = -5.05, 1.17, 0.105  # log of visits per day, its sd, most visits per day
 BURST = 0.708  # shape of the gamma law of the gaps
 STAY = 5300.0  # mean days from the first visit to the end of interest
 ONCE_OLD, ONCE_NEW = 0.145, 0.212  # share that comes once and never again

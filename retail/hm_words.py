@@ -91,7 +91,7 @@ KINDS = (
     Kind("Sandals", "Sandals", "Shoes", "f", 2499, 1.3, 0.10, 1900),
 )
 CUTS = ("", "Long ", "Layered ")  # a product type is a kind in a cut: three per kind
-CUT_SHARES = (0.96, 0.03, 0.01)
+CUT_SHARES = (0.94, 0.04, 0.02)
 
 MASTERS = (
     "Black", "White", "Blue", "Pink", "Grey", "Red", "Beige", "Green", "Khaki", "Yellow",
