@@ -19,11 +19,12 @@ from benchmarks.shop_figures import of_articles, of_customers, of_histories, of_
 from retail import stage
 
 NOTE = (
-    "* seen in a sample of 1,364 customers. Few customers, a sample's or a small shop's, do what customers do, but they "
-    "sell few of the articles in a week: of articles never sold, new, or sold in the 30 days before, and of top lists, "
-    "the table then tells the number of customers more than the shop. Published: 'about 50%' without a purchase in the "
-    "last 3 months, where the sample has 60%; 50.6% of pairs of a product type bought before, where it has 64%. Of whose "
-    "popularity the top decile is meant is not said; here it is that of the 4 weeks before."
+    "* seen in a sample of 1,364 customers. Few customers, a sample's or a small shop's, do what customers do, "
+    "but they sell few of the articles in a week: of articles never sold, new, or sold in the 30 days before, and "
+    "of top lists, the table then tells the number of customers more than the shop. Published: 'about 50%' "
+    "without a purchase in the last 3 months, where the sample has 60%; 50.6% of pairs of a product type bought "
+    "before, where it has 64%. Of whose popularity the top decile is meant is not said; here it is that of the 4 "
+    "weeks before."
 )
 
 

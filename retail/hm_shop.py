@@ -22,7 +22,7 @@ ARTICLES, PRODUCTS = 105_542, 47_224
 CUSTOMERS, NEVER = 1_371_980, 9_699
 ROWS, DAYS = 31_788_324, 734
 SHELF = 0.5
-LEAST = 0.001  # scale; below it a department has no article
+LEAST = 0.001  # scale; a smaller shop has hardly an article on sale in each department
 
 
 def write(folder: Path, scale: float, seed: int) -> dict[str, str]:

@@ -21,8 +21,8 @@ PROPOSALS = 8  # articles a customer looks at for each row
 DOORS = (0.55, 0.7, 0.88)  # up to which a row begins at: whole shelf, style, department; beyond: index and colour
 RECENT = 48  # articles that a customer remembers
 MORE = 0.155  # chance that a row after the first is one more of what lies in the basket
-BACK = 0.08  # chance, times loyalty, that a row looks back at what is remembered
-SWAP_DAYS, SWAP = 12, 0.65  # so soon after a purchase most who come back want the same again, in another size
+BACK = 0.088  # chance, times loyalty, that a row looks back at what is remembered
+SWAP_DAYS, SWAP = 12, 0.6  # so soon after a purchase most who come back want the same again, in another size
 WORN = 0.5  # width, in gaps, of the time at which what is worn out is replaced
 OTHER_MOOD = 0.3  # chance that a visit follows the second of the customer's styles
 LIKES_STYLE, LIKES_INDEX, LIKES_DEPARTMENT, LIKES_COLOUR = 0.8, 0.3, 0.6, 0.5
@@ -151,7 +151,7 @@ def _again(rng: Random, day: int, user: int, shelf: Traits, weight: Array, memor
     if passed == 0:
         return -1
     late = (passed / shelf.gap[item] - 1) / WORN
-    same = SWAP if passed <= SWAP_DAYS else shelf.rebuy[item] * (0.25 + 2 * np.exp(-late * late))
+    same = SWAP if passed <= SWAP_DAYS else shelf.rebuy[item] * (0.2 + 2 * np.exp(-late * late))
     if rng.random() >= same:
         begin, end = shelf.begin[shelf.product[item]], shelf.begin[shelf.product[item] + 1]
         item = begin + int(rng.random() * (end - begin))
