@@ -21,6 +21,7 @@ SHOCK, HOLD = 0.5, 0.3  # sd of the logarithm of demand from week to week, and i
 OFFER, LOUD = 0.01, 3.0  # share of articles that are advertised in a week, and what it does to their demand
 PRODUCT, ARTICLE = 0.9, 2.0  # shapes of the gamma laws of popularity: of a product, of an article within it
 LEAST = 0.06  # what even the least wanted article adds to its popularity
+WORN_MOST = 0.25  # an article in the k-th colour is wanted (k + 1) ** -WORN_MOST as much
 LINE_FALL = 1.4  # the k-th line of an index has (k + 1) ** -LINE_FALL of its products
 AGE_SPREAD = 9.0  # sd of the centre of the buyers' ages between products of an index
 
@@ -90,7 +91,7 @@ def stocked(rng: Random, articles: int, products: int, days: int) -> Shelf:
         half_life=half_life[of],
         swing=(np.array([k.swing for k in KINDS])[kind] + rng.normal(0, 0.2, products))[of],
         peak=(170 + rng.normal(0, 20, products))[of],  # the middle of June
-        pull=(LEAST + pull[of] * rng.gamma(ARTICLE, 1 / ARTICLE, articles)) * (colour + 1.0) ** -0.25,
+        pull=(LEAST + pull[of] * rng.gamma(ARTICLE, 1 / ARTICLE, articles)) * (colour + 1.0) ** -WORN_MOST,
         rebuy=np.array([k.rebuy for k in KINDS])[kind][of],
         gap=np.clip(rng.lognormal(np.log(45), 0.6, products), 10, 200)[of],
         cents=np.maximum(np.floor(cents / 100) * 100 + 99, 99)[of],
