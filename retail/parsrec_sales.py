@@ -1,8 +1,8 @@
 """Sales of the PARSRec paper's synthetic shop: sessions whose categories go together as planted, by customer group.
 
 In a session a customer takes the n categories of highest utility, drawn from N(-.5, Sigma) with the Sigma of the
-customer's group, and in each the article of highest utility (Gholami et al., KDD 2022, 5.1 and appendix A; the values that the
-paper leaves open are those of the authors' released generator).
+customer's group, and in each the article of highest utility (Gholami et al., KDD 2022, 5.1 and appendix A; the
+values that the paper leaves open are those of the authors' released generator).
 """
 
 from collections.abc import Sequence
