@@ -1,6 +1,6 @@
 """PARSRec itself in the benchmark: its training and its scores."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,10 @@ BATCH = 256
 CHOOSE_AT = 10  # k of the validation metric, session precision
 
 
-def trained(task: Task, shape: Shape, settings: Training, seed: int, folder: Path) -> tuple[Parsrec, Curve]:
-    """The network after its best epoch by session precision of the validation sessions."""
+def trained(
+    task: Task, shape: Shape, settings: Training, seed: int, folder: Path, ended: Callable[[], None]
+) -> tuple[Parsrec, Curve]:
+    """The network after its best epoch by session precision of the validation sessions; ``ended`` after each."""
     torch.manual_seed(seed)
     network = Parsrec(task.customers, task.articles, shape)
     pool = protocol.others(task.validation, task.articles, seed)
@@ -32,6 +34,7 @@ def trained(task: Task, shape: Shape, settings: Training, seed: int, folder: Pat
 
     def measure(_: nn.Module) -> float:
         walk = protocol.walked(scorer(network, task.validation), task.validation, pool, CHOOSE_AT)
+        ended()
         return walk.figures()["Sess-Prec"]
 
     steps = -(-len(task.train.user) // BATCH)

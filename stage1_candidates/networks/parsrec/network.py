@@ -1,4 +1,4 @@
-"""PARSRec: names a session's articles one after another, and learns them as a set, by its own order where that is right.
+"""PARSRec: names a session's articles one by one, and learns them as a set: in its own order where that is right.
 
 After Gholami, Motamedi, Aravindakshan (KDD 2022) and the authors' released code; where the two differ, ``Shape`` says
 which is which.
@@ -92,7 +92,7 @@ class Parsrec(nn.Module):
         return total / len(batch.user)
 
     def after(self, batch: Batch, given: Tensor) -> Tensor:
-        """(B, V) logits of every article, once ``given`` (B, j) were chosen one after another; ``batch.item`` unread."""
+        """(B, V) logits of every article once ``given`` (B, j) were chosen one by one; ``batch.item`` is not read."""
         token = functional.pad(given, (1, 0), value=self.start)
         read = self.cell.read(self.item(token))
         user, state = self.begun(batch)
