@@ -15,7 +15,7 @@ NONE = -1  # a place of a row without an article
 
 @dataclass(frozen=True)
 class Sessions:
-    """Session s, of customer ``user[s]``, is ``item[begin[s]:end[s]]``, and before it lies ``past[since[s]:until[s]]``."""
+    """Session s, of customer ``user[s]``: ``item[begin[s]:end[s]]``; before it lies ``past[since[s]:until[s]]``."""
 
     user: Array  # (s,) int64
     begin: Array  # (s,) int64
