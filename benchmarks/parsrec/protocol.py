@@ -37,6 +37,7 @@ class Walk:
     """What happened at each step of each session; NaN after its end."""
 
     gain: Array  # (s, N) float64, 0 for a miss
+    given: Array  # (s, N) int64 the articles in the order in which they were given away; 0 after the end
 
     def figures(self) -> dict[str, float]:
         """HR: hits per step; NDCG: mean gain of a step; session precision: mean of the sessions' shares of hits."""
@@ -59,11 +60,16 @@ def task(sales: Sales, last: int = 1) -> Task:
     return Task(*parts, sales.items, sales.settings.customers)
 
 
-def others(of: Sessions, articles: int, seed: int) -> Array:
-    """(s, 99) int64 distinct articles outside each session, drawn uniformly; those bought before may be among them."""
+def others(of: Sessions, articles: int, seed: int, gone: Array | None = None) -> Array:
+    """(s, 99) int64 distinct articles outside each session, drawn uniformly; those bought before may be among them.
+
+    The articles ``gone`` are in no pool.
+    """
     draw = np.random.default_rng(seed).random((len(of.user), articles), dtype=np.float32)
+    if gone is not None:
+        draw[:, gone] = 2  # beyond every draw
     row = np.repeat(np.arange(len(of.user)), of.length)
-    draw[row, sessions.batch(of).item.numpy()[_filled(of)]] = 2  # beyond every draw
+    draw[row, sessions.batch(of).item.numpy()[_filled(of)]] = 2
     return np.argpartition(draw, OTHERS, axis=1)[:, :OTHERS]
 
 
@@ -85,7 +91,7 @@ def walked(scorer: Scorer, of: Sessions, pool: Array, k: int) -> Walk:
         place = np.where(rank < k, best, left[rows].argmax(1))
         given[rows, j] = item[rows, place]
         left[rows, place] = False
-    return Walk(gain)
+    return Walk(gain, given)
 
 
 def _filled(of: Sessions) -> Array:
