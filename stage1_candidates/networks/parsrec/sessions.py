@@ -23,7 +23,7 @@ class Sessions:
     item: Array  # (n,) int64, unique within a session
     since: Array  # (s,) int64
     until: Array  # (s,) int64
-    past: Array  # (m,) int64, one customer's purchases after another's, oldest first
+    past: Array  # (m,) integer, one customer's purchases after another's, oldest first
 
     @property
     def length(self) -> Array:
@@ -51,7 +51,7 @@ def batch(of: Sessions) -> Batch:
     past, start = _slices(of.past, of.since, of.until)
     item = np.full((len(of.user), int(of.length.max(initial=1))), NONE, np.int64)
     item[np.arange(item.shape[1]) < of.length[:, None]] = _slices(of.item, of.begin, of.end)[0]
-    return Batch(*(torch.from_numpy(part) for part in (of.user, past, start, item)))
+    return Batch(*(torch.from_numpy(part.astype(np.int64)) for part in (of.user, past, start, item)))
 
 
 def batches(of: Sessions, rows: int, rng: np.random.Generator) -> Iterator[Batch]:
