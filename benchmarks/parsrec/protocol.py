@@ -40,10 +40,15 @@ class Walk:
     given: Array  # (s, N) int64 the articles in the order in which they were given away; 0 after the end
 
     def figures(self) -> dict[str, float]:
-        """HR: hits per step; NDCG: mean gain of a step; session precision: mean of the sessions' shares of hits."""
+        """HR: hits per step; NDCG: mean gain of a step; session precision: mean of the sessions' shares of hits.
+
+        HR's standard error is that of a ratio of sums over sessions.
+        """
         hit = np.where(np.isnan(self.gain), np.nan, self.gain > 0)
+        ratio, steps = float(np.nanmean(hit)), (~np.isnan(hit)).sum(1)
         return {
-            "HR": float(np.nanmean(hit)),
+            "HR": ratio,
+            "HR error": float(np.sqrt(((np.nansum(hit, axis=1) - ratio * steps) ** 2).sum()) / steps.sum()),
             "NDCG": float(np.nanmean(self.gain)),
             "Sess-Prec": float(np.nanmean(hit, axis=1).mean()),
         }
