@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from world import drawn, random_world
 
-from stage1_candidates.networks.parsrec import sessions
+from retail import weeks
+from stage1_candidates.networks.parsrec import answers, label_weeks, sessions
 from stage1_candidates.networks.parsrec.cell import Arnn
+from stage1_candidates.networks.parsrec.label_weeks import Examples
 from stage1_candidates.networks.parsrec.network import Parsrec, Shape
 from stage1_candidates.networks.parsrec.sessions import NONE, Batch, Sessions
 
@@ -153,3 +156,66 @@ def test_the_batches_of_an_epoch_hold_each_session_once_by_length() -> None:
     assert sorted(int(user) for batch in found for user in batch.user) == list(range(50))
     padding = [int((batch.item == NONE).sum()) for batch in found]
     assert sum(padding) <= 30 and [len(batch.user) for batch in found].count(8) == 6
+
+
+# Label weeks as sessions
+
+FEW = Examples(most=100, hold=1, past=3, longest=2, batch=4)
+
+
+def listed(of: Sessions) -> list[tuple[int, list[int], list[int]]]:
+    """Customer, articles and past of each session."""
+    batch = sessions.batch(of)
+    ends = [*batch.past_start.tolist()[1:], len(batch.past)]
+    pasts = [batch.past[start:end].tolist() for start, end in zip(batch.past_start.tolist(), ends, strict=True)]
+    items = [sorted(row[row != NONE].tolist()) for row in batch.item]
+    return list(zip(of.user.tolist(), items, pasts, strict=True))
+
+
+def test_a_label_week_is_a_session_after_what_was_bought_before_it() -> None:
+    """Four weeks, the last of them the label week; customer 1 comes once, customer 2 in the last week alone.
+
+    Of the four articles of customer 0's third week two are drawn.
+    """
+    shop = drawn(
+        ("ab.....c....a.bbd...e...e...", "...............c............"),
+        ".......a....................",
+        ".......................a....",
+    )
+    history = weeks.history(shop.log, 3)
+    train, held = label_weeks.examples(history, FEW, 1)
+    assert history.cutoff == 21
+    assert listed(train) == [(0, [0, 2], [0, 1])]
+    (user, items, past), *more = listed(held)
+    assert (user, past, more) == (0, [1, 2, 0], []) and len(items) == 2 and set(items) <= {1, 2, 3, 4}
+    found = {tuple(listed(label_weeks.examples(history, FEW, seed)[1])[0][1]) for seed in range(40)}
+    assert len(found) == 6  # any two of the four
+    users = np.arange(3, dtype=np.uint32)
+    assert listed(label_weeks.asked(history, users, FEW)) == [(0, [], [2, 3, 4]), (1, [], [0]), (2, [], [])]
+
+
+def test_the_latest_sessions_are_kept() -> None:
+    shop = random_world(seed=2, users=20, days=100, entries=400).shop
+    history = weeks.history(shop.log, 14)
+    every = label_weeks.examples(history, FEW.model_copy(update={"hold": 3}), 1)
+    some = label_weeks.examples(history, FEW.model_copy(update={"hold": 3, "most": len(every[1].user) + 5}), 1)
+    assert listed(some[1]) == listed(every[1]) and len(some[0].user) == 5
+    assert some[0].until.max() <= len(shop.log.day)
+    assert all(one in listed(every[0]) for one in listed(some[0]))
+
+
+def test_the_best_articles_are_those_of_a_full_sort() -> None:
+    chance = np.random.default_rng(1).integers(0, 6, (50, 30)).astype(np.float32) / 8
+    for top in (1, 7, 30, 40):
+        assert np.array_equal(answers.best(chance, top), np.argsort(-chance, axis=1, kind="stable")[:, :top])
+
+
+def test_recall_counts_the_articles_of_the_sessions() -> None:
+    of, past = network(), np.array([7, 8])
+    item = np.array([1, 2, 3])
+    one = np.array([0])
+    asked = Sessions(one, one, one + 3, item, one, one + 2, past)
+    _, chance = next(answers.answers(of, asked))
+    best = set(answers.best(chance, 5)[0].tolist())
+    assert answers.recall(of, asked, np.ones(ARTICLES, np.float32), 5) == len(best & {1, 2, 3}) / 3
+    assert answers.recall(of, asked, np.isin(np.arange(ARTICLES), item).astype(np.float32), 3) == 1

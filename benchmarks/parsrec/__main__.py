@@ -29,7 +29,7 @@ def main() -> None:
         table[name] = {"figures": measured(rivals.scorer(rival, task.test), task), **info}
     heat = None
     for name, shape in rows.SHAPES.items():
-        network, info = rows.parsrec(sales, task, shape, rows.TRAINING, asked.seed)
+        network, info = rows.parsrec(sales, task, shape, rows.PHASES, asked.seed)
         table[name] = {"figures": measured(ours.scorer(network, task.test), task), **info}
         heat = heat or attention.heat(network, task, sales)
     assert heat is not None

@@ -1,6 +1,6 @@
 """PARSRec itself in the benchmark: its training and its scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,15 @@ CHOOSE_AT = 10  # k of the validation metric, session precision
 
 
 def trained(
-    task: Task, shape: Shape, settings: Training, seed: int, folder: Path, ended: Callable[[], None]
-) -> tuple[Parsrec, Curve]:
-    """The network after its best epoch by session precision of the validation sessions; ``ended`` after each."""
+    task: Task, shape: Shape, phases: Sequence[Training], seed: int, folder: Path, ended: Callable[[], None]
+) -> tuple[Parsrec, list[Curve]]:
+    """The network after its best epoch by session precision of the validation sessions; ``ended`` after each.
+
+    Each of ``phases`` goes on from the best weights of the one before.
+    """
     torch.manual_seed(seed)
     network = Parsrec(task.customers, task.articles, shape)
     pool = protocol.others(task.validation, task.articles, seed)
-
-    def epoch_of(epoch: int) -> Iterator[Batch]:
-        return sessions.batches(task.train, BATCH, np.random.default_rng([seed, epoch]))
 
     def measure(_: nn.Module) -> float:
         walk = protocol.walked(scorer(network, task.validation), task.validation, pool, CHOOSE_AT)
@@ -38,8 +38,17 @@ def trained(
         return walk.figures()["Sess-Prec"]
 
     steps = -(-len(task.train.user) // BATCH)
-    curve = training.train(network, epoch_of, steps, measure, settings, seed, folder, f"PARSRec, seed {seed}")
-    return network, curve
+    curves = []
+    for phase, settings in enumerate(phases):
+        before = sum(one.epochs for one in phases[:phase])
+
+        def epoch_of(epoch: int, before: int = before) -> Iterator[Batch]:
+            return sessions.batches(task.train, BATCH, np.random.default_rng([seed, before + epoch]))
+
+        label = f"PARSRec, seed {seed}, phase {phase + 1}"
+        part = folder / str(phase)
+        curves.append(training.train(network, epoch_of, steps, measure, settings, seed, part, label))
+    return network, curves
 
 
 def scorer(network: Parsrec, of: Sessions) -> Scorer:
