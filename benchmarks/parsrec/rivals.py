@@ -24,7 +24,7 @@ from stage1_candidates.source import Training
 
 CHOOSE_AT = 10  # k of the validation metric, session precision
 AT_ONCE = 128  # sequences answered together
-JUDGES = 256  # customers of the validation metric
+JUDGES = 128  # customers of the validation metric
 
 
 class Settings(Block):

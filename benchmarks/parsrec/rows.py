@@ -41,14 +41,14 @@ SHAPES = {
 
 
 def _rival(both_ways: bool, epochs: int) -> rivals.Settings:
-    fitting = FAST.model_copy(update={"epochs": epochs, "learning_rate": 0.003, "clip": 5})
+    fitting = FAST.model_copy(update={"epochs": epochs, "learning_rate": 0.003, "warmup": 0.05, "clip": 5})
     return rivals.Settings(
-        both_ways=both_ways, width=64, layers=2, heads=2, dropout=0.1, longest=512, masked=0.2, batch=32,
+        both_ways=both_ways, width=64, layers=2, heads=2, dropout=0.1, longest=200, masked=0.4, batch=32,
         training=fitting,
     )  # fmt: skip
 
 
-RIVALS = {"SASRec": _rival(both_ways=False, epochs=20), "BERT4Rec": _rival(both_ways=True, epochs=30)}
+RIVALS = {"SASRec": _rival(both_ways=False, epochs=18), "BERT4Rec": _rival(both_ways=True, epochs=24)}
 Net = TypeVar("Net")
 
 
