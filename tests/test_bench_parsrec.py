@@ -6,6 +6,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.parsrec import attention, closed_form, protocol, rivals, rows, spillover
 from benchmarks.parsrec.attention import Heat
@@ -46,6 +48,35 @@ def test_a_session_step_by_step() -> None:
     four = protocol.walked(lambda row, given: score[row], one_session(1, 2, 3), np.array([[0, 4, 5]]), 4)
     assert four.gain.tolist() == [pytest.approx([1, 1 / math.log2(5), 1 / math.log2(5)])]
     assert four.given.tolist() == [[1, 3, 2]]
+
+
+def slowly(score: Array, item: list[int], pool: list[int], k: int) -> tuple[list[float], list[int]]:
+    """One session, step by step."""
+    left, gain, given = list(item), [], []
+    for _ in item:
+        ranked = sorted([*left, *pool], key=lambda one: (-score[one], one))
+        hits = [one for one in ranked[:k] if one in left]
+        gain.append(1 / math.log2(ranked.index(hits[0]) + 2) if hits else 0.0)
+        given.append(hits[0] if hits else left[0])
+        left.remove(given[-1])
+    return gain, given
+
+
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 8), kinds=st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_all_sessions_at_once_are_each_one_step_by_step(seed: int, k: int, kinds: int) -> None:
+    rng = np.random.default_rng(seed)
+    order = np.stack([rng.permutation(14) for _ in range(5)])
+    length = rng.integers(1, 6, 5)
+    end = np.cumsum(length)
+    item = np.concatenate([row[:n] for row, n in zip(order, length, strict=True)])
+    of = Sessions(np.arange(5), end - length, end, item, 0 * end, 0 * end, np.zeros(0, np.int64))
+    pool, score = order[:, 6:12], rng.integers(0, kinds, (5, 14)).astype(float)  # few kinds: many equal scores
+    walk = protocol.walked(lambda row, given: score[row], of, pool, k)
+    for s, n in enumerate(length):
+        gains, order_of = slowly(score[s], order[s, :n].tolist(), pool[s].tolist(), k)
+        assert walk.gain[s, :n].tolist() == pytest.approx(gains) and np.isnan(walk.gain[s, n:]).all()
+        assert walk.given[s, :n].tolist() == order_of
 
 
 def test_equal_scores_rank_by_id() -> None:
