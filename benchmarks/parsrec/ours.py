@@ -46,6 +46,7 @@ def trained(
             return sessions.batches(task.train, BATCH, np.random.default_rng([seed, before + epoch]))
 
         label = f"PARSRec, seed {seed}, phase {phase + 1}"
+        network.train()  # a training leaves it in evaluation mode, where nothing is dropped
         part = folder / str(phase)
         curves.append(training.train(network, epoch_of, steps, measure, settings, seed, part, label))
     return network, curves
