@@ -26,7 +26,8 @@ def trained(
 ) -> tuple[Parsrec, list[Curve]]:
     """The network after its best epoch by session precision of the validation sessions; ``ended`` after each.
 
-    Each of ``phases`` goes on from the best weights of the one before.
+    Each of ``phases`` goes on from the best weights of the one before. A training leaves its network in evaluation
+    mode, so that nothing is dropped in the first epoch of a later phase.
     """
     torch.manual_seed(seed)
     network = Parsrec(task.customers, task.articles, shape)
@@ -46,7 +47,6 @@ def trained(
             return sessions.batches(task.train, BATCH, np.random.default_rng([seed, before + epoch]))
 
         label = f"PARSRec, seed {seed}, phase {phase + 1}"
-        network.train()  # a training leaves it in evaluation mode, where nothing is dropped
         part = folder / str(phase)
         curves.append(training.train(network, epoch_of, steps, measure, settings, seed, part, label))
     return network, curves
