@@ -35,7 +35,9 @@ WHAT_IF = (
 
 
 def markdown(table: Mapping[str, Any], seen: Mapping[str, Any], what_if: Mapping[int, Any]) -> str:
-    parts = ["# PARSRec", NOTE, _ranking(table), "## Attention beside the planted Sigma", _attention(seen)]
+    parts = ["# PARSRec", NOTE, _ranking(table)]
+    for name, one in seen.items():
+        parts += [f"## Attention beside the planted Sigma: {name}", _attention(one)]
     if what_if:
         parts += ["## When a category leaves", WHAT_IF, _what_if(what_if)]
     return "\n\n".join(parts)
