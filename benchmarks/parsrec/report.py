@@ -24,8 +24,14 @@ NOTE = (
     "1,024 customers, 100 sessions each, the settings of the authors' released sample; one test session a customer, "
     "100-article pools. The published rows are of 8,192 customers and of a draw that was not released: they cannot be "
     "compared digit by digit. The authors' own plot of this sample ends at about HR@10 .735, NDCG@10 .51, "
-    "Sess-Prec@10 .74. POPRec's published figures lie below chance, so they are not of this protocol. What a customer "
-    "bought before, counted, is ahead of every network here."
+    "Sess-Prec@10 .74. POPRec's published figures lie below chance, so they are not of this protocol. Personal "
+    "frequency counts what the customer bought before, without a training. SASRec and BERT4Rec read a customer's last 200 "
+    "articles, in the paper all of them."
+)
+ATTENTION = (
+    "Attention is summed by category, as the paper does. Equal attention gives every chosen article the same weight and "
+    "shows who comes with whom; only what attention has beyond it, the last row, is the network's own preference. "
+    "p: permutation of the categories."
 )
 WHAT_IF = (
     "Absolute error in % of the units sold in the test sessions that are left (512 customers, 16 test sessions each, "
@@ -37,7 +43,7 @@ WHAT_IF = (
 def markdown(table: Mapping[str, Any], seen: Mapping[str, Any], what_if: Mapping[int, Any]) -> str:
     parts = ["# PARSRec", NOTE, _ranking(table)]
     for name, one in seen.items():
-        parts += [f"## Attention beside the planted Sigma: {name}", _attention(one)]
+        parts += [f"## Attention beside the planted Sigma: {name}", ATTENTION, _attention(one)]
     if what_if:
         parts += ["## When a category leaves", WHAT_IF, _what_if(what_if)]
     return "\n\n".join(parts)
