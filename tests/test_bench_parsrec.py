@@ -199,7 +199,8 @@ def test_estimates_count_one_sale_a_step() -> None:
     left = of.test.chosen(~spillover._holds(of.test, shop, spillover.C0))
     left = left.chosen(np.arange(0, len(left.user), 40))
     torch.manual_seed(1)
-    network = Parsrec(512, shop.items, rows.SHAPES[rows.CODES].model_copy(update={"width": 8})).eval()
+    shape = rows.SHAPES[rows.CODES].model_copy(update={"width": 8})
+    network = Parsrec(shop.settings.customers, shop.items, shape).eval()
     steps = np.bincount(shop.group[left.user], weights=left.length)
     for name, units in spillover.estimated(network, left, shop, 1).items():
         assert np.allclose(units.sum(1), steps, rtol=1e-4) and np.allclose(units[:, spillover.C0], 0), name

@@ -25,18 +25,19 @@ NOTE = (
     "100-article pools. The published rows are of 8,192 customers and of a draw that was not released: they cannot be "
     "compared digit by digit. The authors' own plot of this sample ends at about HR@10 .735, NDCG@10 .51, "
     "Sess-Prec@10 .74. POPRec's published figures lie below chance, so they are not of this protocol. Personal "
-    "frequency counts what the customer bought before, without a training. SASRec and BERT4Rec read a customer's last 200 "
+    "frequency counts what the customer bought before, without a training. SASRec and BERT4Rec read the last 200 "
     "articles, in the paper all of them."
 )
 ATTENTION = (
-    "Attention is summed by category, as the paper does. Equal attention gives every chosen article the same weight and "
-    "shows who comes with whom; only what attention has beyond it, the last row, is the network's own preference. "
+    "Attention is summed by category, as the paper does. Equal attention gives every chosen article the same weight "
+    "and so shows who comes with whom; only what attention has beyond it, the last row, is the network's own preference. "
     "p: permutation of the categories."
 )
 WHAT_IF = (
-    "Absolute error in % of the units sold in the test sessions that are left (512 customers, 16 test sessions each, "
-    "50 articles a category; mean and standard deviation over the seeds). The pool holds what was bought, so its row "
-    "says more of the pool than of the network. The change is that of the category's sales per session, in truth."
+    "Absolute error in % of the units sold in the test sessions that are left (256 customers, 40 sessions each to "
+    "learn from and 32 to test, 20 articles a category; mean and standard deviation over the seeds). The pool holds what was "
+    "bought, so its row says more of the pool than of the network. The change is that of the category's sales per "
+    "session, in truth."
 )
 
 
@@ -109,6 +110,6 @@ def plot(heat: Heat, sigmas: Sequence[Array]) -> Figure:
             image = axes.imshow(
                 shown, cmap="RdBu_r" if least < 0 else "viridis", vmin=least, vmax=np.nanmax(np.abs(shown))
             )
-            axes.set_title(f"{name}, {title}")
+            axes.set(title=f"{name}, {title}", xticks=range(0, len(matrix), 4), yticks=range(0, len(matrix), 4))
             figure.colorbar(image, ax=axes, shrink=0.8)
     return figure

@@ -21,9 +21,9 @@ from stage1_candidates.networks.parsrec.sessions import Sessions
 C0, C1, C2 = 0, 1, 2
 CASES = {"C2, group A": (C2, 0), "C2, group B": (C2, 1), "C1, group A": (C1, 0), "C1, group B": (C1, 1)}
 PUBLISHED = (3.5, 1.0, 3.8, 3.7)
-CATEGORIES, TEST = 20, 16  # test sessions per customer: 512 customers' are as many as the paper's 8,192 test sessions
-SHOP = {"customers": 512, "sessions": 77, "articles": 50}
-PHASES = tuple(one.model_copy(update={"epochs": epochs}) for one, epochs in zip(rows.PHASES, (5, 2, 1), strict=True))
+CATEGORIES, TEST = 20, 32  # test sessions per customer: 256 customers' are as many as the paper's 8,192 test sessions
+SHOP = {"customers": 256, "sessions": 73, "articles": 20}
+PHASES = tuple(one.model_copy(update={"epochs": epochs}) for one, epochs in zip(rows.PHASES, (10, 3, 2), strict=True))
 K = 10
 ESTIMATES = {  # of one step's sales
     "best of the pool": "the category of the best-ranked article of the 100-article pool",
