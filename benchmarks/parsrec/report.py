@@ -29,15 +29,15 @@ NOTE = (
     "articles, in the paper all of them."
 )
 ATTENTION = (
-    "Attention is summed by category, as the paper does. Equal attention gives every chosen article the same weight "
-    "and so shows who comes with whom; only what attention has beyond it, the last row, is the network's own preference. "
+    "Attention is summed by category, as the paper does. Equal attention gives every chosen article the same weight: "
+    "who comes with whom. Only what attention has beyond it, the last row, is the network's own preference. "
     "p: permutation of the categories."
 )
 WHAT_IF = (
     "Absolute error in % of the units sold in the test sessions that are left (256 customers, 40 sessions each to "
-    "learn from and 32 to test, 20 articles a category; mean and standard deviation over the seeds). The pool holds what was "
-    "bought, so its row says more of the pool than of the network. The change is that of the category's sales per "
-    "session, in truth."
+    "learn from and 32 to test, 20 articles a category; mean and standard deviation over the seeds). The pool holds "
+    "what was bought, so its row says more of the pool than of the network. The change is that of the category's "
+    "sales per session, in truth."
 )
 
 
