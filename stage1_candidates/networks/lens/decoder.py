@@ -1,0 +1,145 @@
+"""NSD: the next basket, article by article until its end, each with its pieces (Damian et al. 2019, III.C and D)."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from retail.log import Array
+from stage1_candidates.networks.lens.encoder import Bonus, Encoder, Shape
+from stage1_candidates.networks.lens.rows import Batch
+
+END = 0  # column of the basket's end; column t is token t
+
+
+class Decoded(NamedTuple):
+    """A free-running basket of each of B customers; what lies behind its end is 0."""
+
+    token: Tensor  # (B, T) int64 in the order in which they were named
+    pieces: Tensor  # (B, T) float32 expected
+    first: Tensor  # (B, V) float32 probability of each article to be named first
+    funnel: Tensor  # (B, F) float32
+
+
+class Lens(nn.Module):
+    """SCE, FBE and NSD: log-probabilities of END and of each article, given those named before."""
+
+    def __init__(self, articles: int, users: int, shape: Shape) -> None:
+        super().__init__()
+        self.shape, self.articles = shape, articles
+        self.encoder = Encoder(articles, users, shape)
+        sizes = [shape.item_width, *shape.nsd]
+        self.cells = nn.ModuleList(nn.LSTM(w, h, batch_first=True) for w, h in zip(sizes, shape.nsd, strict=False))
+        self.initial = nn.ModuleList(nn.Linear(self.encoder.width, 2 * h) for h in shape.nsd)
+        self.begin_token = nn.Parameter(torch.randn(shape.item_width) * shape.item_width**-0.5)
+        self.out = nn.Linear(shape.nsd[-1], shape.item_width)
+        self.bias = nn.Parameter(torch.zeros(articles))
+        self.end = nn.Linear(shape.nsd[-1], 1)
+        self.pieces = nn.Linear(shape.nsd[-1] + shape.item_width, 1)
+        read = shape.reading
+        self.bonus = Bonus(self.encoder.width, shape.bonus, len(read.half_lives)) if shape.bonus and read.own else None
+        self.trend = nn.Parameter(torch.ones(1)) if shape.sales_half_life else None
+        self.drop = nn.Dropout(shape.dropout)
+
+    def begin(self, vectors: Tensor, users: Array, sold: Array) -> None:
+        """Begin at the vectors of ``Encoder.begin`` and, where sales are not read, at the shares of ``sold`` (V,)."""
+        self.encoder.begin(vectors, torch.from_numpy(users))
+        if self.trend is None:
+            with torch.no_grad():
+                self.bias[:] = torch.from_numpy(np.log((sold + 1) / (sold + 1).sum()))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean over customers of the mean over steps of -log p(article or END) - log p(pieces), teacher forcing."""
+        here = batch.target > 0  # (B, T)
+        hidden, scores = self.forced(batch)
+        due = functional.pad(here, (1, 0), value=True)  # (B, T + 1)
+        wanted = functional.pad(batch.target, (0, 1))
+        log_p = scores.log_softmax(2).gather(2, wanted[..., None])[..., 0]
+        rate = self._more_pieces(hidden[:, :-1], batch.target)
+        counted = functional.poisson_nll_loss(rate, (batch.pieces - 1).clamp(min=0), log_input=False, reduction="none")
+        total = -log_p.where(due, 0.0).sum(1) + counted.where(here, 0.0).sum(1)
+        return (total / due.sum(1)).mean()
+
+    def forced(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, T + 1, h) and the logits (B, T + 1, 1 + V) of each step after the true articles before it."""
+        funnel = self.encoder(batch)
+        fixed = self._fixed(batch, funnel)
+        given = torch.cat([self._begin(len(funnel)), self.encoder.embed(batch.target)], dim=1)  # (B, T + 1, d)
+        hidden, _ = self._steps(self.drop(given), self._states(funnel))
+        return hidden, self._logits(hidden, fixed).masked_fill(named(batch.target, self.articles), -torch.inf)
+
+    @torch.no_grad()
+    def decode(self, batch: Batch) -> Decoded:
+        """Free running: the likeliest article each time, never one twice, until the end or ``longest``."""
+        funnel = self.encoder(batch)
+        fixed, states = self._fixed(batch, funnel), self._states(funnel)
+        given, banned = self._begin(len(funnel)), torch.zeros_like(fixed, dtype=torch.bool)
+        banned[:, END] = True  # no basket is empty
+        first = torch.zeros(0)
+        going, survived = torch.ones(len(funnel), dtype=torch.bool, device=given.device), torch.ones_like(funnel[:, 0])
+        token, pieces = [], []
+        for step in range(self.shape.reading.longest):
+            hidden, states = self._steps(given, states)
+            scores = self._logits(hidden, fixed)[:, 0].masked_fill(banned, -torch.inf)  # (B, 1 + V)
+            if step == 0:
+                first = scores[:, 1:].softmax(1)
+            survived = survived * (1 - scores.softmax(1)[:, END])
+            best = scores[:, 1:].argmax(1) + 1
+            over = (
+                survived < 0.5 if self.shape.stop == "even" else scores[:, END] > scores.gather(1, best[:, None])[:, 0]
+            )
+            going = going & ~over & (scores[:, 1:].max(1).values > -torch.inf)
+            best = torch.where(going, best, 0)
+            token.append(best)
+            pieces.append((1 + self._more_pieces(hidden, best[:, None])[:, 0]) * going)
+            banned = banned.scatter(1, best[:, None], True)
+            banned[:, END] = False
+            given = self.encoder.embed(best)[:, None]
+        return Decoded(torch.stack(token, 1), torch.stack(pieces, 1), first, funnel)
+
+    def _begin(self, rows: int) -> Tensor:
+        return self.begin_token.expand(rows, 1, -1)
+
+    def _states(self, funnel: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Initial (hidden, cell) of each layer, (1, B, h) each."""
+        made = [layer(funnel).chunk(2, dim=1) for layer in self.initial]
+        return [(hidden.tanh()[None].contiguous(), cell[None].contiguous()) for hidden, cell in made]
+
+    def _steps(self, x: Tensor, states: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """(B, L, h) of the last layer after each of the L inputs x (B, L, d), and the states behind them."""
+        after = []
+        for cell, state in zip(self.cells, states, strict=True):
+            x, new = cell(x, state)
+            after.append(new)
+        return x, after
+
+    def _fixed(self, batch: Batch, funnel: Tensor) -> Tensor:
+        """(B, 1 + V) what is added to the logits of every step: shares of sales, and the bonus of own articles."""
+        plus = functional.pad(self.bias.expand(len(funnel), -1), (1, 0))
+        if self.trend is not None:
+            plus = plus + functional.pad(batch.trend * self.trend, (1, 0))
+        if self.bonus is not None:
+            value = torch.where(batch.own > 0, self.bonus(batch.habit, funnel), 0.0)  # PAD adds its zero to END
+            plus = plus.scatter_add(1, batch.own, value)
+        return plus
+
+    def _logits(self, hidden: Tensor, fixed: Tensor) -> Tensor:
+        """(B, L, 1 + V) of hidden (B, L, h)."""
+        scores = self.out(self.drop(hidden)) @ self.encoder.embed.weight[1:].T  # (B, L, d) @ (d, V) -> (B, L, V)
+        return torch.cat([self.end(hidden), scores], dim=2) + fixed[:, None]
+
+    def _more_pieces(self, hidden: Tensor, token: Tensor) -> Tensor:
+        """(B, L) expected pieces beyond the first."""
+        both = torch.cat([hidden, self.encoder.embed(token)], dim=2)
+        return functional.softplus(self.pieces(both))[..., 0]
+
+
+def named(target: Tensor, articles: int) -> Tensor:
+    """(B, T + 1, 1 + V) bool: articles named before each step; a basket holds each article once."""
+    out = torch.zeros(len(target), target.shape[1] + 1, 1 + articles, dtype=torch.bool, device=target.device)
+    for step in range(target.shape[1]):
+        out[:, step + 1] = out[:, step].scatter(1, target[:, step : step + 1], True)
+        out[:, step + 1, END] = False
+    return out
