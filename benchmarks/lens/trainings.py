@@ -40,7 +40,7 @@ TRAINING = Training(
     epochs=10, patience=3, learning_rate=1e-3, weight_decay=0.01, decoupled=True, warmup=0.02, clip=1.0,
     precision="32-true", devices=1,
 )  # fmt: skip
-PER_CUSTOMER, BATCH = 2, 64  # examples of a customer in an epoch, rows of a batch
+PER_CUSTOMER, EPOCH, BATCH = 2, 8000, 64  # examples of a customer in an epoch, of an epoch at most, of a batch
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _vectors(learned: Funnels, shape: Shape) -> torch.Tensor:
 def _kept(
     task: Task, kind: str, made: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
 ) -> Trained:
-    about = [task.name, task.about, kind, shape.model_dump(), settings.model_dump(), seed, PER_CUSTOMER, BATCH]
+    about = [task.name, task.about, kind, shape.model_dump(), settings.model_dump(), seed, PER_CUSTOMER, EPOCH, BATCH]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     file = folder / f"{key}.safetensors"
     torch.manual_seed(seed)
@@ -138,11 +138,11 @@ def _learned(
 
     def batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        some = task.train.chosen(funnels.drawn(task.train, PER_CUSTOMER, rng))
+        some = task.train.chosen(rng.permutation(funnels.drawn(task.train, PER_CUSTOMER, rng))[:EPOCH])
         yield from rows.batches(task.funnels, some, shape.reading, BATCH, shape.order == "drawn", rng)
         spent.write_text(str(before + time.perf_counter() - begun))
 
-    steps = -(-int(np.minimum(np.bincount(task.train.user), PER_CUSTOMER).sum()) // BATCH)
+    steps = -(-min(int(np.minimum(np.bincount(task.train.user), PER_CUSTOMER).sum()), EPOCH) // BATCH)
     curve = training.train(network, batches, steps, measure, settings, seed, folder, label)
     cost = np.array([before + time.perf_counter() - begun, len(curve.loss), curve.best + 1])
     with stage.whole_file(file) as part:

@@ -71,8 +71,10 @@ def forced(network: Lens, of: Funnels, asked: Asked) -> Array:
     out = np.zeros((len(asked.user), network.shape.reading.longest), np.int64)
     for some, block in blocks(of, asked, network.shape.reading, answered=True):
         with torch.no_grad():
-            best = network.forced(block)[1][:, :-1, 1:].argmax(2) + 1
-        known = torch.where(block.target > 0, best, 0)[: len(some)].cpu().numpy()
+            _, due, scores = network.forced(block)
+        best = torch.zeros(due.shape, dtype=torch.int64, device=due.device)
+        best[due] = scores[:, 1:].argmax(1) + 1
+        known = torch.where(block.target > 0, best[:, :-1], 0)[: len(some)].cpu().numpy()
         out[some, : known.shape[1]] = known
     return out
 

@@ -52,23 +52,26 @@ class Lens(nn.Module):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean over customers of the mean over steps of -log p(article or END) - log p(pieces), teacher forcing."""
-        here = batch.target > 0  # (B, T)
-        hidden, scores = self.forced(batch)
-        due = functional.pad(here, (1, 0), value=True)  # (B, T + 1)
-        wanted = functional.pad(batch.target, (0, 1))
-        log_p = scores.log_softmax(2).gather(2, wanted[..., None])[..., 0]
-        rate = self._more_pieces(hidden[:, :-1], batch.target)
-        counted = functional.poisson_nll_loss(rate, (batch.pieces - 1).clamp(min=0), log_input=False, reduction="none")
-        total = -log_p.where(due, 0.0).sum(1) + counted.where(here, 0.0).sum(1)
-        return (total / due.sum(1)).mean()
+        hidden, due, scores = self.forced(batch)
+        wanted = functional.pad(batch.target, (0, 1))[due]  # (D,)
+        missed = functional.cross_entropy(scores, wanted, reduction="none")
+        rate = self._more_pieces(hidden[due], wanted)
+        counted = functional.poisson_nll_loss(
+            rate, (functional.pad(batch.pieces, (0, 1))[due] - 1).clamp(min=0), log_input=False, reduction="none"
+        )
+        row = due.nonzero()[:, 0]
+        share = 1 / due.sum(1)[row] / len(due)
+        return ((missed + counted.where(wanted != END, 0.0)) * share).sum()
 
-    def forced(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(B, T + 1, h) and the logits (B, T + 1, 1 + V) of each step after the true articles before it."""
+    def forced(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Each step after the true articles before it: hidden (B, T + 1, h); due (B, T + 1) bool, the steps until the
+        true end; logits (D, 1 + V) of the D due steps."""
         funnel = self.encoder(batch)
-        fixed = self._fixed(batch, funnel)
         given = torch.cat([self._begin(len(funnel)), self.encoder.embed(batch.target)], dim=1)  # (B, T + 1, d)
         hidden, _ = self._steps(self.drop(given), self._states(funnel))
-        return hidden, self._logits(hidden, fixed).masked_fill(named(batch.target, self.articles), -torch.inf)
+        due = functional.pad(batch.target > 0, (1, 0), value=True)
+        scores = self._logits(hidden[due], self._fixed(batch, funnel)[due.nonzero()[:, 0]])
+        return hidden, due, scores.index_put(named(batch.target, due), torch.tensor(-torch.inf, device=scores.device))
 
     @torch.no_grad()
     def decode(self, batch: Batch) -> Decoded:
@@ -82,7 +85,7 @@ class Lens(nn.Module):
         token, pieces = [], []
         for step in range(self.shape.reading.longest):
             hidden, states = self._steps(given, states)
-            scores = self._logits(hidden, fixed)[:, 0].masked_fill(banned, -torch.inf)  # (B, 1 + V)
+            scores = self._logits(hidden[:, 0], fixed).masked_fill(banned, -torch.inf)  # (B, 1 + V)
             if step == 0:
                 first = scores[:, 1:].softmax(1)
             survived = survived * (1 - scores.softmax(1)[:, END])
@@ -93,7 +96,7 @@ class Lens(nn.Module):
             going = going & ~over & (scores[:, 1:].max(1).values > -torch.inf)
             best = torch.where(going, best, 0)
             token.append(best)
-            pieces.append((1 + self._more_pieces(hidden, best[:, None])[:, 0]) * going)
+            pieces.append((1 + self._more_pieces(hidden[:, 0], best)) * going)
             banned = banned.scatter(1, best[:, None], True)
             banned[:, END] = False
             given = self.encoder.embed(best)[:, None]
@@ -126,20 +129,20 @@ class Lens(nn.Module):
         return plus
 
     def _logits(self, hidden: Tensor, fixed: Tensor) -> Tensor:
-        """(B, L, 1 + V) of hidden (B, L, h)."""
-        scores = self.out(self.drop(hidden)) @ self.encoder.embed.weight[1:].T  # (B, L, d) @ (d, V) -> (B, L, V)
-        return torch.cat([self.end(hidden), scores], dim=2) + fixed[:, None]
+        """(D, 1 + V) of hidden (D, h) and ``fixed`` (D, 1 + V)."""
+        scores = self.out(self.drop(hidden)) @ self.encoder.embed.weight[1:].T  # (D, d) @ (d, V) -> (D, V)
+        return torch.cat([self.end(hidden), scores], dim=1) + fixed
 
     def _more_pieces(self, hidden: Tensor, token: Tensor) -> Tensor:
-        """(B, L) expected pieces beyond the first."""
-        both = torch.cat([hidden, self.encoder.embed(token)], dim=2)
-        return functional.softplus(self.pieces(both))[..., 0]
+        """(D,) expected pieces beyond the first, of hidden (D, h) and token (D,)."""
+        both = torch.cat([hidden, self.encoder.embed(token)], dim=1)
+        return functional.softplus(self.pieces(both))[:, 0]
 
 
-def named(target: Tensor, articles: int) -> Tensor:
-    """(B, T + 1, 1 + V) bool: articles named before each step; a basket holds each article once."""
-    out = torch.zeros(len(target), target.shape[1] + 1, 1 + articles, dtype=torch.bool, device=target.device)
-    for step in range(target.shape[1]):
-        out[:, step + 1] = out[:, step].scatter(1, target[:, step : step + 1], True)
-        out[:, step + 1, END] = False
-    return out
+def named(target: Tensor, due: Tensor) -> tuple[Tensor, Tensor]:
+    """(place among the due steps, token) of every article named before a step; a basket holds each article once."""
+    number = due.flatten().cumsum(0).reshape(due.shape) - 1  # (B, T + 1)
+    steps = torch.arange(due.shape[1], device=due.device)
+    earlier = (steps[:-1] < steps[:, None]) & due[:, :, None] & (target > 0)[:, None]  # (B, T + 1, T)
+    row, step, before = earlier.nonzero(as_tuple=True)
+    return number[row, step], target[row, before]

@@ -15,6 +15,7 @@ from stage1_candidates.networks.lens.funnels import Asked, Funnels
 
 FEATURES = 9  # of a basket: see _features
 HABITS = 5  # numbers on an article of the customer's own, besides its decayed counts
+POOL = 16  # batches
 LEAST_LOG = -8.0  # of a decayed count: what faded further is as good as forgotten
 YEAR = 365.25  # days
 
@@ -62,10 +63,16 @@ def width_of(of: Funnels, asked: Asked, most: int) -> Array:
 def batches(
     of: Funnels, asked: Asked, reading: Reading, rows: int, drawn: bool, rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """``asked`` in shuffled batches of at most ``rows`` with like many baskets; ``drawn``: targets in a drawn order."""
-    width = width_of(of, asked, reading.baskets)
+    """``asked`` in shuffled batches of at most ``rows``; ``drawn``: targets in a drawn order.
+
+    Rows of a batch have like many baskets and, as far as POOL batches allow, targets of like length, to pad little.
+    """
+    width, size = width_of(of, asked, reading.baskets), np.diff(of.ptr)[asked.stop]
     order = rng.permutation(len(width))
-    groups = [order[width[order] == w] for w in widths(reading.baskets)]
+    order = order[np.argsort(width[order], kind="stable")]
+    pools = [order[k : k + POOL * rows] for k in range(0, len(order), POOL * rows)]
+    ordered = np.concatenate([pool[np.lexsort((size[pool], width[pool]))] for pool in pools] or [order])
+    groups = [ordered[width[ordered] == w] for w in widths(reading.baskets)]
     parts = [group[k : k + rows] for group in groups for k in range(0, len(group), rows)]
     for k in rng.permutation(len(parts)):
         yield batch(of, asked.chosen(parts[k]), int(width[parts[k][0]]), reading, True, rng if drawn else None)
