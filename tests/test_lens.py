@@ -191,7 +191,8 @@ def test_the_loss_by_hand() -> None:
     expected = []
     for row in range(5):
         steps, states = [], [(h[:, row : row + 1], c[:, row : row + 1]) for h, c in net._states(funnel)]
-        fixed, before, given = net._fixed(batch, funnel)[row : row + 1], [], net._begin(1)
+        fixed, given = net._fixed(batch, funnel)[row : row + 1], net._begin(1)
+        before: list[int] = []
         target = [int(t) for t in batch.target[row] if t > 0]
         for k, wanted in enumerate([*target, END]):
             hidden, states = net._steps(given, states)
@@ -286,7 +287,7 @@ def test_a_few_customers_are_learned_by_heart() -> None:
     optimiser = torch.optim.Adam(net.parameters(), lr=0.02)
     for _ in range(150):
         optimiser.zero_grad()
-        net.loss(batch).backward()
+        net.loss(batch).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     net.eval()
     assert np.array_equal(answers.baskets(net, of, asked).token[:, : batch.target.shape[1]], batch.target.numpy())
@@ -305,7 +306,7 @@ def test_the_clock_learns_a_cadence() -> None:
     optimiser = torch.optim.Adam(timer.parameters(), lr=0.01)
     for _ in range(120):
         optimiser.zero_grad()
-        timer.loss(batch).backward()
+        timer.loss(batch).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     timer.eval()
     true = of.day[every.stop] - of.day[every.stop - 1]

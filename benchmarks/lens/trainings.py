@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ LENS1000: dict[str, Any] = {
 }  # fmt: skip
 LENS2000: dict[str, Any] = {**LENS1000, "sce": [256], "fbe": [256, 256], "nsd": [512, 128]}
 OURS: dict[str, Any] = {
-    **LENS1000, "order": "drawn", "stop": "even", "bonus": 32, "sales_half_life": SALES_HALF_LIFE,
-    "reading": {**READING, "own": 128, "half_lives": [30.0, 90.0, 365.0]},
+    **LENS1000, "user_width": None, "dropout": 0.3, "order": "drawn", "stop": "even", "bonus": 32,
+    "sales_half_life": SALES_HALF_LIFE, "reading": {**READING, "own": 256, "half_lives": [90.0, 30.0, 365.0]},
 }  # fmt: skip
 TRAINING = Training(
     epochs=10, patience=3, learning_rate=1e-3, weight_decay=0.01, decoupled=True, warmup=0.02, clip=1.0,
@@ -66,7 +66,7 @@ def basket(task: Task, changes: dict[str, Any], seed: int, folder: Path, setting
 
     def made() -> Lens:
         network = Lens(of.articles, of.users, shape)
-        learned = _seen(task)
+        learned = of.emptied(task.seen)
         sold = np.bincount(learned.token, minlength=of.articles + 1)[1:]
         network.begin(_vectors(learned, shape), np.unique(task.train.user), sold)
         return network
@@ -85,7 +85,7 @@ def clock(task: Task, changes: dict[str, Any], seed: int, folder: Path, settings
 
     def made() -> Clock:
         network = Clock(of.articles, of.users, shape)
-        network.begin(_vectors(_seen(task), shape), torch.from_numpy(np.unique(task.train.user)), float(gap))
+        network.begin(_vectors(of.emptied(task.seen), shape), torch.from_numpy(np.unique(task.train.user)), float(gap))
         return network
 
     true = of.day[task.validation.stop] - of.day[task.validation.stop - 1]
@@ -94,14 +94,6 @@ def clock(task: Task, changes: dict[str, Any], seed: int, folder: Path, settings
         return -float(np.abs(answers.days(network, of, task.validation) - true).mean())
 
     return _kept(task, "clock", made, shape, measure, seed, folder, settings)
-
-
-def _seen(task: Task) -> Funnels:
-    """The funnels with the content of those baskets alone from which something may be learned."""
-    of, seen = task.funnels, task.seen
-    size = np.diff(of.ptr)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.where(seen, size, 0))])
-    return replace(of, ptr=ptr, token=of.token[np.repeat(seen, size)], pieces=of.pieces[np.repeat(seen, size)])
 
 
 def _vectors(learned: Funnels, shape: Shape) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """LENS in the pipeline: the decoded next basket of each customer, its pieces, and the days until it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,9 +45,28 @@ class Expected(NamedTuple):
     """The next basket of each of e customers; nothing for one without a past."""
 
     basket: Lists  # articles in decoded order, weight the expected pieces
-    days: Array  # (e,) float32 from the last basket to it, NaN without a past
-    since: Array  # (e,) float32 days from the last basket to the day before the cutoff, NaN without a past
-    funnel: Array  # (e, F) float32 the funnel vector, 0 without a past
+    days: Array  # (e,) float32 from the last basket to it
+    vector: Array  # (e, F) float32 the funnel vector
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Both trained networks and the funnels that they read."""
+
+    funnels: Funnels
+    vocabulary: Array  # (V,) int64 article of each token less 1
+    basket: Lens
+    clock: Clock
+
+    def expected(self, asked: Asked) -> Expected:
+        """What follows the baskets of ``asked``."""
+        found = answers.baskets(self.basket, self.funnels, asked)
+        named = found.token > 0
+        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(named.sum(axis=1))])
+        item = self.vocabulary[found.token[named] - 1].astype(np.uint32)
+        return Expected(
+            Lists(ptr, item, found.pieces[named]), answers.days(self.clock, self.funnels, asked), found.funnel
+        )
 
 
 def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
@@ -75,8 +95,7 @@ def _train(
 ) -> None:  # fmt: skip
     from stage1_candidates.networks import training  # brings Lightning, which takes seconds; asking needs none of it
 
-    known = of.day < held.day.min()
-    first = Funnels(of.start, of.day, of.amount, *_content(of, known), of.articles, of.trend)
+    first = of.emptied(of.day < held.day.min())
     users = np.unique(train.user)
     vectors = torch.from_numpy(warm.vectors(first, params.model.item_width))
     basket.begin(vectors, users, np.bincount(first.token, minlength=of.articles + 1)[1:])
@@ -107,9 +126,10 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
     """Customer -> the articles of its decoded basket, then those that are likeliest to be named first."""
-    of, asked, network, _, vocabulary = _asked(history, state, users, params)
+    ready, asked = _asked(history, state, users, params)
+    vocabulary = ready.vocabulary
     key, item, weight = [], [], []
-    for some, score in answers.scores(network, of, asked):
+    for some, score in answers.scores(ready.basket, ready.funnels, asked):
         place = np.lexsort((np.broadcast_to(vocabulary, score.shape), -score))[:, : params.take]
         key.append(np.repeat(some, place.shape[1]))
         item.append(vocabulary[place].reshape(-1))
@@ -124,30 +144,16 @@ def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
     """(n,) float32: 1 + 1 / (1 + k) for the k-th decoded article, else the probability to be named first."""
-    of, asked, network, _, vocabulary = _asked(history, state, users, params)
-    column = funnels.tokens(vocabulary, history.log.items)[items] - 1  # (n,) -1: outside the vocabulary
+    ready, asked = _asked(history, state, users, params)
+    column = funnels.tokens(ready.vocabulary, history.log.items)[items] - 1  # (n,) -1: outside the vocabulary
     run = np.repeat(np.arange(len(users)), np.diff(ptr))
     out = np.zeros(len(items), np.float32)
-    for some, value in answers.scores(network, of, asked):
+    for some, value in answers.scores(ready.basket, ready.funnels, asked):
         here = np.full(len(users), -1, np.int64)
         here[some] = np.arange(len(some))
         wanted = (here[run] >= 0) & (column >= 0)
         out[wanted] = value[here[run[wanted]], column[wanted]]
     return out
-
-
-def expected(history: History, state: dict[str, Array], users: Array, params: Params) -> Expected:
-    """The next basket of ``users`` as both twins see it: what insights and features are made from."""
-    of, asked, basket, clock, vocabulary = _asked(history, state, users, params)
-    found = answers.baskets(basket, of, asked)
-    past = asked.stop > of.start[asked.user]
-    last = of.day[np.maximum(asked.stop - 1, 0)] if len(of.day) else np.zeros(len(users), np.int64)
-    named = found.token > 0
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(named.sum(axis=1))])
-    item = vocabulary[found.token[named] - 1].astype(np.uint32)
-    days = np.where(past, answers.days(clock, of, asked), np.float32(np.nan))
-    since = np.where(past, history.cutoff - 1 - last, np.nan).astype(np.float32)
-    return Expected(Lists(ptr, item, found.pieces[named]), days, since, found.funnel)
 
 
 def f1(of: Funnels, asked: Asked, named: Array) -> float:
@@ -160,19 +166,8 @@ def f1(of: Funnels, asked: Asked, named: Array) -> float:
     return float((2 * hit.sum(axis=1) / np.maximum(size + (named > 0).sum(axis=1), 1)).mean())
 
 
-def _content(of: Funnels, known: Array) -> tuple[Array, Array, Array]:
-    """(ptr, token, pieces) of the baskets ``known`` (s,), the others empty."""
-    size = np.diff(of.ptr)
-    kept = np.repeat(known, size)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.where(known, size, 0))])
-    return ptr, of.token[kept], of.pieces[kept]
-
-
-def _asked(
-    history: History, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Funnels, Asked, Lens, Clock, Array]:
-    """What is needed to answer ``users``: funnels, their rows, both twins and the articles of the vocabulary."""
-    weights = stored.of_state(state)
+def twins(history: History, weights: dict[str, Array], params: Params) -> Twins:
+    """The networks of ``weights`` and what they read of ``history``."""
     vocabulary = weights[VOCABULARY]
 
     def twin(kind: Any, prefix: str) -> Any:
@@ -180,6 +175,10 @@ def _asked(
         return stored.with_arrays(kind(len(vocabulary), history.log.users, params.model), own)
 
     made = ("lens", vocabulary.tobytes(), params.model.sales_half_life)
-    of: Funnels = history.once(made, lambda: funnels.funnels(history, vocabulary, params.model.sales_half_life))
-    asked = funnels.at_cutoff(of, users, history.cutoff)
-    return of, asked, twin(Lens, BASKET), twin(Clock, CLOCK), vocabulary
+    of = history.once(made, lambda: funnels.funnels(history, vocabulary, params.model.sales_half_life))
+    return Twins(of, vocabulary, twin(Lens, BASKET), twin(Clock, CLOCK))
+
+
+def _asked(history: History, state: dict[str, Array], users: Array, params: Params) -> tuple[Twins, Asked]:
+    ready = twins(history, stored.of_state(state), params)
+    return ready, funnels.at_cutoff(ready.funnels, users, history.cutoff)

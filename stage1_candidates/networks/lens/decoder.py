@@ -39,8 +39,10 @@ class Lens(nn.Module):
         self.end = nn.Linear(shape.nsd[-1], 1)
         self.pieces = nn.Linear(shape.nsd[-1] + shape.item_width, 1)
         read = shape.reading
-        self.bonus = Bonus(self.encoder.width, shape.bonus, len(read.half_lives)) if shape.bonus and read.own else None
         self.trend = nn.Parameter(torch.ones(1)) if shape.sales_half_life else None
+        self.bonus = None
+        if shape.bonus and read.own:
+            self.bonus = Bonus(self.encoder.width, shape.bonus, len(read.half_lives), self.trend is not None)
         self.drop = nn.Dropout(shape.dropout)
 
     def begin(self, vectors: Tensor, users: Array, sold: Array) -> None:
@@ -124,7 +126,10 @@ class Lens(nn.Module):
         if self.trend is not None:
             plus = plus + functional.pad(batch.trend * self.trend, (1, 0))
         if self.bonus is not None:
-            value = torch.where(batch.own > 0, self.bonus(batch.habit, funnel), 0.0)  # PAD adds its zero to END
+            habit = batch.habit
+            if self.trend is not None:
+                habit = torch.cat([habit, batch.trend.gather(1, (batch.own - 1).clamp(min=0))[..., None]], dim=2)
+            value = torch.where(batch.own > 0, self.bonus(habit, funnel), 0.0)  # what is nothing adds 0 to END
             plus = plus.scatter_add(1, batch.own, value)
         return plus
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from retail.params import Block, Days, Positive, Share
 from stage1_candidates.networks.lens.rows import FEATURES, HABITS, Batch, Reading
 
+BEGIN = -4.0  # log-odds of an own article bought once of late; BEGIN and OVER are where the training begins, no more
+OVER = 4.0  # what such an article has over others, where sales are not read
 UNKNOWN = 0.1  # share of the training rows whose customer is hidden, so that a new one can be answered
 
 
@@ -108,18 +110,30 @@ class Encoder(nn.Module):
 
 
 class Bonus(nn.Module):
-    """What is added to the logits of the customer's own articles: relu(A habit + B funnel) . c.
+    """What is added to the logits of the customer's own articles: a . habit + relu(B habit + C funnel) . d.
+
+    It begins at BEGIN + log(count with the first half-life) - the article's log share of sales, where they are read: an
+    article of one's own is then as likely as it was bought often and lately, whatever others buy.
 
     Not in the paper; after the pointers of copy mechanisms (See, Liu, Manning, ACL 2017).
     """
 
-    def __init__(self, funnel: int, hidden: int, half_lives: int) -> None:
+    def __init__(self, funnel: int, hidden: int, half_lives: int, sales: bool) -> None:
         super().__init__()
-        self.habit = nn.Linear(HABITS + half_lives, hidden)
+        self.plain = nn.Linear(HABITS + half_lives + sales, 1)
+        self.habit = nn.Linear(HABITS + half_lives + sales, hidden)
         self.funnel = nn.Linear(funnel, hidden, bias=False)
-        self.out = nn.Linear(hidden, 1)
+        self.out = nn.Linear(hidden, 1, bias=False)
+        with torch.no_grad():
+            self.plain.weight.zero_()
+            self.plain.weight[0, HABITS] = 1
+            if sales:
+                self.plain.weight[0, -1] = -1
+            self.plain.bias.fill_(BEGIN if sales else OVER)
+            self.out.weight.mul_(0.1)
 
     def forward(self, habit: Tensor, funnel: Tensor) -> Tensor:
+        """(B, O) of habit (B, O, ...), the last number being the log share of sales where they are read."""
         mixed = torch.relu(self.habit(habit) + self.funnel(funnel)[:, None])  # (B, O, hidden)
-        value: Tensor = self.out(mixed)[..., 0]
+        value: Tensor = (self.plain(habit) + self.out(mixed))[..., 0]
         return value

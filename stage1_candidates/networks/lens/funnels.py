@@ -4,7 +4,7 @@ An article is told to a network by its token: 1 for the most sold article of the
 nothing. The articles of a basket stand in this order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numba
@@ -44,6 +44,13 @@ class Funnels:
         days = np.diff(self.day, prepend=0)
         days[self.start[:-1][self.start[:-1] < self.start[1:]]] = 0
         return days
+
+    def emptied(self, known: Array) -> "Funnels":
+        """The same baskets, with the articles of those in ``known`` (s,) bool alone."""
+        size = np.diff(self.ptr)
+        kept = np.repeat(known, size)
+        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.where(known, size, 0))])
+        return replace(self, ptr=ptr, token=self.token[kept], pieces=self.pieces[kept])
 
 
 @dataclass(frozen=True)
