@@ -28,7 +28,7 @@ from stage1_candidates.networks.lens.funnels import Asked
 LEAST = 3  # baskets before the one that is judged
 FLAG = 3.5  # robust z above which a basket is called unlike (Iglewicz and Hoaglin 1993)
 SPREAD = 1.4826  # standard deviation over median absolute deviation, of a normal variable
-LEAST_SPREAD = 0.05  # in units of the distances, so that a cluster in which nearly all are alike flags no trifle
+LEAST_SPREAD = 0.05  # so that a cluster in which nearly all are alike flags no trifle
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,8 @@ def bought(model: Model, asked: Asked) -> Lists:
     return Lists(ptr, model.vocabulary[of.token[place] - 1].astype(np.uint32), of.pieces[place])
 
 
-def of_articles(expected: Lists, true: Lists, vectors: Array) -> Array:
-    """(e,) 1 - cosine, brought to 0..1, of the mean ``vectors`` (items, d) of the expected and the true articles.
-
-    A hit counts in full and a near miss in part; 1 - F1 would call every basket without a hit alike.
-    """
-    one, other = (_mean_vectors(rows, vectors) for rows in (expected, true))
-    found: Array = (1 - (one * other).sum(axis=1)) / 2
-    return found
-
-
-def of_f1(expected: Lists, true: Lists) -> Array:
-    """(e,) 1 - F1 of the expected articles: the paper's baskets, compared as sets."""
+def of_articles(expected: Lists, true: Lists) -> Array:
+    """(e,) 1 - F1 of the expected articles, baskets being sets."""
     pairs = [(rows.key_of_rows() << 32) | rows.target for rows in (expected, true)]
     hits = np.bincount(pairs[0][np.isin(pairs[0], pairs[1])] >> 32, minlength=true.keys)
     found: Array = 1 - 2 * hits / np.maximum(np.diff(expected.ptr) + np.diff(true.ptr), 1)
@@ -96,11 +86,9 @@ def outlying(distance: Array, cluster: Array) -> Array:
     return z
 
 
-def judged(model: Model, asked: Asked, true: Lists, days: Array, expected: Expected, cluster: Array) -> Judged:
+def judged(asked: Asked, true: Lists, days: Array, expected: Expected, cluster: Array) -> Judged:
     """Algorithm 1 of what was ``expected`` at ``asked`` and what came: articles ``true`` after ``days``."""
-    vectors = np.zeros((int(model.vocabulary.max()) + 1, model.articles().shape[1]), np.float32)
-    vectors[model.vocabulary] = model.articles()
-    articles = of_articles(expected.basket, true, vectors)
+    articles = of_articles(expected.basket, true)
     time = of_time(expected.days.astype(np.float64), days)
     return Judged(asked.user, cluster, articles, time, outlying(articles, cluster), outlying(time, cluster))
 
@@ -126,7 +114,7 @@ def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) ->
     expected = model.expected(asked)
     cluster = clusters.of_vectors(expected.vector, None, seed)
     gap = model.funnels.gap[asked.stop].astype(np.float64)
-    return model, asked, judged(model, asked, bought(model, asked), gap, expected, cluster)
+    return model, asked, judged(asked, bought(model, asked), gap, expected, cluster)
 
 
 def roc_auc(score: Array, positive: Array) -> float:
@@ -137,14 +125,6 @@ def roc_auc(score: Array, positive: Array) -> float:
     """
     rank, n = rankdata(score), int(positive.sum())
     return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))
-
-
-def _mean_vectors(rows: Lists, vectors: Array) -> Array:
-    """(rows, d) of length 1, 0 for a row without articles."""
-    total = np.zeros((rows.keys, vectors.shape[1]), np.float64)
-    np.add.at(total, rows.key_of_rows(), vectors[rows.target])
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return total / np.where(length > 0, length, 1)
 
 
 def table(project: Project, found: Judged, asked: Asked) -> pl.DataFrame:

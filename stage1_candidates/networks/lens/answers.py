@@ -18,7 +18,7 @@ from stage1_candidates.networks.lens.funnels import Asked, Funnels
 from stage1_candidates.networks.lens.rows import Batch, Reading
 from stage1_candidates.networks.weights import device
 
-ROWS = 128  # customers in a block
+ROWS = 32  # customers in a block
 
 
 @dataclass(frozen=True)

@@ -97,12 +97,16 @@ class Lens(nn.Module):
             )
             going = going & ~over & (scores[:, 1:].max(1).values > -torch.inf)
             best = torch.where(going, best, 0)
+            if not going.any():
+                break
             token.append(best)
             pieces.append((1 + self._more_pieces(hidden[:, 0], best)) * going)
             banned = banned.scatter(1, best[:, None], True)
             banned[:, END] = False
             given = self.encoder.embed(best)[:, None]
-        return Decoded(torch.stack(token, 1), torch.stack(pieces, 1), first, funnel)
+        behind = (0, self.shape.reading.longest - len(token))
+        stacked = torch.stack(token, 1), torch.stack(pieces, 1)
+        return Decoded(functional.pad(stacked[0], behind), functional.pad(stacked[1], behind), first, funnel)
 
     def _begin(self, rows: int) -> Tensor:
         return self.begin_token.expand(rows, 1, -1)

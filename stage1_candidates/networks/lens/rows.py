@@ -46,10 +46,10 @@ class Batch(NamedTuple):
 
 
 def widths(most: int) -> list[int]:
-    """Numbers of baskets that rows are filled up to: 1, 2, 4, ... and ``most``."""
+    """Numbers of baskets that rows are filled up to: 1, 4, 16, ... and ``most``."""
     found = [1]
     while found[-1] < most:
-        found.append(min(2 * found[-1], most))
+        found.append(min(4 * found[-1], most))
     return found
 
 
