@@ -53,7 +53,10 @@ class Lens(nn.Module):
                 self.bias[:] = torch.from_numpy(np.log((sold + 1) / (sold + 1).sum()))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean over customers of the mean over steps of -log p(article or END) - log p(pieces), teacher forcing."""
+        """Mean over the steps of all customers of -log p(article or END) - log p(pieces), teacher forcing.
+
+        Every step counts alike: with a mean per customer short baskets would weigh more, and all would end too soon.
+        """
         hidden, due, scores = self.forced(batch)
         wanted = functional.pad(batch.target, (0, 1))[due]  # (D,)
         missed = functional.cross_entropy(scores, wanted, reduction="none")
@@ -61,9 +64,7 @@ class Lens(nn.Module):
         counted = functional.poisson_nll_loss(
             rate, (functional.pad(batch.pieces, (0, 1))[due] - 1).clamp(min=0), log_input=False, reduction="none"
         )
-        row = due.nonzero()[:, 0]
-        share = 1 / due.sum(1)[row] / len(due)
-        return ((missed + counted.where(wanted != END, 0.0)) * share).sum()
+        return (missed + counted.where(wanted != END, 0.0)).mean()
 
     def forced(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Each step after the true articles before it: hidden (B, T + 1, h); due (B, T + 1) bool, the steps until the
