@@ -28,9 +28,9 @@ SHOWN = 4  # articles named of a segment
 
 @dataclass(frozen=True)
 class Segments:
-    item: Array  # (a,) int64 articles that were sold with others
+    item: Array  # (a,) int64 articles that were sold with others, ascending
     of_item: Array  # (a,) int64 segment of each
-    user: Array  # (c,) int64 customers with a past
+    user: Array  # (c,) int64 customers with a past, ascending
     of_user: Array  # (c,) int64
 
 
@@ -39,6 +39,7 @@ def of_model(model: Model, day: int, articles: int | None, customers: int | None
     vectors = model.articles()
     sold = np.bincount(model.funnels.token, minlength=len(vectors) + 1)[1:]
     some = np.flatnonzero((sold > 0) & (np.abs(vectors).sum(axis=1) > 0))
+    some = some[np.argsort(model.vocabulary[some])]
     user = np.flatnonzero(np.diff(model.funnels.start))
     funnel = model.expected(funnels.at_cutoff(model.funnels, user, day)).vector
     return Segments(
