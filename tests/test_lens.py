@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from torch import nn
-from world import drawn, random_world
+from world import drawn, network_of, random_world
 
 from retail import weeks
 from retail.shop import Shop
+from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.lens import answers, funnels, warm
 from stage1_candidates.networks.lens import rows as lens_rows
 from stage1_candidates.networks.lens.clock import Clock
@@ -311,3 +312,23 @@ def test_the_clock_learns_a_cadence() -> None:
     true = of.day[every.stop] - of.day[every.stop - 1]
     assert np.abs(answers.days(timer, of, every) - true).max() < 1
     assert set(true.tolist()) == {3, 9}
+
+
+def test_what_is_said_of_a_customer_by_hand() -> None:
+    """A clock that always says five days: customer 0 came a day before the cutoff, customer 1 seven days before it."""
+    shop = drawn("a.....b", "a......", ".......")
+    history = weeks.history(shop.log, shop.log.weeks)
+    module, block = network_of("lens")
+    of = funnels.funnels(history, np.arange(2), block.model.sales_half_life)
+    basket, timer = (kind(2, 3, block.model) for kind in (Lens, Clock))
+    with torch.no_grad():
+        for value in timer.head[2].parameters():
+            value.zero_()
+        timer.head[2].bias.fill_(5)
+    weights = {"vocabulary": np.arange(2), **{f"basket.{k}": v for k, v in stored.arrays(basket).items()}}
+    weights |= {f"clock.{k}": v for k, v in stored.arrays(timer).items()}
+    state = module.fit(history, shop, block, weights)
+    found = module.about(history, shop, state, np.arange(3, dtype=np.uint32), block)
+    assert of.day.tolist() == [0, 6, 0] and history.cutoff == 7
+    assert found["days_left"].tolist()[:2] == [4, 0] and found["overdue"].tolist()[:2] == [0, 2]
+    assert np.isnan(found["days_left"][2]) and np.isnan(found["overdue"][2])

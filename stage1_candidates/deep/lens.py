@@ -156,6 +156,18 @@ def score(
     return out
 
 
+def about(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> dict[str, Array]:
+    """Days from the cutoff to the expected next basket, 0 where it is overdue, and how many days it is; NaN without a
+    past."""
+    ready, asked = _asked(history, state, users, params)
+    of = ready.funnels
+    past = asked.stop > of.start[asked.user]
+    last = of.day[np.maximum(asked.stop - 1, 0)] if len(of.day) else np.zeros(len(users), np.int64)
+    left = last + answers.days(ready.clock, of, asked) - history.cutoff
+    known = np.where(past, left, np.nan).astype(np.float32)
+    return {"days_left": np.maximum(known, 0), "overdue": np.maximum(-known, 0)}
+
+
 def f1(of: Funnels, asked: Asked, named: Array) -> float:
     """Mean over customers of 2 |named and bought| / (|named| + |bought|); ``named`` (e, T), 0 is nothing."""
     size = np.diff(of.ptr)[asked.stop]
