@@ -321,12 +321,9 @@ def test_what_is_said_of_a_customer_by_hand() -> None:
     module, block = network_of("lens")
     of = funnels.funnels(history, np.arange(2), block.model.sales_half_life)
     basket, timer = (kind(2, 3, block.model) for kind in (Lens, Clock))
-    with torch.no_grad():
-        for value in timer.head[2].parameters():
-            value.zero_()
-        timer.head[2].bias.fill_(5)
     weights = {"vocabulary": np.arange(2), **{f"basket.{k}": v for k, v in stored.arrays(basket).items()}}
-    weights |= {f"clock.{k}": v for k, v in stored.arrays(timer).items()}
+    weights |= {f"clock.{k}": np.zeros_like(v) for k, v in stored.arrays(timer).items()}
+    weights |= {"clock.scale": np.ones(1, np.float32), "clock.head.2.bias": np.full(1, 5, np.float32)}
     state = module.fit(history, shop, block, weights)
     found = module.about(history, shop, state, np.arange(3, dtype=np.uint32), block)
     assert of.day.tolist() == [0, 6, 0] and history.cutoff == 7

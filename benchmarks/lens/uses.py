@@ -81,17 +81,15 @@ def purities(model: Model, day: int, of_item: Array, of_user: Array, seed: int) 
     }
 
 
-def stock(model: Model, task: Task, day: int) -> dict[str, dict[str, float]]:
+def stock(model: Model, day: int) -> dict[str, dict[str, float]]:
     """Alerts of the DAYS days from ``day`` on beside those of the baskets that came: precision and recall.
 
     The WATCHED best sellers are resupplied each day with SUPPLY of their mean daily sales of the PAST days. The truth
     is the next basket of every customer, as Algorithm 2 sees the world: one basket each.
     """
     of = model.funnels
-    known = (
-        np.array([np.searchsorted(of.day[a:b], day) for a, b in zip(of.start, of.start[1:], strict=False)])
-        + of.start[:-1]
-    )
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(of.day < day)])
+    known = of.start[:-1] + before[of.start[1:]] - before[of.start[:-1]]
     user = np.flatnonzero(known > of.start[:-1])
     asked = Asked(user, known[user], np.full(len(user), day))
     since = day - 1 - of.day[asked.stop - 1]
