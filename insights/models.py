@@ -50,7 +50,7 @@ class Learned(Twins):
 
 class Plain:
     """The customer's own past: the most frequent articles of late, as many as its mean basket holds, after its median
-    gap; its vector is the mean of the articles'."""
+    gap; its vector is that of ``customers``."""
 
     def __init__(self, of: Funnels, vocabulary: Array, day: int) -> None:
         """``day``: the first one that the articles' vectors may not know of."""
@@ -75,11 +75,19 @@ class Plain:
         kept = order[rank < np.repeat(size, np.diff(own.ptr))]
         ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.minimum(size, np.diff(own.ptr)))])
         mean = (pieces.weight / bought.weight)[kept]
-        vector = np.zeros((rows, WIDTH), np.float32)
-        np.add.at(vector, row, self._vectors[of.token[place] - 1] * worth[:, None].astype(np.float32))
-        length = np.linalg.norm(vector, axis=1, keepdims=True)
-        vector /= np.where(length > 0, length, np.float32(1))
-        return Expected(Lists(ptr, own.target[kept], mean.astype(np.float32)), median_gaps(of, asked), vector)
+        basket = Lists(ptr, own.target[kept], mean.astype(np.float32))
+        return Expected(basket, median_gaps(of, asked), customers(self, asked))
+
+
+def customers(model: Model, asked: Asked) -> Array:
+    """(e, d) float32 of length 1: the mean vector of the articles a customer bought, those of late weighing more."""
+    row, place, age = _past(model.funnels, asked)
+    vectors = model.articles()[model.funnels.token[place] - 1]
+    mean = np.zeros((len(asked.user), vectors.shape[1]), np.float32)
+    np.add.at(mean, row, vectors * np.exp2(-age / HALF_LIFE)[:, None].astype(np.float32))
+    length = np.linalg.norm(mean, axis=1, keepdims=True)
+    found: Array = mean / np.where(length > 0, length, np.float32(1))
+    return found
 
 
 def median_gaps(of: Funnels, asked: Asked) -> Array:

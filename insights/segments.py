@@ -1,6 +1,6 @@
 """Groups of articles and of customers by their vectors: ``python -m insights.segments FOLDER`` (paper, I and III.A).
 
-Articles are near that are bought together; customers are near whose baskets lead to the same next one. Writes
+Articles are near that are bought together, customers that buy near articles. Writes
 FOLDER/articles.csv and FOLDER/customers.csv: id and segment, 0 the largest.
 """
 
@@ -41,12 +41,12 @@ def of_model(model: Model, day: int, articles: int | None, customers: int | None
     some = np.flatnonzero((sold > 0) & (np.abs(vectors).sum(axis=1) > 0))
     some = some[np.argsort(model.vocabulary[some])]
     user = np.flatnonzero(np.diff(model.funnels.start))
-    funnel = model.expected(funnels.at_cutoff(model.funnels, user, day)).vector
+    asked = funnels.at_cutoff(model.funnels, user, day)
     return Segments(
         model.vocabulary[some],
         clusters.of_vectors(vectors[some], articles, seed),
         user,
-        clusters.of_vectors(funnel, customers, seed),
+        clusters.of_vectors(models.customers(model, asked), customers, seed),
     )
 
 

@@ -57,9 +57,9 @@ def _chosen(of: dict[str, Any]) -> list[str]:
     lists = ", ".join(f"{name} {_four(row['lists']['f1_of_means'])}" for name, row in of["rows"].items())
     return [
         f"True baskets hold {of['mean length']:.1f} articles. Best length, by validation: {of_all['length']}, with "
-        f"decay {decayed['length']} (half-life {decayed['half_life']:.0f} days); own length: the customer's mean so far. "
-        "F1 is the mean over customers; F1 of means is that of mean recall and precision, the paper's way; minus: paired "
-        "bootstrap over customers, 95%.",
+        f"decay {decayed['length']} (half-life {decayed['half_life']:.0f} days); own length: the customer's mean so "
+        "far. F1 is the mean over customers; F1 of means is that of mean recall and precision, the paper's way; minus: "
+        "paired bootstrap over customers, 95%.",
         "",
         f"Mean over the first k = 1..10 articles, F1 of means: {lists}.",
     ]

@@ -20,12 +20,12 @@ OWN = "LENS1000, ours"
 PERSONAL = ("personal top, best length", "personal top, own length")  # what free running is to be above
 Rows = dict[str, tuple[dict[str, Any], tuple[int, ...]]]
 BASKETS: dict[str, Rows] = {  # task -> row -> shape and seeds
-    "online_retail": {"LENS1000": (LENS1000, (1,)), OWN: (OURS, (1, 2, 3))},
+    "online_retail": {"LENS1000": (LENS1000, (1,)), OWN: (OURS, (1,))},
     "Ta-Feng": {
         "LENS1000, cold": ({**LENS1000, "start": "cold"}, (1,)),
         "LENS1000": (LENS1000, (1,)),
         "LENS2000": (LENS2000, (1,)),
-        OWN: (OURS, (1, 2, 3)),
+        OWN: (OURS, (1,)),
     },
 }
 HEART_CUSTOMERS, HEART_EPOCHS = 50, 150

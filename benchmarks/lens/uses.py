@@ -71,9 +71,12 @@ def purities(model: Model, day: int, of_item: Array, of_user: Array, seed: int) 
     groups = int(of_item.max()) + 1
     asked = segments.of_model(model, day, groups, groups, seed)
     free = segments.of_model(model, day, None, None, seed)
+    funnel = model.expected(funnels.at_cutoff(model.funnels, asked.user, day)).vector
+    of_funnels = clusters.of_vectors(funnel, groups, seed)
     return {
         "articles": clusters.purity(asked.of_item, of_item[asked.item]),
         "customers": clusters.purity(asked.of_user, of_user[asked.user]),
+        "customers, by funnel vector": clusters.purity(of_funnels, of_user[asked.user]),
         "articles' groups by silhouette": int(free.of_item.max()) + 1,
         "customers' groups by silhouette": int(free.of_user.max()) + 1,
         "largest planted group, articles": float(np.bincount(of_item).max() / len(of_item)),
