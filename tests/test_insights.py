@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from csv_shop import ROOT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from world import drawn
 
@@ -61,6 +61,7 @@ def test_alerts_by_hand() -> None:
     assert np.argwhere(summed.short).tolist() == [[0, 1], [0, 2]]  # article 5 lives on what came the day before
 
 
+@settings(deadline=None, max_examples=30)
 @given(seed=some.integers(0, 100))
 def test_demand_is_that_of_a_loop(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -130,6 +131,7 @@ def test_outlying_by_hand() -> None:
     assert z[5:].tolist() == pytest.approx([0, 0, 0.02 / anomalies.LEAST_SPREAD])
 
 
+@settings(deadline=None)
 @given(some.lists(some.tuples(some.integers(0, 5), some.booleans()), min_size=2, max_size=30))
 def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
     score, positive = np.array([s for s, _ in pairs], float), np.array([p for _, p in pairs])
