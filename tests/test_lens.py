@@ -197,8 +197,10 @@ def test_the_loss_by_hand() -> None:
         target = [int(t) for t in batch.target[row] if t > 0]
         for k, wanted in enumerate([*target, END]):
             hidden, states = net._steps(given, states)
-            scores = net._logits(hidden[:, 0], fixed)[0].clone()
-            scores[before] = -torch.inf
+            scores = net._articles(hidden[:, 0], fixed)
+            scores[0, before] = -torch.inf
+            length = (batch.features[row, : int(batch.baskets[row]), 2].mean().exp())[None]
+            scores = net._with_end(hidden[:, 0], scores, length, torch.tensor([k]))[0]
             loss = -scores.log_softmax(0)[wanted]
             if wanted != END:
                 rate, more = net._more_pieces(hidden[:, 0], torch.tensor([wanted]))[0], batch.pieces[row, k] - 1

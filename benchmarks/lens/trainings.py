@@ -33,7 +33,7 @@ LENS1000: dict[str, Any] = {
 }  # fmt: skip
 LENS2000: dict[str, Any] = {**LENS1000, "sce": [256], "fbe": [256, 256], "nsd": [512, 128]}
 OURS: dict[str, Any] = {
-    **LENS1000, "user_width": None, "dropout": 0.3, "order": "drawn", "stop": "even", "bonus": 32,
+    **LENS1000, "user_width": None, "dropout": 0.3, "start": "frozen", "order": "drawn", "stop": "even", "bonus": 32,
     "sales_half_life": SALES_HALF_LIFE, "reading": {**READING, "own": 256, "half_lives": [90.0, 30.0, 365.0]},
 }  # fmt: skip
 TRAINING = Training(

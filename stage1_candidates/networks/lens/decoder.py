@@ -1,5 +1,6 @@
 """NSD: the next basket, article by article until its end, each with its pieces (Damian et al. 2019, III.C and D)."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,22 @@ class Lens(nn.Module):
         if shape.bonus and read.own:
             self.bonus = Bonus(self.encoder.width, shape.bonus, len(read.half_lives), self.trend is not None)
         self.drop = nn.Dropout(shape.dropout)
+        self.pace = nn.Linear(2, 1) if self.bonus is not None else None
+        if self.pace is not None:
+            self._begin_at_the_past(self.pace)
+
+    def _begin_at_the_past(self, pace: nn.Linear) -> None:
+        """Let the end come by the customer's usual length, and the decoder's word on the articles be a small one.
+
+        Not in the paper. The end begins as a Weibull hazard of shape 3 / 2 with its median at the usual length u, in
+        logs log(3/2 log 2) + 1/2 log(step + 1) - 3/2 log u, and is learned from there.
+        """
+        with torch.no_grad():
+            pace.weight.copy_(torch.tensor([[0.5, -1.5]]))
+            pace.bias.fill_(math.log(1.5 * math.log(2)))
+            for layer in (self.out, self.end):
+                layer.weight.mul_(0.1)
+                layer.bias.zero_()
 
     def begin(self, vectors: Tensor, users: Array, sold: Array) -> None:
         """Begin at the vectors of ``Encoder.begin`` and, where sales are not read, at the shares of ``sold`` (V,)."""
@@ -73,24 +90,28 @@ class Lens(nn.Module):
         given = torch.cat([self._begin(len(funnel)), self.encoder.embed(batch.target)], dim=1)  # (B, T + 1, d)
         hidden, _ = self._steps(self.drop(given), self._states(funnel))
         due = functional.pad(batch.target > 0, (1, 0), value=True)
-        scores = self._logits(hidden[due], self._fixed(batch, funnel)[due.nonzero()[:, 0]])
-        return hidden, due, scores.index_put(named(batch.target, due), torch.tensor(-torch.inf, device=scores.device))
+        row, step = due.nonzero(as_tuple=True)
+        scores = self._articles(hidden[due], self._fixed(batch, funnel)[row])
+        never = torch.tensor(-torch.inf, device=scores.device)
+        scores = scores.index_put(named(batch.target, due), never)
+        return hidden, due, self._with_end(hidden[due], scores, usual(batch)[row], step)
 
     @torch.no_grad()
     def decode(self, batch: Batch) -> Decoded:
         """Free running: the likeliest article each time, never one twice, until the end or ``longest``."""
         funnel = self.encoder(batch)
-        fixed, states = self._fixed(batch, funnel), self._states(funnel)
+        fixed, states, length = self._fixed(batch, funnel), self._states(funnel), usual(batch)
         given, banned = self._begin(len(funnel)), torch.zeros_like(fixed, dtype=torch.bool)
-        banned[:, END] = True  # no basket is empty
         first = torch.zeros(0)
         going, survived = torch.ones(len(funnel), dtype=torch.bool, device=given.device), torch.ones_like(funnel[:, 0])
         token, pieces = [], []
         for step in range(self.shape.reading.longest):
             hidden, states = self._steps(given, states)
-            scores = self._logits(hidden[:, 0], fixed).masked_fill(banned, -torch.inf)  # (B, 1 + V)
+            scores = self._articles(hidden[:, 0], fixed).masked_fill(banned, -torch.inf)
+            scores = self._with_end(hidden[:, 0], scores, length, torch.full_like(batch.user, step))  # (B, 1 + V)
             if step == 0:
                 first = scores[:, 1:].softmax(1)
+                scores[:, END] = -torch.inf  # no basket is empty
             survived = survived * (1 - scores.softmax(1)[:, END])
             best = scores[:, 1:].argmax(1) + 1
             over = (
@@ -102,8 +123,7 @@ class Lens(nn.Module):
                 break
             token.append(best)
             pieces.append((1 + self._more_pieces(hidden[:, 0], best)) * going)
-            banned = banned.scatter(1, best[:, None], True)
-            banned[:, END] = False
+            banned = banned.scatter(1, best[:, None], True)  # END too, which is none of the articles
             given = self.encoder.embed(best)[:, None]
         behind = (0, self.shape.reading.longest - len(token))
         stacked = torch.stack(token, 1), torch.stack(pieces, 1)
@@ -138,15 +158,29 @@ class Lens(nn.Module):
             plus = plus.scatter_add(1, batch.own, value)
         return plus
 
-    def _logits(self, hidden: Tensor, fixed: Tensor) -> Tensor:
-        """(D, 1 + V) of hidden (D, h) and ``fixed`` (D, 1 + V)."""
+    def _articles(self, hidden: Tensor, fixed: Tensor) -> Tensor:
+        """(D, 1 + V) logits of the articles, of hidden (D, h) and ``fixed`` (D, 1 + V); at END stands nothing."""
         scores = self.out(self.drop(hidden)) @ self.encoder.embed.weight[1:].T  # (D, d) @ (d, V) -> (D, V)
-        return torch.cat([self.end(hidden), scores], dim=1) + fixed
+        return functional.pad(scores, (1, 0)) + fixed
+
+    def _with_end(self, hidden: Tensor, scores: Tensor, length: Tensor, step: Tensor) -> Tensor:
+        """``scores`` with END's own: how much likelier the end is than all articles together, (D,) each."""
+        end = self.end(hidden)[:, 0]
+        if self.pace is not None:
+            end = end + self.pace(torch.stack([torch.log1p(step.float()), torch.log(length)], dim=1))[:, 0]
+        return torch.cat([(end + scores[:, 1:].logsumexp(1))[:, None], scores[:, 1:]], dim=1)
 
     def _more_pieces(self, hidden: Tensor, token: Tensor) -> Tensor:
         """(D,) expected pieces beyond the first, of hidden (D, h) and token (D,)."""
         both = torch.cat([hidden, self.encoder.embed(token)], dim=1)
         return functional.softplus(self.pieces(both))[:, 0]
+
+
+def usual(batch: Batch) -> Tensor:
+    """(B,) float32 articles of a usual basket: 1 + the geometric mean of what was read, at least 1."""
+    log1p_articles = batch.features[:, :, 2]  # 0 behind the last basket
+    mean = log1p_articles.sum(1) / batch.baskets.clamp(min=1)
+    return mean.exp().clamp(min=1.0)
 
 
 def named(target: Tensor, due: Tensor) -> tuple[Tensor, Tensor]:
