@@ -37,10 +37,10 @@ OURS: dict[str, Any] = {
     "sales_half_life": SALES_HALF_LIFE, "reading": {**READING, "own": 256, "half_lives": [90.0, 30.0, 365.0]},
 }  # fmt: skip
 TRAINING = Training(
-    epochs=10, patience=3, learning_rate=1e-3, weight_decay=0.01, decoupled=True, warmup=0.02, clip=1.0,
+    epochs=6, patience=2, learning_rate=1e-3, weight_decay=0.01, decoupled=True, warmup=0.02, clip=1.0,
     precision="32-true", devices=1,
 )  # fmt: skip
-PER_CUSTOMER, EPOCH, BATCH = 2, 8000, 32  # examples of a customer in an epoch, of an epoch at most, of a batch
+PER_CUSTOMER, EPOCH, BATCH = 2, 4000, 32  # examples of a customer in an epoch, of an epoch at most, of a batch
 
 
 @dataclass(frozen=True)
