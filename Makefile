@@ -3,7 +3,7 @@ PYTHON ?= python3
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring ablate gpu-check
+.PHONY: repro test lint clean bench-case bench-trex bench-lens bench-two-tower bench-networks bench-tuning bench-scoring ablate gpu-check
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
@@ -21,6 +21,9 @@ bench-case: .venv/ready  # CASE beside TIFU-KNN, FreqRate, DNNTSP, BERT4NBR, PIE
 
 bench-trex: .venv/ready  # T-REX beside personal top categories
 	.venv/bin/python -m benchmarks.trex
+
+bench-lens: .venv/ready  # LENS beside personal frequency: baskets, days, anomalies, alerts, segments
+	.venv/bin/python -m benchmarks.lens
 
 bench-two-tower: .venv/ready  # two towers beside ALS, BPR, item-item and popular; the rate of the search
 	.venv/bin/python -m benchmarks.two_tower $(if $(DATA),--data "$(DATA)")

@@ -22,6 +22,7 @@ from stage1_candidates.networks.lens.funnels import Asked, Funnels
 Wanted = Literal["auto", "lens", "plain"]
 HALF_LIFE = 180.0  # days, of a purchase in the plain model's baskets
 WIDTH = 32  # of the plain model's vectors
+VECTORS = 5000  # articles that have one, the most sold: pairs of articles grow with the square of their number
 
 
 class Model(Protocol):
@@ -55,7 +56,8 @@ class Plain:
     def __init__(self, of: Funnels, vocabulary: Array, day: int) -> None:
         """``day``: the first one that the articles' vectors may not know of."""
         self.funnels, self.vocabulary = of, vocabulary
-        self._vectors = warm.vectors(of.emptied(of.day < day), WIDTH)
+        known = np.repeat(of.day < day, np.diff(of.ptr))
+        self._vectors = warm.vectors(of.holding(known & (of.token <= VECTORS)), WIDTH)
 
     def articles(self) -> Array:
         return self._vectors
@@ -91,13 +93,13 @@ def customers(model: Model, asked: Asked) -> Array:
 
 
 def median_gaps(of: Funnels, asked: Asked) -> Array:
-    """(e,) float32 median of each customer's gaps so far; with fewer than two baskets the median of all gaps."""
+    """(e,) float32 median of each customer's gaps so far; with fewer than two baskets that of all gaps until then."""
     first = of.start[asked.user]
     count = np.maximum(asked.stop - first - 1, 0)
     row = np.repeat(np.arange(len(count)), count)
     gap = of.gap[np.arange(len(row)) + np.repeat(first + 1 - np.cumsum(count) + count, count)]
     gap = gap[np.lexsort((gap, row))].astype(np.float32)
-    every = of.gap[of.gap > 0]
+    every = of.gap[(of.gap > 0) & (of.day < asked.day.min(initial=2**31))]
     usual = np.float32(np.median(every)) if len(every) else np.float32(7)
     if not len(gap):
         return np.full(len(count), usual)

@@ -47,10 +47,12 @@ class Funnels:
 
     def emptied(self, known: Array) -> "Funnels":
         """The same baskets, with the articles of those in ``known`` (s,) bool alone."""
-        size = np.diff(self.ptr)
-        kept = np.repeat(known, size)
-        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.where(known, size, 0))])
-        return replace(self, ptr=ptr, token=self.token[kept], pieces=self.pieces[kept])
+        return self.holding(np.repeat(known, np.diff(self.ptr)))
+
+    def holding(self, kept: Array) -> "Funnels":
+        """The same baskets, with the entries ``kept`` (n,) bool alone."""
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+        return replace(self, ptr=before[self.ptr], token=self.token[kept], pieces=self.pieces[kept])
 
 
 @dataclass(frozen=True)
