@@ -268,6 +268,18 @@ def test_a_later_basket_changes_no_earlier_answer(cut: int, seed: int) -> None:
     assert np.array_equal(basket.token, basket_.token) and np.array_equal(basket.funnel, basket_.funnel)
 
 
+def test_a_basket_of_all_articles_is_learned_and_decoded() -> None:
+    shop = drawn(*((line, "b" * 8, "c" * 8) for line in ("a" * 8, "a" * 7 + ".")))
+    of = funnels_of(shop)
+    for stop in ("likeliest", "even"):
+        net = lens(of, stop=stop)
+        loss = net.loss(lens_rows.batch(of, funnels.examples(of, 2), 4, net.shape.reading, True))
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert all(bool(value.grad.isfinite().all()) for value in net.parameters() if value.grad is not None)
+        found = answers.baskets(net, of, funnels.at_cutoff(of, np.arange(2), 8))
+        assert found.token.max() <= 3 and np.isfinite(found.pieces).all() and (found.token[:, 0] > 0).all()
+
+
 def test_answers_do_not_depend_on_who_else_is_asked() -> None:
     of = funnels_of(world())
     net = lens(of)

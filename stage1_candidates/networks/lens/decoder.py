@@ -13,6 +13,7 @@ from stage1_candidates.networks.lens.encoder import Bonus, Encoder, Shape
 from stage1_candidates.networks.lens.rows import Batch
 
 END = 0  # column of the basket's end; column t is token t
+NEVER = -1e9  # logit of what was named; finite, for there may be nothing left to name
 
 
 class Decoded(NamedTuple):
@@ -92,8 +93,7 @@ class Lens(nn.Module):
         due = functional.pad(batch.target > 0, (1, 0), value=True)
         row, step = due.nonzero(as_tuple=True)
         scores = self._articles(hidden[due], self._fixed(batch, funnel)[row])
-        never = torch.tensor(-torch.inf, device=scores.device)
-        scores = scores.index_put(named(batch.target, due), never)
+        scores = scores.index_put(named(batch.target, due), torch.tensor(NEVER, device=scores.device))
         return hidden, due, self._with_end(hidden[due], scores, usual(batch)[row], step)
 
     @torch.no_grad()
@@ -102,22 +102,20 @@ class Lens(nn.Module):
         funnel = self.encoder(batch)
         fixed, states, length = self._fixed(batch, funnel), self._states(funnel), usual(batch)
         given, banned = self._begin(len(funnel)), torch.zeros_like(fixed, dtype=torch.bool)
-        first = torch.zeros(0)
-        going, survived = torch.ones(len(funnel), dtype=torch.bool, device=given.device), torch.ones_like(funnel[:, 0])
-        token, pieces = [], []
+        first, token, pieces = torch.zeros(0), [], []
+        going, survived = torch.ones_like(batch.user, dtype=torch.bool), torch.ones_like(funnel[:, 0])
         for step in range(self.shape.reading.longest):
             hidden, states = self._steps(given, states)
-            scores = self._articles(hidden[:, 0], fixed).masked_fill(banned, -torch.inf)
+            scores = self._articles(hidden[:, 0], fixed).masked_fill(banned, NEVER)
             scores = self._with_end(hidden[:, 0], scores, length, torch.full_like(batch.user, step))  # (B, 1 + V)
             if step == 0:
                 first = scores[:, 1:].softmax(1)
-                scores[:, END] = -torch.inf  # no basket is empty
+                scores[:, END] = NEVER  # no basket is empty
             survived = survived * (1 - scores.softmax(1)[:, END])
             best = scores[:, 1:].argmax(1) + 1
-            over = (
-                survived < 0.5 if self.shape.stop == "even" else scores[:, END] > scores.gather(1, best[:, None])[:, 0]
-            )
-            going = going & ~over & (scores[:, 1:].max(1).values > -torch.inf)
+            top = scores[:, 1:].max(1).values
+            over = survived < 0.5 if self.shape.stop == "even" else scores[:, END] > top
+            going = going & ~over & (top > NEVER / 2)
             best = torch.where(going, best, 0)
             if not going.any():
                 break
