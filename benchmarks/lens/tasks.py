@@ -30,6 +30,7 @@ from stage1_candidates.networks.lens.funnels import Asked, Funnels
 VALIDATION_DAYS, TEST_DAYS = 60, 120
 LEAST = 2  # baskets before a basket that is asked for: the paper asks for a threshold and leaves it open
 SALES_HALF_LIFE = 30.0  # days
+HELD = 500  # validation customers of a shop, at most, spread over all: each is decoded after every epoch
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def of_shop(name: str, shop: Shop) -> Task:
     between = every.chosen((every.day >= learned.cutoff) & (every.day < test_day))
     final = every.chosen(every.day >= test_day)
     train = every.chosen(every.day < learned.cutoff)
-    validation, test = between.chosen(funnels.latest(between)), final.chosen(funnels.latest(final))
+    held, test = between.chosen(funnels.latest(between)), final.chosen(funnels.latest(final))
+    validation = held.chosen(np.unique(np.linspace(0, len(held.user) - 1, min(HELD, len(held.user))).astype(np.int64)))
     about = f"{len(test.user)} test customers, {len(validation.user)} validation customers, {len(train.user)} training "
     about += f"baskets, {of.articles} articles"
     return Task(name, about, of, train, validation, test, pieces=True, customers=True)

@@ -40,7 +40,7 @@ TRAINING = Training(
     epochs=6, patience=2, learning_rate=1e-3, weight_decay=0.01, decoupled=True, warmup=0.02, clip=1.0,
     precision="32-true", devices=1,
 )  # fmt: skip
-PER_CUSTOMER, EPOCH, BATCH = 2, 4000, 32  # examples of a customer in an epoch, of an epoch at most, of a batch
+PER_CUSTOMER, EPOCH, BATCH = 2, 3000, 32  # examples of a customer in an epoch, of an epoch at most, of a batch
 
 
 @dataclass(frozen=True)
