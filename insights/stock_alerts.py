@@ -135,7 +135,7 @@ def main() -> None:
     with stage.whole_file(asked.alerts) as part:
         table(project, found).write_csv(part, float_precision=2)
     articles = int(found.short.any(axis=1).sum())
-    print(f"{articles} of {len(item)} articles are short on {int(found.short.sum())} days: {asked.alerts}")
+    print(f"{articles} of {len(item)} articles are short on some of the next {asked.days} days: {asked.alerts}")
 
 
 if __name__ == "__main__":
