@@ -34,6 +34,7 @@ def main() -> None:
     of_shop = tasks.of_shop("online_retail", whole)
     of_planted = tasks.of_shop("planted", made.shop)
     of_tafeng = tasks.of_tafeng(asked.tafeng)
+    rows.learn(of_shop, of_tafeng, of_planted, folder)
     found: dict[str, Any] = {
         "baskets": {task.name: rows.baskets(task, folder) for task in (of_shop, of_tafeng)},
         "times": {task.name: rows.times(task, folder) for task in (of_shop, of_tafeng)},

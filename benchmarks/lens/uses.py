@@ -1,7 +1,5 @@
 """What the insights find where the answer is known: injected changes, planted groups, the baskets that came."""
 
-from typing import Any
-
 import numpy as np
 
 from benchmarks.lens.tasks import Task
@@ -132,12 +130,12 @@ def _sales(of: Funnels, vocabulary: Array, day: int) -> tuple[Array, Array]:
     return item[order], sold[best][order] / PAST
 
 
-def by_heart(task: Task, most: int, longest: int) -> Task:
-    """The first ``most`` customers whose last training basket can be decoded whole: to be learned by heart."""
+def by_heart(task: Task, most: int, longest: int, times: int) -> Task:
+    """The first ``most`` customers whose last training basket can be decoded whole, to be learned by heart: each so
+    many ``times`` in an epoch."""
     of = task.funnels
     last = task.train.chosen(funnels.latest(task.train))
     some = last.chosen(np.flatnonzero(np.diff(of.ptr)[last.stop] <= longest)[:most])
-    about: dict[str, Any] = {"train": some, "validation": some, "test": some}
-    return Task(
-        f"{task.name}, by heart", f"{len(some.user)} customers", of, **about, pieces=task.pieces, customers=True
-    )
+    again = some.chosen(np.repeat(np.arange(len(some.user)), times))
+    about = f"{len(some.user)} customers, each {times} times"
+    return Task(f"{task.name}, by heart", about, of, again, some, some, pieces=task.pieces, customers=True)
