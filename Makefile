@@ -3,7 +3,7 @@ PYTHON ?= python3
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec ablate gpu-check
+.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens ablate gpu-check
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
@@ -24,6 +24,8 @@ bench-trex: .venv/ready  # T-REX beside personal top categories
 
 bench-parsrec: .venv/ready  # PARSRec on its authors' synthetic sample: ranking, attention, a category that leaves
 	.venv/bin/python -m benchmarks.parsrec
+bench-lens: .venv/ready  # LENS beside personal frequency: baskets, days, anomalies, alerts, segments
+	.venv/bin/python -m benchmarks.lens
 
 bench-two-tower: .venv/ready  # two towers beside ALS, BPR, item-item and popular; the rate of the search
 	.venv/bin/python -m benchmarks.two_tower $(if $(DATA),--data "$(DATA)")

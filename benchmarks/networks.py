@@ -16,7 +16,7 @@ from rich.table import Table
 from benchmarks import paired, results, scratch
 from retail import paths, stage
 
-COLUMNS = ("score", "of_best", "place")  # of a network that scores
+RANK = "rank"  # the one column of a network that it owes to its proposals
 
 
 def with_networks(raw: dict[str, Any], sources: tuple[str, ...], scores: tuple[str, ...]) -> dict[str, Any]:
@@ -39,6 +39,12 @@ def variants(names: list[str], default: list[str]) -> dict[str, tuple[tuple[str,
     return out
 
 
+def unscored(column: str, names: tuple[str, ...], scores: tuple[str, ...]) -> bool:
+    """Whether ``column`` is the score of a network that does not score, or anything made with it."""
+    name, _, what = column.partition("__")
+    return name in names and name not in scores and what != RANK
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
@@ -57,7 +63,10 @@ def main() -> None:
         pooled = base.variant("_".join(["pool", *sources]), with_networks(raw, sources, names))
         for name, (_, scores) in some:
             variant = base.variant(name.replace(" ", "_"), pooled.raw)
-            left_out = [f"{other}__{what}" for other in names if other not in scores for what in COLUMNS]
+            left_out = []
+            if not variant.finished:
+                scratch.pool(pooled)
+                left_out = [column for column in scratch.columns(pooled) if unscored(column, names, scores)]
             ap[name] = scratch.without_columns(pooled, variant, left_out)
             print(f"{name}: MAP@12 of all buyer-weeks {np.mean(ap[name]['twelve'].to_numpy()):.4f}", flush=True)
         pooled.tidy()

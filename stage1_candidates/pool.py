@@ -57,7 +57,7 @@ def build(
 
     ``pool__sources``: how many propose it, ``pool__fused``; per source that proposes ``<source>__rank`` (NaN where it
     does not propose the pair); per source that scores ``__score`` (of every pair, proposed or not), ``__of_best`` and
-    ``__place`` within the customer's candidates.
+    ``__place`` within the customer's candidates, and what it says of the customer.
     """
     fused = fusion.ascending(fusion.fuse(proposed, params.pool))
     whole = Pairs(users, fused.ptr, fused.target)
@@ -77,6 +77,8 @@ def build(
                 f"{name}__of_best": pairs.of_best(whole.ptr, score),
                 f"{name}__place": pairs.place(whole.ptr, score),
             }
+            of_users = source.about(one.module, history, shop, one.state, users, one.settings)
+            columns |= {f"{name}__{what}": values[whole.run] for what, values in of_users.items()}
     return whole, pl.DataFrame({"pool__sources": count, **columns})
 
 

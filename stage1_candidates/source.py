@@ -11,6 +11,8 @@ A network is a source whose weights are learned in a stage of its own: a module 
 ``Params``, a subclass of ``Network``, ``propose``, ``score`` and
     learn(history, shop, params, seed, folder) -> weights   from the label weeks before ``history.week``
     fit(history, shop, params, weights) -> state      the same or earlier weights, made ready for one label week
+and, where it knows something of a customer whatever the article,
+    about(history, shop, state, users, params)        name -> (users,) float32, a feature beside its score
 """
 
 from types import ModuleType
@@ -119,6 +121,16 @@ def proposals(
     return Lists(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), best.target[positive], best.weight[positive]
     )
+
+
+def about(
+    module: ModuleType, history: History, shop: Shop, state: dict[str, Array], users: Array, params: Any
+) -> dict[str, Array]:
+    """What the network says of each of ``users``, by name, NaN where it knows nothing; most say nothing."""
+    found: dict[str, Array] = {}
+    if hasattr(module, "about"):
+        found = module.about(history, shop, state, users, params)
+    return found
 
 
 def scores(

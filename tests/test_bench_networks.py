@@ -24,3 +24,11 @@ def test_params_of_a_variant_say_who_proposes_and_who_scores() -> None:
             "b": {"use": True, "take": 100, "source": False, "score": True},
         },
     }
+
+
+def test_a_network_that_does_not_score_keeps_its_rank_alone() -> None:
+    columns = ["own__a", "a__rank", "a__score", "a__days_left", "b__place", "b__rank"]
+    assert [column for column in columns if networks.unscored(column, ("a", "b"), ("b",))] == [
+        "a__score",
+        "a__days_left",
+    ]

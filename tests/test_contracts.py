@@ -91,7 +91,14 @@ def asked(name: str, of: Shop, week: int) -> dict[str, Array]:
         frame = group.compute(name, module, weeks.history(of.log, week), of, whole(of, users), settings)
         return {column: frame[column].to_numpy() for column in frame.columns}
     state, best, score = lists_of(name, of, week, users)
-    return {**{f"state_{key}": value for key, value in state.items()}, **best.arrays("proposed"), "score": score}
+    module, settings = network_of(name) if name in NETWORKS else source_of(name)
+    said = source.about(module, weeks.history(of.log, week), of, state, users, settings)
+    return {
+        **{f"state_{key}": value for key, value in state.items()},
+        **best.arrays("proposed"),
+        "score": score,
+        **said,
+    }
 
 
 def assert_same(one: Arrays, other: Arrays) -> None:
