@@ -1,0 +1,256 @@
+"""One training of the benchmark and its answers, kept under a fingerprint of settings, data and code.
+
+What was killed goes on from its last epoch. Every model takes as many steps as every other: in the report it is ten
+epochs, which on a shop of a hundredth of the customers would be too few.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks import results
+from benchmarks.hm_report import inputs, mlp, shops
+from benchmarks.hm_report.answers import Asked, answered, asked
+from benchmarks.hm_report.groups import REST, members
+from benchmarks.hm_report.inputs import Table, Wanted
+from benchmarks.hm_report.mlp import Mlp
+from benchmarks.hm_report.shops import Past, Store
+from benchmarks.hm_report.towers import Pairs, Shape, TwoTower
+from retail import stage
+from retail.log import Array
+from stage1_candidates.networks import training
+from stage1_candidates.source import Training
+
+ERA = 4  # weeks for which a training purchase sees features of the same day
+BATCH, STEPS = 512, 250  # pairs of a batch, batches of an epoch
+CUSTOMERS, CUSTOMER_STEPS = 64, 40  # the same of the perceptron, whose output is as wide as the assortment
+FEWEST = 25  # batches of an epoch of a small group
+HELD = 0.1  # of the customers, whose pairs say which epoch is kept
+JUDGED, JUDGED_CUSTOMERS = 20_000, 500  # of their pairs, and of them for the perceptron, at most
+TRAINING = Training(
+    epochs=10, patience=10, learning_rate=1e-3, weight_decay=0.0, decoupled=False, warmup=0.0, clip=0.0,
+    precision="32-true", devices=1,
+)  # fmt: skip
+ROOT = Path(__file__).parents[2]
+CODE = sorted(
+    [
+        *(file for file in Path(__file__).parent.glob("*.py") if file.stem not in ("__main__", "report", "figures")),
+        *(ROOT / "retail" / name for name in ("log.py", "weeks.py", "shop.py", "metrics.py")),
+        ROOT / "stage1_candidates/networks/training.py",
+    ]
+)
+
+
+NOTHING = Wanted()
+
+
+@dataclass(frozen=True)
+class Towers:
+    """A two-tower network."""
+
+    shape: Shape
+    wanted: Wanted = NOTHING
+    as_published: bool = False  # features as of the cut, the training purchases among them
+    group: str = ""  # of the customers that it learns from; all where empty
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    hidden: tuple[int, ...]
+    published: bool  # with the second sigmoid
+
+
+Model = Towers | Perceptron
+Answers = Mapping[str, Array]  # "<week>/<what>", see answers.answered; loss (epochs,), seconds, best
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Label weeks that are answered by one training, on the log cut at the first of them."""
+
+    store: Store
+    weeks: tuple[int, ...]
+
+    @property
+    def cut(self) -> int:
+        return self.weeks[0]
+
+    @property
+    def eras(self) -> range:
+        """Label weeks whose first days begin the eras, the last of them the eve of the cut."""
+        return range(self.cut % ERA - ERA if self.cut % ERA else 0, self.cut, ERA)
+
+
+def answers(block: Block, model: Model, seed: int, folder: Path) -> Answers:
+    """The answers of one training, made unless ``folder`` keeps them."""
+    kind, numbers = (
+        type(model).__name__,
+        [ERA, BATCH, STEPS, FEWEST, HELD, CUSTOMERS, CUSTOMER_STEPS, TRAINING.model_dump()],
+    )
+    text = [block.store.mark, block.weeks, kind, asdict(model), seed, numbers, results.digest(CODE)]
+    key = hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]
+    file = folder / f"{key}.npz"
+    if not file.exists():
+        begun = time.perf_counter()
+        torch.manual_seed(seed)
+        checkpoint = folder / f"{key}.checkpoint"
+        if isinstance(model, Towers):
+            found = of_towers(block, model, seed, checkpoint)
+        else:
+            found = of_perceptron(block, model, seed, checkpoint)
+        found["seconds"] = np.array(time.perf_counter() - begun)
+        with stage.whole_file(file) as part, part.open("wb") as opened:
+            np.savez_compressed(opened, **found)  # type: ignore[arg-type]
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    with np.load(file) as kept:
+        return dict(kept)
+
+
+def of_towers(block: Block, model: Towers, seed: int, folder: Path) -> dict[str, Array]:
+    """Train two towers on the pairs before the cut and answer the block's weeks, each from its own past."""
+    users, items = tables(block, model.wanted, model.as_published)
+    network = TwoTower(model.shape, users, items)
+    member = members(past_of(block.store, block.cut))[model.group] if model.group else None
+    sample = Sample.drawn(block, member, seed)
+    held = np.random.default_rng(42).random(block.store.shop.log.users) < HELD
+    learned, judged = (np.flatnonzero(side[sample.user]) for side in (~held, held))
+    judged = judged[:JUDGED]
+    steps = STEPS if member is None else max(FEWEST, round(STEPS * len(learned) / max(total(block), 1)))
+
+    def pairs(rows: Array) -> Pairs:
+        era, user, item = sample.era[rows], sample.user[rows], sample.item[rows]
+        return Pairs(*users.at(era, user), *items.at(era, item), torch.from_numpy(sample.bought[rows]))
+
+    def batches(epoch: int) -> Iterator[Pairs]:
+        rng = np.random.default_rng([seed, epoch])
+        for _ in range(steps):
+            yield pairs(learned[rng.integers(len(learned), size=BATCH)])
+
+    def measure(trained: nn.Module) -> float:
+        return -float(trained.loss(pairs(judged))) if len(judged) else 0.0  # type: ignore[operator]
+
+    curve = training.train(network, batches, steps, measure, TRAINING, seed, folder, f"{model.shape}, seed {seed}")
+    found = _losses(curve)
+    for week in block.weeks:
+        of = asked_of(block.store, week)
+        found |= _named(week, answered(scores(network, of, model.wanted), of, model.group or REST))
+    return found
+
+
+def of_perceptron(block: Block, model: Perceptron, seed: int, folder: Path) -> dict[str, Array]:
+    """Train the perceptron on last baskets before the cut; it knows the articles sold until then."""
+    past = past_of(block.store, block.cut)
+    known = np.unique(past.item)
+    column = np.full(block.store.shop.log.items, -1)
+    column[known] = np.arange(len(known))
+    of = mlp.examples(past, column)
+    network = Mlp(len(known), model.hidden, model.published)
+    held = np.random.default_rng(42).random(len(of.ptr) - 1) < HELD
+    learned, judged = np.flatnonzero(~held), of.of(np.flatnonzero(held)[:JUDGED_CUSTOMERS])
+
+    def batches(epoch: int) -> Iterator[mlp.Baskets]:
+        rng = np.random.default_rng([seed, epoch])
+        for _ in range(CUSTOMER_STEPS):
+            yield of.of(learned[rng.integers(len(learned), size=CUSTOMERS)])
+
+    def measure(trained: nn.Module) -> float:
+        return -float(trained.loss(judged))  # type: ignore[operator]
+
+    label = f"MLP {model.hidden}, seed {seed}"
+    curve = training.train(network, batches, CUSTOMER_STEPS, measure, TRAINING, seed, folder, label)
+    found = _losses(curve)
+    for week in block.weeks:
+        of_week = asked_of(block.store, week)
+        with torch.no_grad():
+            every = network(mlp.inputs(of_week.past, column, of_week.users)).numpy()  # (b, N)
+        at = column[of_week.recent]
+        score = np.where(at >= 0, every[:, at.clip(min=0)], every.min() - 1)  # what is new since the cut comes last
+        found |= _named(week, answered(score, of_week, REST))
+    return found
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Every purchase before the cut and as many pairs that are none, drawn once."""
+
+    user: Array  # (p,) int64
+    item: Array
+    era: Array  # (p,) index into the block's eras
+    bought: Array  # (p,) float32
+
+    @classmethod
+    def drawn(cls, block: Block, member: Array | None, seed: int) -> "Sample":
+        """``member``: (users,) bool, whose purchases and pairs these are.
+
+        The other pairs are uniform over customers and articles seen before the cut; those that were bought are dropped.
+        """
+        past = past_of(block.store, block.cut)
+        mine = np.ones(len(past.user), bool) if member is None else member[past.user]
+        user, item, day = past.user[mine], past.item[mine], past.day[mine]
+        starts = [past_of(block.store, week).cutoff for week in block.eras]
+        era = np.searchsorted(np.array(starts), day, side="right") - 1
+        rng = np.random.default_rng([seed, 7])
+        someone, sold = np.unique(user), np.unique(past.item)
+        if not len(someone):
+            return cls(user, item, era, np.zeros(0, np.float32))
+        other, thing = rng.choice(someone, len(user)), rng.choice(sold, len(user))
+        width = block.store.shop.log.items
+        none = ~np.isin(other * width + thing, user * width + item)
+        return cls(
+            np.concatenate([user, other[none]]),
+            np.concatenate([item, thing[none]]),
+            np.concatenate([era, rng.permutation(era)[none]]).clip(min=0),
+            np.concatenate([np.ones(len(user)), np.zeros(int(none.sum()))]).astype(np.float32),
+        )
+
+
+def total(block: Block) -> int:
+    """Pairs of a training on all customers, about."""
+    return 2 * len(past_of(block.store, block.cut).user)
+
+
+def scores(network: TwoTower, of: Asked, wanted: Wanted) -> Array:
+    """(b, r) log-odds of the label week's buyers and its recent articles, from features as of the week's first day."""
+    users, items = inputs.customers([of.past], wanted.customer), inputs.articles([of.past], wanted.article)
+    with torch.no_grad():
+        mine = network.customer(*users.at(np.zeros(len(of.users), np.int64), of.users))  # (b, d)
+        theirs = network.article(*items.at(np.zeros(len(of.recent), np.int64), of.recent))  # (r, d)
+    found: Array = (mine @ theirs.T).numpy()
+    return found
+
+
+@lru_cache(maxsize=2)
+def tables(block: Block, wanted: Wanted, as_published: bool) -> tuple[Table, Table]:
+    """Customers and articles at every era of the block; at the cut alone where that is how it was published."""
+    pasts = [past_of(block.store, week) for week in ([block.cut] if as_published else block.eras)]
+    return (
+        inputs.customers(pasts if wanted.customer else pasts[:1], wanted.customer),
+        inputs.articles(pasts if wanted.article else pasts[:1], wanted.article),
+    )
+
+
+@lru_cache(maxsize=64)
+def past_of(store: Store, week: int) -> Past:
+    return shops.past(store, week)
+
+
+@lru_cache(maxsize=32)
+def asked_of(store: Store, week: int) -> Asked:
+    return asked(store, week)
+
+
+def _named(week: int, found: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{week}/{what}": values for what, values in found.items()}
+
+
+def _losses(curve: training.Curve) -> dict[str, Array]:
+    return {"loss": np.array(curve.loss), "held": -np.array(curve.metric)}
