@@ -50,12 +50,12 @@ def asked(store: Store, week: int) -> Asked:
     user, item = weeks.truth(log, week)
     start, items = metrics.truth_runs(user, item, users)
     return Asked(
-        past, users, recent, _times(past, users, recent, 0), _times(past, users, recent, past.cutoff - MONTH), start,
+        past, users, recent, times(past, users, recent, 0), times(past, users, recent, past.cutoff - MONTH), start,
         items.astype(np.int64),
     )  # fmt: skip
 
 
-def _times(past: Past, users: Array, recent: Array, since: int) -> Array:
+def times(past: Past, users: Array, recent: Array, since: int) -> Array:
     """(b, r) entries of each pair from day ``since`` on."""
     known = np.isin(past.user, users) & np.isin(past.item, recent) & (past.day >= since)
     out = np.zeros((len(users), len(recent)))

@@ -10,7 +10,7 @@ from benchmarks.hm_report import features, groups
 from benchmarks.hm_report.answers import Asked
 from benchmarks.hm_report.inputs import Wanted
 from benchmarks.hm_report.shops import Store
-from benchmarks.hm_report.trained import Answers, Block, Model, Perceptron, Towers, answers, asked_of, past_of
+from benchmarks.hm_report.trained import Answers, Block, Model, Perceptron, Towers, answers, asked_of, members_of
 from retail import weeks
 from retail.log import Array
 from retail.metrics import K
@@ -76,13 +76,13 @@ def personalised(before: Block, block: Block, seed: int, folder: Path) -> tuple[
 
 def serving(block: Block) -> list[str]:
     """The groups with customers enough to learn from before the cut, the rest last."""
-    member = groups.members(past_of(block.store, block.cut))
+    member = members_of(block.store, block.cut)
     return [name for name in groups.NAMES if name == groups.REST or member[name].sum() >= RARE]
 
 
 def membership(of: Asked, names: list[str]) -> list[Array]:
     """(b,) bool for each of ``names``: the buyers in the group; those in none are in the last one."""
-    member = groups.members(of.past)
+    member = members_of(of.past.store, of.past.week)
     mine = [member[name][of.users] for name in names[:-1]]
     return [*mine, ~np.any(mine, axis=0) if mine else np.ones(len(of.users), bool)]
 
@@ -101,7 +101,7 @@ def precision(block: Block, name: str, made: Answers, among: str) -> float:
     hits = buyers = 0
     for week in block.weeks:
         of = asked_of(block.store, week)
-        mine = groups.members(of.past)[name][of.users]
+        mine = members_of(block.store, week)[name][of.users]
         hit = (made[f"{week}/{among}"][:, :, None] == of.recent) & of.hits[:, None, :]
         hits, buyers = hits + int(hit[mine].sum()), buyers + int(mine.sum())
     return hits / max(K * buyers, 1)

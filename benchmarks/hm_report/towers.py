@@ -36,13 +36,13 @@ class OneHot(nn.Module):
         numbers = table.numbers.shape[2]
         bound = 1 / math.sqrt(max(table.rows + numbers, 1))
         self.codes = nn.EmbeddingBag(max(table.rows, 1), width, mode="sum")
-        self.numbers = nn.Linear(numbers, width)
-        for weight in (self.codes.weight, self.numbers.weight, self.numbers.bias):
-            nn.init.uniform_(weight, -bound, bound)
+        self.numbers = nn.Parameter(torch.empty(numbers, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(width).uniform_(-bound, bound))
+        nn.init.uniform_(self.codes.weight, -bound, bound)
 
     def forward(self, codes: Tensor, numbers: Tensor) -> Tensor:
         """(b, k), (b, f) -> (b, width)"""
-        out: Tensor = self.codes(codes) + self.numbers(numbers)
+        out: Tensor = self.codes(codes) + numbers @ self.numbers + self.bias
         return out
 
 
