@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from retail import params, synthesize
+from retail import csv_columns, demo_shop, params, synthesize
 from retail.assortment import KINDS, Shelf, demand, price, stocked
 from retail.shoppers import Trade, door, gathered, proposals
 
@@ -20,7 +20,7 @@ FILES = ("articles.csv", "customers.csv", "sample_submission.csv", "transactions
 def written(folder: Path, **sizes: int) -> dict[str, bytes]:
     """Bytes of each file of a shop of ``sizes``."""
     folder.mkdir()
-    synthesize.write(folder, params.Demo(**sizes))
+    demo_shop.write(folder, params.Demo(**sizes))
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -28,7 +28,7 @@ def written(folder: Path, **sizes: int) -> dict[str, bytes]:
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
     """The four files as frames of strings, as they stand."""
     folder = tmp_path_factory.mktemp("demo")
-    synthesize.write(folder, DEMO)
+    demo_shop.write(folder, DEMO)
     return {name: pl.read_csv(folder / name, infer_schema=False) for name in FILES}
 
 
@@ -53,7 +53,7 @@ def hidden() -> tuple[Shelf, pl.DataFrame]:
     """A shop before it is written: the shelf with its latent styles, and (day, user, item) of each row."""
     rng = np.random.default_rng(3)
     shelf, crowd = stocked(rng, DEMO.articles, DAYS), gathered(rng, DEMO.customers, DAYS)
-    first = synthesize.LAST_DATE - DAYS + 1
+    first = csv_columns.LAST_DATE - DAYS + 1
     rows = [
         pl.DataFrame({"user": day.user, "item": day.item}).with_columns(day=pl.lit(day.day))
         for day in Trade(rng, shelf, crowd).days(first, DAYS)
@@ -160,8 +160,9 @@ def test_tiny_shops_are_written(tmp_path: Path, customers: int, articles: int, w
 
 def test_ids_stay_unique_in_a_large_shop() -> None:
     rng = np.random.default_rng(1)
-    assert synthesize.tokens(rng, 200_000).n_unique() == 200_000
-    _, ids = synthesize.article_codes(rng, stocked(rng, 100_000, 700))
+    assert csv_columns.tokens(rng, 200_000).n_unique() == 200_000
+    shelf = stocked(rng, 100_000, 700)
+    _, ids = csv_columns.article_codes(rng, shelf.product, shelf.variant)
     assert ids.n_unique() == 100_000
     assert ids.str.contains(r"^0\d{9}$").all()
 
@@ -172,7 +173,7 @@ def test_main_writes_the_folder_and_prints_the_table(
     monkeypatch.chdir(tmp_path)
     block = params.Demo(customers=50, articles=40, weeks=4, seed=1)
     monkeypatch.setattr(params, "read", lambda: SimpleNamespace(demo=block))
-    synthesize.main()
+    synthesize.demo()
     assert tuple(sorted(path.name for path in Path("data/demo").iterdir())) == FILES
     assert "last week: buyers" in capsys.readouterr().out
 

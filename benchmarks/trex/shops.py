@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from retail import params, paths, prepare, shop, stage, synthesize
+from retail import demo_shop, params, paths, prepare, shop, stage
 from retail.errors import InputError
 from retail.shop import Shop
 
@@ -37,6 +37,6 @@ def read(name: str, folder: Path) -> Shop:
         if not paths.PREPARED.exists():
             if name == "demo":
                 with stage.whole_folder(paths.DEMO) as part:
-                    synthesize.write(part, params.read().demo)
+                    demo_shop.write(part, params.read().demo)
             prepare.main()
         return shop.read()
