@@ -6,8 +6,6 @@ That is the calendar's seasons, and two columns of articles.csv by name: the mas
 import contextlib
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from benchmarks import results
-from retail import params, paths, prepare, shop, stage, synthesize, weeks
+from retail import demo_shop, hm_shop, params, paths, prepare, shop, stage, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.prepare import ARTICLES, CUSTOMERS, TRANSACTIONS
@@ -25,7 +23,7 @@ from retail.shop import Shop
 
 ROOT = Path(__file__).parents[2]
 HM_SAMPLE = ROOT.parent / "shared/data/hm_sample"
-HM_SCALE = "0.01"  # of the competition's customers
+HM_SCALE = 0.01  # of the competition's customers
 SECTIONS = {"Menswear": 0, "Ladieswear": 1, "Baby/Children": 2, "Children": 2, "Divided": 3, "Sport": 4}
 MENS, LADIES, KIDS, DIVIDED, SPORT = range(5)
 WINTER, SPRING, SUMMER, AUTUMN = range(4)
@@ -97,24 +95,21 @@ def read(name: str, folder: Path) -> tuple[Store, list[Path]]:
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         paths.PARAMS.write_text(json.dumps(raw), encoding="utf-8")  # JSON is YAML too
         if not data.exists():
-            make(name)
+            with stage.whole_folder(paths.DEMO) as part:
+                make(name, part)
         if not paths.PREPARED.exists():
             prepare.main()
         files = [data / name for name in (ARTICLES, CUSTOMERS, TRANSACTIONS)]
         return of_files(shop.read(), json.loads(paths.CALENDAR.read_text()), files), files
 
 
-def make(name: str) -> None:
-    """The CSV files of a made-up shop in data/demo of the present folder."""
+def make(name: str, folder: Path) -> None:
+    """The CSV files of a made-up shop; the seed is that of params.yaml."""
+    asked = params.read()
     if name == "demo":
-        with stage.whole_folder(paths.DEMO) as part:
-            synthesize.write(part, params.read().demo)
-        return
-    asked = ["--preset", name, "--scale", HM_SCALE, "--out", str(paths.DEMO)]
-    command = [sys.executable, "-m", "retail.synthesize", *asked]
-    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, check=False, stdout=subprocess.DEVNULL)
-    if done.returncode:
-        raise InputError(f"{' '.join(command)} ended with {done.returncode}; its own line above says why")
+        demo_shop.write(folder, asked.demo)
+    else:
+        hm_shop.write(folder, HM_SCALE, asked.seed)
 
 
 def of_files(whole: Shop, calendar: Mapping[str, str], files: list[Path]) -> Store:
