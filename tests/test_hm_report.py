@@ -12,11 +12,13 @@ from world import World, random_world, small
 
 from benchmarks.hm_report import __main__ as runner
 from benchmarks.hm_report import answers, features, groups, inputs, mlp, report, rows, shops, trained
+from benchmarks.hm_report.block import Block, tables
 from benchmarks.hm_report.inputs import Wanted
 from benchmarks.hm_report.mlp import Mlp
+from benchmarks.hm_report.sample import Sample
 from benchmarks.hm_report.shops import KIDS, LADIES, MENS, Past, Store
 from benchmarks.hm_report.towers import OneHot, TwoTower
-from benchmarks.hm_report.trained import Block, Towers
+from benchmarks.hm_report.trained import Towers
 from retail.shop import Shop
 
 
@@ -105,8 +107,8 @@ def test_nothing_knows_the_label_week(name: str) -> None:
 def test_a_training_purchase_sees_the_features_of_its_era() -> None:
     """Era k begins at label week eras[k] and its features are those of that week's past; the purchase is later."""
     block = Block(store_of(WORLD.shop), (54, 55))
-    users, items = trained.tables(block, rows.EVERY, False)
-    sample = trained.Sample.drawn(block, None, 1)
+    users, items = tables(block, rows.EVERY, False)
+    sample = Sample.drawn(block, None, 1)
     starts = np.array([shops.past(block.store, week).cutoff for week in block.eras])
     past = shops.past(block.store, block.cut)
     positives = sample.bought > 0
@@ -118,7 +120,7 @@ def test_a_training_purchase_sees_the_features_of_its_era() -> None:
 
 def test_no_drawn_pair_was_bought() -> None:
     block = Block(store_of(WORLD.shop), (54,))
-    sample = trained.Sample.drawn(block, None, 1)
+    sample = Sample.drawn(block, None, 1)
     pair, bought = sample.user * 100 + sample.item, sample.bought > 0
     assert not np.isin(pair[~bought], pair[bought]).any() and 0 < (~bought).sum() < bought.sum()
 
@@ -138,7 +140,7 @@ def test_the_one_hot_layer_is_the_plain_one() -> None:
 
 def test_the_towers_have_the_published_widths() -> None:
     block = Block(store_of(WORLD.shop), (54,))
-    users, items = trained.tables(block, Wanted(), False)
+    users, items = tables(block, Wanted(), False)
 
     def widths(tower: nn.Module) -> list[int]:
         first = [layer.codes.embedding_dim for layer in tower.modules() if isinstance(layer, OneHot)]

@@ -15,8 +15,9 @@ import numpy as np
 
 from benchmarks import paired, results
 from benchmarks.hm_report import figures, report, rows, shops, trained
+from benchmarks.hm_report.block import ERA, Block, asked_of, members_of
 from benchmarks.hm_report.figures import Told
-from benchmarks.hm_report.trained import Answers, Block, Model
+from benchmarks.hm_report.trained import Answers, Model
 from retail import paths, stage
 
 FOLDER = paths.DATA / "bench/hm_report"
@@ -64,8 +65,12 @@ def main() -> None:
 
 
 def settings() -> dict[str, Any]:
-    kept = ("ERA", "BATCH", "STEPS", "CUSTOMERS", "CUSTOMER_STEPS", "FEWEST", "HELD")
-    return {**{name.lower(): getattr(trained, name) for name in kept}, "training": trained.TRAINING.model_dump()}
+    kept = ("BATCH", "STEPS", "CUSTOMERS", "CUSTOMER_STEPS", "FEWEST", "HELD")
+    return {
+        "era": ERA,
+        **{name.lower(): getattr(trained, name) for name in kept},
+        "training": trained.TRAINING.model_dump(),
+    }
 
 
 def of_shop(blocks: Sequence[Block], protocol: Protocol, folder: Path) -> dict[str, Any]:
@@ -76,8 +81,8 @@ def of_shop(blocks: Sequence[Block], protocol: Protocol, folder: Path) -> dict[s
         if name in rows.RESTRICTED:
             told |= restricted(name, blocks[1:], rows.MODELS[name], protocol.seeds, folder)
     told |= of_baselines(blocks[1:])
-    asked = [trained.asked_of(block.store, week) for block in blocks[1:] for week in block.weeks]
-    member = trained.members_of(blocks[-1].store, blocks[-1].cut)
+    asked = [asked_of(block.store, week) for block in blocks[1:] for week in block.weeks]
+    member = members_of(blocks[-1].store, blocks[-1].cut)
     return {
         "about": f"{len(asked)} label weeks, {sum(len(of.users) for of in asked)} buyers, "
         f"{np.mean([len(of.recent) for of in asked]):,.0f} articles that sell",
@@ -99,7 +104,7 @@ def of_model(blocks: Sequence[Block], model: Model, seeds: Sequence[int], folder
 
 def told(found: Sequence[Answers], block: Block, what: str, fill: bool = True) -> Told:
     """The row of one block's answers, one for each seed; ``what`` as in answers.answered."""
-    asked = [trained.asked_of(block.store, week) for week in block.weeks]
+    asked = [asked_of(block.store, week) for week in block.weeks]
     ap = []
     for made in found:
         lists = {of.past.week: made[f"{of.past.week}/{what}"] for of in asked}
@@ -145,7 +150,7 @@ def of_personalised(blocks: Sequence[Block], seeds: Sequence[int], folder: Path)
 
 def of_baselines(blocks: Sequence[Block]) -> dict[str, Told]:
     """The rows without a network."""
-    asked = [trained.asked_of(block.store, week) for block in blocks for week in block.weeks]
+    asked = [asked_of(block.store, week) for block in blocks for week in block.weeks]
     lists = {of.past.week: rows.baseline_rows(of) for of in asked}
     names = list(next(iter(lists.values())))
     return {name: Told([figures.of_lists(asked, {week: of[name] for week, of in lists.items()})]) for name in names}

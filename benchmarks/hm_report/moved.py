@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def pooled(parts: list[Hits]) -> Array:
-    """(1 + draws,) share of bought pairs found at 100, then that of customers drawn again, for all variants the same."""
+    """(1 + draws,) share of bought pairs found at 100, then that of customers drawn again, the same for all."""
     found: Array = recalls(parts, "it", 1)["pooled"][:, AT.index(100)]
     return found
 
@@ -151,7 +151,7 @@ def weeks_of(store: Store, params: Any, name: str, seed: int, folder: Path) -> l
                 of = hits(log, week, {"it": ranked})
                 made |= {f"{week}/user": of.user, f"{week}/bought": of.bought, f"{week}/found": of.found["it"]}
         with stage.whole_file(file) as part, part.open("wb") as opened:
-            np.savez(opened, **made)
+            np.savez(opened, **made)  # type: ignore[arg-type]
     with np.load(file) as kept:
         return [Hits(kept[f"{w}/user"], kept[f"{w}/bought"], {"it": kept[f"{w}/found"]}) for w in WEEKS]
 

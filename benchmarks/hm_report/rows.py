@@ -8,9 +8,10 @@ import numpy as np
 
 from benchmarks.hm_report import features, groups
 from benchmarks.hm_report.answers import Asked
+from benchmarks.hm_report.block import Block, asked_of, members_of
 from benchmarks.hm_report.inputs import Wanted
 from benchmarks.hm_report.shops import Store
-from benchmarks.hm_report.trained import Answers, Block, Model, Perceptron, Towers, answers, asked_of, members_of
+from benchmarks.hm_report.trained import Answers, Model, Perceptron, Towers, answers
 from retail import weeks
 from retail.log import Array
 from retail.metrics import K

@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +17,19 @@ import torch
 from torch import nn
 
 from benchmarks import results
-from benchmarks.hm_report import inputs, mlp, shops
-from benchmarks.hm_report.answers import Asked, answered, asked
-from benchmarks.hm_report.groups import REST, members
-from benchmarks.hm_report.inputs import Table, Wanted
+from benchmarks.hm_report import inputs, mlp
+from benchmarks.hm_report.answers import Asked, answered
+from benchmarks.hm_report.block import ERA, Block, asked_of, members_of, past_of, tables
+from benchmarks.hm_report.groups import REST
+from benchmarks.hm_report.inputs import Wanted
 from benchmarks.hm_report.mlp import Mlp
-from benchmarks.hm_report.shops import Past, Store
+from benchmarks.hm_report.sample import Sample, total
 from benchmarks.hm_report.towers import Pairs, Shape, TwoTower
 from retail import stage
 from retail.log import Array
 from stage1_candidates.networks import training
 from stage1_candidates.source import Training
 
-ERA = 4  # weeks for which a training purchase sees features of the same day
 BATCH, STEPS = 512, 60  # pairs of a batch, batches of an epoch
 CUSTOMERS, CUSTOMER_STEPS = 32, 20  # the same of the perceptron, whose output is as wide as the assortment
 FEWEST = 10  # batches of an epoch of a small group
@@ -75,23 +74,6 @@ class Perceptron:
 
 Model = Towers | Perceptron
 Answers = Mapping[str, Array]  # "<week>/<what>", see answers.answered; loss (epochs,), seconds, best
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Label weeks that are answered by one training, on the log cut at the first of them."""
-
-    store: Store
-    weeks: tuple[int, ...]
-
-    @property
-    def cut(self) -> int:
-        return self.weeks[0]
-
-    @property
-    def eras(self) -> range:
-        """Label weeks whose first days begin the eras, the last of them the eve of the cut."""
-        return range(self.cut % ERA - ERA if self.cut % ERA else 0, self.cut, ERA)
 
 
 def answers(block: Block, model: Model, seed: int, folder: Path) -> Answers:
@@ -182,46 +164,6 @@ def of_perceptron(block: Block, model: Perceptron, seed: int, folder: Path) -> d
     return found
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Every purchase before the cut and as many pairs that are none, drawn once."""
-
-    user: Array  # (p,) int64
-    item: Array
-    era: Array  # (p,) index into the block's eras
-    bought: Array  # (p,) float32
-
-    @classmethod
-    def drawn(cls, block: Block, member: Array | None, seed: int) -> "Sample":
-        """``member``: (users,) bool, whose purchases and pairs these are.
-
-        The other pairs are uniform over customers and articles seen before the cut; those that were bought are dropped.
-        """
-        past = past_of(block.store, block.cut)
-        mine = np.ones(len(past.user), bool) if member is None else member[past.user]
-        user, item, day = past.user[mine], past.item[mine], past.day[mine]
-        starts = [past_of(block.store, week).cutoff for week in block.eras]
-        era = np.searchsorted(np.array(starts), day, side="right") - 1
-        rng = np.random.default_rng([seed, 7])
-        someone, sold = np.unique(user), np.unique(past.item)
-        if not len(someone):
-            return cls(user, item, era, np.zeros(0, np.float32))
-        other, thing = rng.choice(someone, len(user)), rng.choice(sold, len(user))
-        width = block.store.shop.log.items
-        none = ~np.isin(other * width + thing, user * width + item)
-        return cls(
-            np.concatenate([user, other[none]]),
-            np.concatenate([item, thing[none]]),
-            np.concatenate([era, rng.permutation(era)[none]]).clip(min=0),
-            np.concatenate([np.ones(len(user)), np.zeros(int(none.sum()))]).astype(np.float32),
-        )
-
-
-def total(block: Block) -> int:
-    """Pairs of a training on all customers, about."""
-    return 2 * len(past_of(block.store, block.cut).user)
-
-
 def scores(network: TwoTower, of: Asked, wanted: Wanted) -> Array:
     """(b, r) log-odds of the label week's buyers and its recent articles, from features as of the week's first day."""
     users, items = inputs.customers([of.past], wanted.customer), inputs.articles([of.past], wanted.article)
@@ -230,31 +172,6 @@ def scores(network: TwoTower, of: Asked, wanted: Wanted) -> Array:
         theirs = network.article(*items.at(np.zeros(len(of.recent), np.int64), of.recent))  # (r, d)
     found: Array = (mine @ theirs.T).numpy()
     return found
-
-
-@lru_cache(maxsize=2)
-def tables(block: Block, wanted: Wanted, as_published: bool) -> tuple[Table, Table]:
-    """Customers and articles at every era of the block; at the cut alone where that is how it was published."""
-    pasts = [past_of(block.store, week) for week in ([block.cut] if as_published else block.eras)]
-    return (
-        inputs.customers(pasts if wanted.customer else pasts[:1], wanted.customer),
-        inputs.articles(pasts if wanted.article else pasts[:1], wanted.article),
-    )
-
-
-@lru_cache(maxsize=64)
-def past_of(store: Store, week: int) -> Past:
-    return shops.past(store, week)
-
-
-@lru_cache(maxsize=32)
-def members_of(store: Store, week: int) -> Mapping[str, Array]:
-    return members(past_of(store, week))
-
-
-@lru_cache(maxsize=32)
-def asked_of(store: Store, week: int) -> Asked:
-    return asked(store, week)
 
 
 def _named(week: int, found: Mapping[str, Array]) -> dict[str, Array]:
