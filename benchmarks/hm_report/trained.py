@@ -40,19 +40,14 @@ TRAINING = Training(  # as published, but for the rate: .001 is too low for so f
     precision="32-true", devices=1,
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
+AFTER = ("__main__", "report", "figures", "rows", "moved")  # modules that change no training
 CODE = sorted(
     [
-        *(
-            file
-            for file in Path(__file__).parent.glob("*.py")
-            if file.stem not in ("__main__", "report", "figures", "rows", "moved")
-        ),
+        *(file for file in Path(__file__).parent.glob("*.py") if file.stem not in AFTER),
         *(ROOT / "retail" / name for name in ("log.py", "weeks.py", "shop.py", "metrics.py")),
         ROOT / "stage1_candidates/networks/training.py",
     ]
 )
-
-
 NOTHING = Wanted()
 
 
