@@ -24,7 +24,8 @@ def digest(files: Iterable[Path]) -> str:
     """SHA-256 over names and contents of ``files``, in their order."""
     total = hashlib.sha256()
     for file in files:
-        total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        with file.open("rb") as stream:
+            total.update(file.name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()
 
 

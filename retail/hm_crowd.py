@@ -37,7 +37,7 @@ def gathered(rng: Random, customers: int, shelf: Shelf) -> Crowd:
     follows = (area > 0) & (rng.random(customers) < LOCAL)
     styles[:, 0] = np.where(follows, rng.integers(STYLES, size=areas + 1)[area], styles[:, 0])
     young = rng.random(customers) < YOUNG
-    age = np.where(young, rng.gamma(9.0, 2.6 / 3, customers) + 17.5, rng.normal(50, 8.5, customers))
+    age = np.where(young, rng.gamma(3.0, 3.3, customers) + 17.0, rng.normal(50, 8.5, customers))
     age = np.clip(age, 16, 99)
     index = _favourite_index(rng, age)
     colour = (np.arange(COLOURS) + 1.0) ** -COLOUR_FALL
@@ -48,7 +48,7 @@ def gathered(rng: Random, customers: int, shelf: Shelf) -> Crowd:
         part=index.astype(np.int8),
         departments=_favourite_departments(rng, index, shelf).astype(np.int16),
         colours=rng.choice(COLOURS, (customers, 2), p=colour / colour.sum()).astype(np.int8),
-        online=rng.beta(0.9, 0.45, customers).astype(np.float32),
+        online=rng.beta(0.9, 0.4, customers).astype(np.float32),
         loyalty=rng.uniform(0.2, 1.8, customers).astype(np.float32),
     )
 

@@ -15,10 +15,13 @@ SECTIONS = sum(index.lines for index in INDEXES)
 NEVER = 995 / 105_542  # share of articles that are listed and never sold
 END = 0.03  # an article leaves the shelf when its demand has faded to this share of the first day's
 LEFT = 0.0007  # demand for what has left the shelf, as a share of the first day's
-LONG = 0.12  # share of products that stay in the shop for years
-RAMP = 5.0  # days until a new article has all its customers
-SHOCK, HOLD = 0.75, 0.6  # sd of the logarithm of demand from week to week, and its correlation with the week before
+LONG, LONG_PULL = 0.12, 0.4  # share of products that stay in the shop for years, and how they sell beside the others
+RAMP = 2.0  # days until a new article has all its customers
+SHOCK, HOLD = 0.6, 0.5  # sd of the logarithm of demand from week to week, and its correlation with the week before
 OFFER, LOUD = 0.004, 6.0  # share of articles that are advertised in a week, and what it does to their demand
+PRODUCT, ARTICLE = 0.9, 1.3  # shapes of the gamma laws of popularity: of a product, of an article within it
+LEAST = 0.02  # what even the least wanted article has
+LINE_FALL = 1.5  # the k-th line of an index has (k + 1) ** -LINE_FALL of its products
 AGE_SPREAD = 9.0  # sd of the centre of the buyers' ages between products of an index
 
 
@@ -57,20 +60,21 @@ def stocked(rng: Random, articles: int, products: int, days: int) -> Shelf:
     index = rng.choice(len(INDEXES), products, p=_shares([one.share for one in INDEXES]))
     kind = _kinds(rng, index)
     style = rng.integers(STYLES, size=products)
-    section = _sections(index, style)
+    section = _sections(rng, index, style)
     half_life = np.clip(rng.lognormal(np.log(38), 0.7, products), 8, 300)
-    half_life[rng.random(products) < LONG] *= 8
+    long = rng.random(products) < LONG
+    half_life[long] *= 8
     launch = _launches(rng, half_life * np.log2(1 / END), days)
     order = np.lexsort((np.arange(products), launch))
-    launch, half_life = launch[order], half_life[order]
+    launch, half_life, long = launch[order], half_life[order], long[order]
     variant = np.arange(articles) - np.searchsorted(of, of)
     late = (variant > 0) & (rng.random(articles) < 0.4)  # some colours come later
     launch = launch[of] + late * rng.integers(0, 120, articles)
     launch = np.where(rng.random(articles) < NEVER, days, np.minimum(launch, days - 1)).astype(np.int64)
     colour = _colours(rng, of, variant)
     lift = _shares([one.sales for one in INDEXES]) / _shares([one.share for one in INDEXES])
-    pull = lift[index] * rng.lognormal(0, 1.15, products)
-    cents = np.array([k.cents for k in KINDS])[kind] * rng.lognormal(0, 0.35, products)
+    pull = lift[index] * np.where(long, LONG_PULL, 1.0) * rng.gamma(PRODUCT, 1 / PRODUCT, products)
+    cents = np.array([k.cents for k in KINDS])[kind] * rng.lognormal(-0.2, 0.35, products)
     return Shelf(
         product=of,
         variant=variant,
@@ -86,7 +90,7 @@ def stocked(rng: Random, articles: int, products: int, days: int) -> Shelf:
         half_life=half_life[of],
         swing=(np.array([k.swing for k in KINDS])[kind] + rng.normal(0, 0.2, products))[of],
         peak=(170 + rng.normal(0, 20, products))[of],  # the middle of June
-        pull=pull[of] * rng.lognormal(0, 0.9, articles) * (colour + 1.0) ** -0.25,
+        pull=(LEAST * lift[index][of] + pull[of] * rng.gamma(ARTICLE, 1 / ARTICLE, articles)) * (colour + 1.0) ** -0.25,
         rebuy=np.array([k.rebuy for k in KINDS])[kind][of],
         gap=np.clip(rng.lognormal(np.log(45), 0.6, products), 10, 200)[of],
         cents=np.maximum(np.floor(cents / 100) * 100 + 99, 99)[of],
@@ -144,11 +148,16 @@ def _kinds(rng: Random, index: Array) -> Array:
     return kind
 
 
-def _sections(index: Array, style: Array) -> Array:
-    """(products,) section: a line of the index holds a part of the styles."""
-    lines = np.array([one.lines for one in INDEXES])
-    begin = np.cumsum(lines) - lines
-    return np.asarray(begin[index] + style * lines[index] // STYLES)
+def _sections(rng: Random, index: Array, style: Array) -> Array:
+    """(products,) section: a line of the index holds a part of the styles, its first line the largest."""
+    begin, section = 0, np.empty(len(index), np.int64)
+    at = (style + rng.random(len(style))) / STYLES
+    for number, one in enumerate(INDEXES):
+        ends = np.cumsum(_shares([(line + 1) ** -LINE_FALL for line in range(one.lines)]))
+        here = index == number
+        section[here] = begin + np.searchsorted(ends[:-1], at[here], side="right")
+        begin += one.lines
+    return section
 
 
 def _departments(section: Array, index: Array, kind: Array) -> Array:

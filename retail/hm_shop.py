@@ -21,7 +21,7 @@ from retail.shoppers import Bought
 ARTICLES, PRODUCTS = 105_542, 47_224
 CUSTOMERS, NEVER = 1_371_980, 9_699
 ROWS, DAYS = 31_788_324, 734
-SHELF = 0.75
+SHELF = 0.5
 LEAST = 0.001  # scale; below it a department has no article
 
 
@@ -33,7 +33,7 @@ def write(folder: Path, scale: float, seed: int) -> dict[str, str]:
     first_date = LAST_DATE - DAYS + 1
     shelf = hm_shelf.stocked(rng, articles, products, DAYS)
     crowd = hm_crowd.gathered(rng, customers, shelf)
-    visits = hm_visits.drawn(rng, customers, never, rows, hm_visits.busy(first_date, DAYS))
+    visits = hm_visits.drawn(rng, customers, never, rows, first_date, DAYS)
     article = hm_frames.articles(rng, shelf)
     article.write_csv(folder / "articles.csv")
     customer = hm_frames.customers(rng, crowd, np.bincount(visits.user, minlength=customers))

@@ -18,14 +18,14 @@ from retail.hm_words import COLOURS, DEPARTMENTS, INDEXES, STYLES
 from retail.shoppers import Bought, Door, door
 
 PROPOSALS = 8  # articles a customer looks at for each row
-DOORS = (0.4, 0.6, 0.85)  # up to which a row begins at: whole shelf, style, department; beyond: index and colour
-RECENT = 20  # articles that a customer remembers
-MORE = 0.137  # chance that a row after the first is one more of what lies in the basket
-BACK = 0.085  # chance, times loyalty, that a row looks back at what is remembered
-SWAP_DAYS, SWAP = 12, 0.75  # so soon after a purchase most who come back want the same again, in another size
+DOORS = (0.55, 0.7, 0.88)  # up to which a row begins at: whole shelf, style, department; beyond: index and colour
+RECENT = 48  # articles that a customer remembers
+MORE = 0.15  # chance that a row after the first is one more of what lies in the basket
+BACK = 0.065  # chance, times loyalty, that a row looks back at what is remembered
+SWAP_DAYS, SWAP = 12, 0.65  # so soon after a purchase most who come back want the same again, in another size
 WORN = 0.5  # width, in gaps, of the time at which what is worn out is replaced
 OTHER_MOOD = 0.3  # chance that a visit follows the second of the customer's styles
-LIKES_STYLE, LIKES_INDEX, LIKES_DEPARTMENT, LIKES_COLOUR = 1.0, 0.5, 0.8, 0.6
+LIKES_STYLE, LIKES_INDEX, LIKES_DEPARTMENT, LIKES_COLOUR = 0.8, 0.3, 0.5, 0.5
 AGE_WIDTH = 12.0  # years at which an article's appeal falls to exp(-1/2)
 TRIES = 3  # times a customer looks again where the choice is a product that is remembered
 COUPON, OFF = 0.08, 9  # share of visits at nine tenths of the price
@@ -151,7 +151,7 @@ def _again(rng: Random, day: int, user: int, shelf: Traits, weight: Array, memor
     if passed == 0:
         return -1
     late = (passed / shelf.gap[item] - 1) / WORN
-    same = SWAP if passed <= SWAP_DAYS else shelf.rebuy[item] * (0.3 + 2 * np.exp(-late * late))
+    same = SWAP if passed <= SWAP_DAYS else shelf.rebuy[item] * (0.25 + 2 * np.exp(-late * late))
     if rng.random() >= same:
         begin, end = shelf.begin[shelf.product[item]], shelf.begin[shelf.product[item] + 1]
         item = begin + int(rng.random() * (end - begin))

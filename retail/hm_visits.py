@@ -13,17 +13,18 @@ import numpy as np
 from retail.assortment import Array, Random
 
 OLD = 0.636  # share of customers from before the log's first day; the others come on any day
-RATE, RATE_SPREAD, RATE_MOST = -5.147, 1.184, 0.126  # log of visits per day, its sd, most visits per day
+RATE, RATE_SPREAD, RATE_MOST = -5.09, 1.184, 0.126  # log of visits per day, its sd, most visits per day
 BURST = 0.708  # shape of the gamma law of the gaps
 STAY = 5300.0  # mean days from the first visit to the end of interest
 ONCE_OLD, ONCE_NEW = 0.145, 0.212  # share that comes once and never again
-MORE, MORE_CUSTOMER, MORE_VISIT = 0.49, 0.65, 0.75  # log of the rows beyond the first: mean, sd over both
+MORE, MORE_CUSTOMER, MORE_VISIT = 0.35, 0.65, 0.88  # log of the rows beyond the first: mean, sd over both
 MOST_ROWS = 60
 PARTS = 8  # of a day, in the table that turns busy time into days
 BLOCK = 4_000_000  # visits per buffer
 
 BUSY_WEEKDAY = (0.93, 0.86, 1.09, 1.08, 1.03, 1.06, 0.95)  # Monday first
-BUSY_MONTH = (0.90, 0.86, 0.92, 1.06, 1.12, 1.30, 1.25, 1.02, 0.96, 0.95, 1.03, 0.95)  # January first
+BUSY_MONTH = (0.95, 0.92, 0.96, 1.02, 1.05, 1.14, 1.12, 1.00, 0.90, 0.98, 1.03, 0.97)  # January first
+MUCH_MONTH = (0.90, 0.90, 0.95, 1.15, 1.20, 1.25, 1.20, 0.95, 0.78, 0.85, 0.95, 0.90)  # of the rows beyond the first
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,16 @@ class Visits:
     start: Array  # (days + 1,)
 
 
-def busy(first_date: np.datetime64, days: int) -> Array:
-    """(days,) how busy each day is, 1 on average."""
+def drawn(rng: Random, customers: int, never: int, rows: int, first_date: np.datetime64, days: int) -> Visits:
+    """The visits of all customers but ``never`` in the ``days`` from ``first_date``, of exactly ``rows`` rows."""
     date = first_date + np.arange(days)
-    weekday = (date.astype("datetime64[D]").astype(int) + 3) % 7
-    month = date.astype("datetime64[M]").astype(int) % 12
+    weekday, month = (date.astype(int) + 3) % 7, date.astype("datetime64[M]").astype(int) % 12
     load = np.array(BUSY_WEEKDAY)[weekday] * np.array(BUSY_MONTH)[month]
-    return np.asarray(load / load.mean())
-
-
-def drawn(rng: Random, customers: int, never: int, rows: int, load: Array) -> Visits:
-    """The visits of all customers but ``never``, ``rows`` rows exactly; ``load`` (days,) is how busy each day is."""
+    load /= load.mean()
     comes = np.ones(customers, bool)
     comes[rng.choice(customers, never, replace=False)] = False
     who = np.flatnonzero(comes).astype(np.int32)
     passed = np.concatenate(([0.0], np.cumsum(load)))  # busy time at the beginning of each day
-    days = len(load)
     day_at = np.searchsorted(passed, np.arange(days * PARTS) / PARTS, side="right") - 1
     day_at = np.clip(day_at, 0, days - 1).astype(np.int16)
     users, on = [], []
@@ -62,8 +57,9 @@ def drawn(rng: Random, customers: int, never: int, rows: int, load: Array) -> Vi
     user, day = np.concatenate(users), np.concatenate(on)
     order = np.argsort(day, kind="stable")  # customers ascend within a day
     user, start = user[order], np.searchsorted(day[order], np.arange(days + 1))
+    much_of_day = np.log(np.array(MUCH_MONTH)[month])
     much = rng.normal(MORE, MORE_CUSTOMER, customers)[user]
-    much += rng.normal(0, MORE_VISIT, len(user))
+    much += rng.normal(0, MORE_VISIT, len(user)) + np.repeat(much_of_day, np.diff(start))
     beyond = np.minimum(rng.poisson(np.exp(much, out=much)), MOST_ROWS - 1)
     return Visits(user, _exact(rng, (1 + beyond).astype(np.uint8), rows), start)
 

@@ -45,14 +45,14 @@ INDEXES = (
 DEPARTMENTS = 299  # in all sections together
 
 KINDS = (
-    Kind("Trousers", "Lower body", "Trousers", "w", 2999, -0.1, 0.30, 11169),
-    Kind("Jeans", "Lower body", "Denim", "w", 3499, -0.1, 0.30, 3100),
+    Kind("Trousers", "Lower body", "Trousers", "w", 2999, -0.1, 0.30, 13000),
+    Kind("Jeans", "Lower body", "Denim", "w", 2999, -0.1, 0.30, 900),
     Kind("Leggings", "Lower body", "Jersey basic", "w", 1299, -0.2, 0.30, 1878),
     Kind("Shorts", "Lower body", "Shorts", "w", 1999, 1.4, 0.20, 3939),
     Kind("Skirt", "Lower body", "Skirts", "w", 1999, 0.4, 0.25, 2696),
-    Kind("Dress", "Full body", "Dresses", "w", 2999, 0.6, 0.25, 10362),
+    Kind("Dress", "Full body", "Dresses", "w", 2999, 0.6, 0.25, 11500),
     Kind("Jumpsuit", "Full body", "Dresses", "w", 2999, 0.5, 0.20, 1147),
-    Kind("Party dress", "Full body", "Girls' dresses", "w", 2499, 0.0, 0.15, 1541),
+    Kind("Party dress", "Full body", "Girls' dresses", "w", 2499, 0.0, 0.15, 400),
     Kind("Dungarees", "Full body", "Sets", "w", 2999, 0.1, 0.15, 309),
     Kind("Sweater", "Upper body", "Knitwear", "w", 2499, -1.1, 0.15, 9302),
     Kind("Cardigan", "Upper body", "Knitwear", "w", 2499, -0.5, 0.15, 1550),
@@ -91,7 +91,7 @@ KINDS = (
     Kind("Sandals", "Sandals", "Shoes", "f", 2499, 1.3, 0.10, 1900),
 )
 CUTS = ("", "Long ", "Layered ")  # a product type is a kind in a cut: three per kind
-CUT_SHARES = (0.9, 0.07, 0.03)
+CUT_SHARES = (0.96, 0.03, 0.01)
 
 MASTERS = (
     "Black", "White", "Blue", "Pink", "Grey", "Red", "Beige", "Green", "Khaki", "Yellow",

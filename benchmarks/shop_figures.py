@@ -1,0 +1,251 @@
+"""The statistics of a shop's CSV files that ``benchmarks.shop_statistics`` sets beside the competition's."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+WEEKS = 4  # weekly figures are means over the last weeks of the log: one week of a small shop is noise
+BEST, TOP, OF = 60, 20_000, 105_542  # two lists of best sellers, and the articles that they are taken from
+FEW = 20_000
+LAGS = (1, 8, 32)  # weeks between two rows of the same article
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What is read of the CSV files."""
+
+    log: pl.DataFrame  # one row per transaction: user, item (UInt32), ago (Int16; 0 is the last day), channel, price
+    articles: pl.DataFrame  # row = item
+    customers: pl.DataFrame  # row = user
+    days: int
+
+
+def read(folder: Path) -> Shop:
+    """The three files in ``folder``, ids as the rows of their tables."""
+    text = {"article_id": pl.String, "customer_id": pl.String}
+    articles = pl.read_csv(folder / "articles.csv", schema_overrides=text).drop("detail_desc", strict=False)
+    customers = pl.read_csv(
+        folder / "customers.csv", schema_overrides=text, columns=["customer_id", "age", "FN", "Active"]
+    )
+    of_user = customers.lazy().select("customer_id").with_row_index("user")
+    of_item = articles.lazy().select("article_id").with_row_index("item")
+    log = (
+        pl.scan_csv(folder / "transactions_train.csv", schema_overrides={**text, "price": pl.Float32})
+        .join(of_user, on="customer_id", how="inner")
+        .join(of_item, on="article_id", how="inner")
+        .select(
+            "user",
+            "item",
+            pl.col("t_dat").str.to_date().to_physical().alias("date"),
+            pl.col("sales_channel_id").cast(pl.UInt8).alias("channel"),
+            "price",
+        )
+        .collect(engine="streaming")
+    )
+    last, first = log.select(pl.col("date").max().alias("last"), pl.col("date").min().alias("first")).row(0)
+    log = log.with_columns((last - pl.col("date")).cast(pl.Int16).alias("ago")).drop("date")
+    return Shop(log, articles, customers.drop("customer_id"), last - first + 1)
+
+
+def of_customers(shop: Shop) -> Figures:
+    """Who they are."""
+    age, customers = shop.customers["age"].drop_nulls(), shop.customers.height
+    return {
+        "customers": customers,
+        "customers who never bought, share": 1 - shop.log["user"].n_unique() / customers,
+        "age: 25%": _quantile(age, 0.25),
+        "age: median": _quantile(age, 0.5),
+        "age: 75%": _quantile(age, 0.75),
+        "age missing, share": shop.customers["age"].null_count() / customers,
+        "FN missing, share": shop.customers["FN"].null_count() / customers,
+        "Active missing, share": shop.customers["Active"].null_count() / customers,
+    }
+
+
+def of_articles(shop: Shop) -> Figures:
+    """What is on the list, and how alike the rows of one customer are."""
+    articles = shop.articles
+    counts = {
+        "product codes": "product_code",
+        "product types": "product_type_no",
+        "product groups": "product_group_name",
+        "graphical appearances": "graphical_appearance_no",
+        "colour groups": "colour_group_code",
+        "perceived colour values": "perceived_colour_value_id",
+        "perceived colour masters": "perceived_colour_master_id",
+        "departments": "department_no",
+        "indexes": "index_code",
+        "index groups": "index_group_no",
+        "sections": "section_no",
+        "garment groups": "garment_group_no",
+    }
+    colours = articles.group_by("product_code").len()["len"]
+    few = _few(shop)
+    figures: Figures = {name: articles[column].n_unique() for name, column in counts.items()}
+    for name, column in (
+        ("product type", "product_type_no"),
+        ("section", "section_no"),
+        ("department", "department_no"),
+    ):
+        own, any_two = _alike(few, column)
+        figures[f"two rows of a customer, same {name}"] = own
+        figures[f"two rows of anybody, same {name}"] = any_two
+    return figures | {
+        "articles": articles.height,
+        "articles never sold, share": 1 - shop.log["item"].n_unique() / articles.height,
+        "articles per product code: one, share": float((colours == 1).mean()),  # type: ignore[arg-type]
+    }
+
+
+def of_histories(shop: Shop) -> Figures:
+    """How much and how often a customer buys."""
+    baskets = shop.log.lazy().group_by("user", "ago").agg(pl.len().alias("rows")).collect(engine="streaming")
+    of_user = baskets.group_by("user").agg(
+        pl.col("rows").sum(),
+        pl.len().alias("baskets"),
+        pl.col("ago").min().alias("last"),
+        pl.col("ago").max().alias("first"),
+    )
+    gaps = baskets.sort("user", "ago").select((pl.col("ago") - pl.col("ago").shift(1)).over("user"))["ago"].drop_nulls()
+    shares = {"25%": 0.25, "median": 0.5, "90%": 0.9, "99%": 0.99}
+    figures: Figures = {"transactions": shop.log.height, "days": shop.days}
+    columns = {
+        "rows per customer": of_user["rows"],
+        "baskets per customer": of_user["baskets"],
+        "rows per basket": baskets["rows"],
+        "days between baskets": gaps,
+    }
+    for name, column in columns.items():
+        figures |= {f"{name}: {share}": _quantile(column, at) for share, at in shares.items()}
+        figures[f"{name}: mean"] = _mean(column)
+    return figures | {
+        "one basket only, share": _mean(of_user["baskets"] == 1),
+        "baskets of one row, share": _mean(baskets["rows"] == 1),
+        "no purchase in the last 91 days, share": 1 - _count(of_user["last"] < 91) / shop.customers.height,
+        "first purchase in the first 91 days, share": _mean(of_user["first"] >= shop.days - 91),
+    }
+
+
+def of_weeks(shop: Shop) -> Figures:
+    """What a week sells, seen from the day before it: means over the last ``WEEKS`` weeks."""
+    weeks = pl.DataFrame([_week(shop, week) for week in range(WEEKS)])
+    return weeks.mean().row(0, named=True) | _fading(shop)
+
+
+def of_prices(shop: Shop) -> Figures:
+    """What is paid, and where."""
+    price = shop.log["price"]
+    return {
+        "price: 25%": _quantile(price, 0.25),
+        "price: median": _quantile(price, 0.5),
+        "price: mean": _mean(price),
+        "price: 99%": _quantile(price, 0.99),
+        "sales channel 2, share of rows": _mean(shop.log["channel"] == 2),
+    }
+
+
+def _week(shop: Shop, week: int) -> Figures:
+    """The figures of one week; ``week`` 0 is the last one of the log. Pairs are distinct (customer, article)."""
+    log, end = shop.log.lazy(), 7 * week
+    rows = log.filter(pl.col("ago").is_between(end, end + 6)).select("user", "item").collect()
+    before = log.filter(pl.col("ago") > end + 6)
+    pairs, buyers, sold = rows.unique(), rows.select("user").unique(), rows.select("item").unique()
+    own = before.join(buyers.lazy(), on="user", how="semi").select("user", "item").unique().collect(engine="streaming")
+    last_sold = before.group_by("item").agg(pl.col("ago").min()).collect(engine="streaming")
+    known = sold.join(last_sold, on="item")
+    recent = log.filter(pl.col("ago").is_between(end + 7, end + 13)).select("user", "item").collect()
+    ranks = _ranks(recent)
+    ranked = pairs.join(ranks, on="item")
+    best, top = (max(1, round(n * shop.articles.height / OF)) for n in (BEST, TOP))
+    twelve, earlier = _ranks(rows)["item"].head(12), ranks["item"].head(12)
+    return {
+        "buyers in a week, share of customers": buyers.height / shop.customers.height,
+        "pairs per buyer and week": pairs.height / buyers.height,
+        "repeat rows in a week, share": 1 - pairs.height / rows.height,
+        "cold buyers, share": 1 - own["user"].n_unique() / buyers.height,
+        "bought before, share of pairs: article": pairs.join(own, on=["user", "item"], how="semi").height
+        / pairs.height,
+        "bought before, share of pairs: product code": _again(shop, pairs, own, "product_code"),
+        "bought before, share of pairs: product type": _again(shop, pairs, own, "product_type_no"),
+        "new articles, share of the week's articles": 1 - known.height / sold.height,
+        "new articles, share of pairs": pairs.join(known, on="item", how="anti").height / pairs.height,
+        "sold in the 30 days before, share of the week's articles": _count(known["ago"] <= end + 36) / sold.height,
+        "top decile of the articles sold, share of pairs": _count(ranked["rank"] <= ranks.height / 10) / pairs.height,
+        "top 20,000 of the week before, share of pairs": _count(ranked["rank"] <= top) / pairs.height,
+        "top 60 of the week before, share of pairs": _count(ranked["rank"] <= best) / pairs.height,
+        "Jaccard of the top 12 with the week before": len(set(twelve) & set(earlier)) / len(set(twelve) | set(earlier)),
+    }
+
+
+def _ranks(rows: pl.DataFrame) -> pl.DataFrame:
+    """item, rank: the articles of ``rows``, the one with most rows first, ties by item."""
+    counts = rows.group_by("item").len().sort(["len", "item"], descending=[True, False])
+    return counts.select("item").with_row_index("rank", offset=1)
+
+
+def _again(shop: Shop, pairs: pl.DataFrame, own: pl.DataFrame, column: str) -> float:
+    """Share of ``pairs`` whose customer had bought an article with the same ``column``."""
+    group = shop.articles[column]
+    of = [one.select("user", group=group.gather(one["item"])) for one in (pairs, own)]
+    return of[0].join(of[1].unique(), on=["user", "group"], how="semi").height / pairs.height
+
+
+def _fading(shop: Shop) -> Figures:
+    """Chance that two rows of different customers, some weeks apart, are of the same article."""
+    rows = shop.log.lazy().select("user", "item", (pl.col("ago") // 7).alias("week")).unique()
+    counts = rows.group_by("week", "item").agg(pl.len().cast(pl.Float64).alias("rows")).collect(engine="streaming")
+    totals = counts.group_by("week").agg(pl.col("rows").sum())
+    few = _few(shop)
+    own = few.log.select("user", "item", (pl.col("ago") // 7).alias("week")).unique()
+    same = {}
+    for lag in (0, *LAGS):
+        later = pl.col("week") - lag
+        of_one = own.join(own.with_columns(later), on=["user", "item", "week"]).height
+        both = _dot(counts.join(counts.with_columns(later), on=["week", "item"]))
+        of_all = _dot(totals.join(totals.with_columns(later), on="week"))
+        same[lag] = (both - of_one * shop.customers.height / few.customers.height) / of_all
+    figures = {"same article in a week, two customers' rows (x articles)": same[0] * shop.articles.height}
+    for lag in LAGS:
+        weeks = "1 week" if lag == 1 else f"{lag} weeks"
+        figures[f"the same, {weeks} apart, ratio"] = same[lag] / same[0]
+    return figures
+
+
+def _dot(both: pl.DataFrame) -> float:
+    return float((both["rows"] * both["rows_right"]).sum())
+
+
+def _few(shop: Shop) -> Shop:
+    """The shop as about ``FEW`` of its customers see it: they are enough for what is counted within customers."""
+    step = max(1, shop.customers.height // FEW)
+    return replace(shop, log=shop.log.filter(pl.col("user") % step == 0), customers=shop.customers.gather_every(step))
+
+
+def _alike(few: Shop, column: str) -> tuple[float, float]:
+    """Chance that two rows have the same ``column``: those of one customer on two days, and those of anybody."""
+    group = few.articles[column].rank("dense").cast(pl.UInt32)
+    rows = few.log.select("user", "ago", group=group.gather(few.log["item"]))
+    share = rows.group_by("group").len()["len"] / rows.height
+
+    def pairs(*keys: str) -> int:
+        """Ordered pairs of rows with the same ``keys``."""
+        return int((rows.group_by(*keys).len()["len"].cast(pl.Int64) ** 2).sum())
+
+    alike = pairs("user", "group") - pairs("user", "ago", "group")
+    return alike / (pairs("user") - pairs("user", "ago")), float((share**2).sum())
+
+
+def _quantile(column: pl.Series, at: float) -> float:
+    value = column.quantile(at)
+    return float("nan") if value is None else float(value)
+
+
+def _mean(column: pl.Series) -> float:
+    value = column.mean()
+    return value if isinstance(value, float) else float("nan")
+
+
+def _count(condition: pl.Series) -> int:
+    return int(condition.sum())
