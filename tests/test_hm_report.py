@@ -229,15 +229,15 @@ def test_the_whole_benchmark_of_a_small_shop(tmp_path: Path, monkeypatch: pytest
     few = trained.TRAINING.model_copy(update={"epochs": 1})
     for name, value in {"STEPS": 2, "CUSTOMER_STEPS": 2, "FEWEST": 1, "BATCH": 32, "TRAINING": few}.items():
         monkeypatch.setattr(trained, name, value)
-    monkeypatch.setattr(rows, "RARE", 4)
+    monkeypatch.setattr(rows, "RARE", 10)  # one group, and the rest
     monkeypatch.setattr(rows, "BLOCK", 2)
     store = store_of(WORLD.shop)
-    protocol = runner.Protocol(reported=1, seeds=(1, 2), ablated=())
-    found = runner.of_shop(rows.blocks(store, 1), protocol, tmp_path)
+    protocol = runner.Protocol(reported=1, seeds=(1,), ablated=(1,))
+    found = runner.of_shop(rows.blocks(store, 1), protocol, tmp_path, False)
     assert set(rows.MODELS) | {"personalised", "personalised, bought before", "at random"} <= set(found["rows"])
     assert found["weeks"] == [store.shop.log.weeks - 2, store.shop.log.weeks - 1]
     monkeypatch.setattr(trained, "of_towers", None)
-    assert runner.of_shop(rows.blocks(store, 1), protocol, tmp_path) == found
+    assert runner.of_shop(rows.blocks(store, 1), protocol, tmp_path, False) == found
     text = report.markdown({"note": "", "shops": {"it": found}})
     assert "| deep minus base |" in text and report.drawn({"shops": {"it": found}})
     monkeypatch.setattr(trained, "CODE", [])

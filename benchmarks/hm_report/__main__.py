@@ -43,20 +43,23 @@ class Protocol:
 SHOPS = {
     "hm_sample": Protocol(reported=3, seeds=(1, 2), ablated=(1,)),
     "hm": Protocol(reported=1, seeds=(1, 2, 3), ablated=(1, 2)),
-    "demo": Protocol(reported=1, seeds=(1,), ablated=()),
+    "demo": Protocol(reported=1, seeds=(1,), ablated=(1,)),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hm_report", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", nargs="+", default=["hm_sample", "hm"], choices=SHOPS)
+    parser.add_argument("--features", action="store_true", help="train the diversified towers without each feature too")
     asked = parser.parse_args()
     found: dict[str, Any] = {}
     files: list[Path] = []
     for name in asked.data:
         store, csvs = shops.read(name, FOLDER.resolve() / name)
         files += csvs
-        found[name] = of_shop(rows.blocks(store, SHOPS[name].reported), SHOPS[name], FOLDER.resolve() / "trainings")
+        found[name] = of_shop(
+            rows.blocks(store, SHOPS[name].reported), SHOPS[name], FOLDER.resolve() / "trainings", asked.features
+        )
     seconds = sum(row["seconds"] for shop in found.values() for row in shop["rows"].values())
     command = " ".join(["python -m benchmarks.hm_report", *sys.argv[1:]])
     seeds = sorted({seed for name in asked.data for seed in SHOPS[name].seeds})
@@ -73,7 +76,7 @@ def settings() -> dict[str, Any]:
     }
 
 
-def of_shop(blocks: Sequence[Block], protocol: Protocol, folder: Path) -> dict[str, Any]:
+def of_shop(blocks: Sequence[Block], protocol: Protocol, folder: Path, ablated: bool) -> dict[str, Any]:
     """All figures of one shop; the first of ``blocks`` only serves the groups' choices."""
     told = {name: of_model(blocks[1:], model, protocol.seeds, folder) for name, model in rows.MODELS.items()}
     told |= of_personalised(blocks, protocol.seeds, folder)
@@ -90,7 +93,7 @@ def of_shop(blocks: Sequence[Block], protocol: Protocol, folder: Path) -> dict[s
         "rows": figures.table(told, "base"),
         "chain": figures.chain(told, rows.ORDER),
         "folds": folds(told),
-        "features": of_features(blocks[1:], protocol.ablated, folder) if protocol.ablated else {},
+        "features": of_features(blocks[1:], protocol.ablated, folder) if ablated else {},
         "groups": ", ".join(f"{name} {int(who.sum())}" for name, who in member.items()),
     }
 
