@@ -3,7 +3,7 @@ PYTHON ?= python3
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens ablate gpu-check
+.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
@@ -29,6 +29,9 @@ bench-lens: .venv/ready  # LENS beside personal frequency: baskets, days, anomal
 
 bench-two-tower: .venv/ready  # two towers beside ALS, BPR, item-item and popular; the rate of the search
 	.venv/bin/python -m benchmarks.two_tower $(if $(DATA),--data "$(DATA)")
+
+bench-hm-report: .venv/ready  # the H&M two-tower report on ../shared/data/hm_sample and a made-up shop; DATA=names
+	.venv/bin/python -m benchmarks.hm_report $(if $(DATA),--data $(DATA))
 
 bench-networks: .venv/ready  # the whole pipeline with and without each network
 	.venv/bin/python -m benchmarks.networks $(if $(DATA),--data "$(DATA)")
