@@ -139,7 +139,7 @@ def main() -> None:
         name: {"competition": known.value, "of its sample": known.sampled, "this shop": found[name]}
         for name, known in KNOWN.items()
     }
-    command = f"python -m benchmarks.shop_statistics {asked.folder}"
+    command = f"python -m benchmarks.shop_statistics {asked.folder.name}"
     made = results.made_from(sorted(asked.folder.glob("*.csv")), [], command, seconds)
     results.write_json(f"shop_statistics_{asked.folder.name}", made, {"note": NOTE, "statistics": rows}, asked.out)
 
