@@ -59,6 +59,7 @@ def drawn(figures: dict[str, Any]) -> Figure:
                 axes.plot(of["mean"], place, "o", color="tab:blue", markersize=4)
             axes.set_yticks(range(len(rows)), list(rows), fontsize=8)
             axes.invert_yaxis()
+            axes.locator_params(axis="x", nbins=5)
             axes.set(xlabel=f"{label}, 95% interval over customers", title=name)
     return figure
 
