@@ -6,12 +6,16 @@ import numpy as np
 import polars as pl
 
 from retail import parsrec_sales
-from retail.parsrec_sales import Sales
+from retail.csv_columns import CENTS_PER_PRICE, LAST_DATE, LISTED
+from retail.parsrec_sales import Sales, Settings
 
-LAST_DATE = np.datetime64("2020-09-22", "D")  # the competition's last day
-CENTS_PER_PRICE = 59_000  # the competition's prices are whole cents divided by this
+CUSTOMERS, SESSIONS, ARTICLES = (
+    8_192,
+    100,
+    100,
+)  # of the paper's shop; the released sample has an eighth of the customers
+LEAST = 0.005  # scale
 FIRST_CODE = 100_000  # product codes have six digits
-LISTED = 12  # articles in each prediction of sample_submission.csv
 
 
 def articles(sales: Sales) -> pl.DataFrame:
@@ -53,8 +57,13 @@ def transactions(sales: Sales, article_id: pl.Series, customer_id: pl.Series) ->
     )
 
 
-def write(folder: Path, settings: parsrec_sales.Settings) -> dict[str, str]:
-    """Write the four files of the shop with the paper's two Sigmas into ``folder``; return what there is to say."""
+def write(folder: Path, scale: float, seed: int) -> dict[str, str]:
+    """Write the paper's shop, ``scale`` of its customers, as four files into ``folder``; return what to say of it."""
+    return written(folder, Settings(round(CUSTOMERS * scale), SESSIONS, ARTICLES, seed))
+
+
+def written(folder: Path, settings: Settings) -> dict[str, str]:
+    """``write`` for a shop of any settings, with the paper's two Sigmas."""
     sales = parsrec_sales.sold(settings, parsrec_sales.paper_sigmas())
     article, customer = articles(sales), customers(sales)
     article.write_csv(folder / "articles.csv")

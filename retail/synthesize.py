@@ -15,7 +15,10 @@ from rich.table import Table
 from retail import demo_shop, params, paths, stage
 from retail.errors import InputError
 
-PRESETS = ("hm",)  # each is a module retail.<preset>_shop; loaded by name, so that the demo shop does not hang on them
+PRESETS = (
+    "hm",
+    "parsrec",
+)  # each is a module retail.<preset>_shop; loaded by name, so that the demo shop does not hang on them
 FILES = {"articles.csv", "customers.csv", "sample_submission.csv", "transactions_train.csv"}
 
 

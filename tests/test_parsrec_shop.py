@@ -92,7 +92,7 @@ def test_what_is_no_covariance_is_named() -> None:
 
 
 def test_the_files_hold_the_sales(tmp_path: Path) -> None:
-    facts = parsrec_shop.write(tmp_path, SMALL)
+    facts = parsrec_shop.written(tmp_path, SMALL)
     rows = pl.read_csv(tmp_path / "transactions_train.csv", schema_overrides={"article_id": pl.String})
     assert rows.height == len(sales().item) and facts["customers"] == "64"
     assert (
