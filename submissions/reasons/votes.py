@@ -10,6 +10,7 @@ from submissions.reasons.chosen import Chosen
 
 MEANING = {  # of a high score, for a customer with a past and for one without
     "lens": ("in the basket that is expected of you next", "right for a new customer"),
+    "parsrec": ("goes with what you bought lately", "right for a new customer"),
     "two_tower": ("close to your taste", "right for a new customer"),
     "trex": ("of a kind that you are likely to buy next", "right for a new customer"),
 }
