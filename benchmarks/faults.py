@@ -14,10 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -144,12 +145,28 @@ def starved_of_memory(here: Path, step: Step, limit: int) -> Outcome:
     return Outcome(step.name, f"{limit / 2**20:,.0f} MB of memory", how, whole, again(here, step, before))
 
 
+def tried(here: Path, steps: list[Step], known: Mapping[str, Any], faults: set[str], memory: int) -> Iterator[Outcome]:
+    """Every fault in every step, one after another."""
+    limited = os.geteuid() == 0
+    if not limited:
+        print("not root: disk and memory are left out")
+    for step in steps:
+        if "kill" in faults:
+            yield from (killed(here, step, known[step.name]["seconds"] * part) for part in (0.3, 0.8))
+        if "memory" in faults and limited:
+            yield starved_of_memory(here, step, memory)
+    if "disk" in faults and limited:
+        with on_tmpfs(here) as folder:
+            yield from (starved_of_disk(folder, step) for step in steps)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=0.01)
     parser.add_argument("--memory", type=int, default=8192, help="MB, of all stages (%(default)s)")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
     parser.add_argument("--faults", nargs="+", default=["kill", "disk", "memory"], choices=["kill", "disk", "memory"])
+    parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
     asked = parser.parse_args()
     here = asked.scratch.resolve() / f"{asked.scale:g}"
     if not (here / scale.COSTS).exists():
@@ -157,19 +174,11 @@ def main() -> None:
             f"{here}: no shop has run here; run `python -m benchmarks.scale --scales {asked.scale:g}` first"
         )
     known = scale.known(here)
-    steps = [one for one in graph.steps(json.loads((here / paths.PARAMS).read_text())) if one.name in LONG]
-    outcomes: list[Outcome] = []
-    limited = os.geteuid() == 0
-    if not limited:
-        print("not root: disk and memory are left out")
-    for step in steps:
-        if "kill" in asked.faults:
-            outcomes += [killed(here, step, known[step.name]["seconds"] * part) for part in (0.3, 0.8)]
-        if "memory" in asked.faults and limited:
-            outcomes.append(starved_of_memory(here, step, asked.memory * 2**20))
-    if "disk" in asked.faults and limited:
-        with on_tmpfs(here) as folder:
-            outcomes += [starved_of_disk(folder, step) for step in steps]
+    steps = [one for one in graph.steps(json.loads((here / paths.PARAMS).read_text())) if one.name in asked.stages]
+    outcomes = []
+    for one in tried(here, steps, known, set(asked.faults), asked.memory * 2**20):
+        print(f"{one.stage}, {one.fault}: ended with {one.ended}; whole {one.whole}, same {one.same}", flush=True)
+        outcomes.append(one)
     table = Table("stage", "fault", "ended with", "nothing half-written", "same bytes again")
     for one in outcomes:
         table.add_row(one.stage, one.fault, one.ended, str(one.whole), str(one.same))
