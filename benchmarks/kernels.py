@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks import results, scratch
 from features import group, kernels
+from features.kernels import D7, D14, D28, D91, DECAY, FIRST_DAY, LAST_DAY, VISITS
 from retail import metrics, paths, stage, weeks
 from retail import params as parameters
 from retail import shop as shops
@@ -147,8 +148,13 @@ def of_csv(folder: Path, rounds: int) -> dict[str, Any]:
         return row(*in_turns(ours, plain, rounds), "s")
 
 
-def of_features(customers: int, each: int, rounds: int, params: Params) -> tuple[dict[str, Any], dict[str, float]]:
-    """Pair rows per second and core by all groups, beside the plain counts; and by each group alone."""
+COUNTS = (VISITS, D7, D14, D28, D91, LAST_DAY, FIRST_DAY, DECAY)  # what ``counted`` counts
+
+
+def of_features(
+    customers: int, each: int, rounds: int, params: Params
+) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
+    """Pair rows per second and core: the counts alone both ways, and all groups beside the plain counts; each group."""
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
@@ -156,15 +162,23 @@ def of_features(customers: int, each: int, rounds: int, params: Params) -> tuple
     pairs = candidates(history, users.astype(np.uint32), each, 1)
     keys = pl.DataFrame({"user": pairs.user, "item": pairs.items})
     tx = pl.read_parquet(paths.LOG).select("user", "item", "day")
+    items, asked = np.arange(shop.log.items, dtype=np.int32), pairs.items.astype(np.int64)
     alone: list[dict[str, float]] = []
-    found = in_turns(
-        lambda: alone.append(described(history, shop, pairs, params)),
-        lambda: counted(tx.filter(pl.col("user").is_in(users.tolist())), keys, history.cutoff),
-        rounds,
-    )
-    work = len(pairs.items) / numba.get_num_threads()
-    rates = {name: work / float(np.median([one[name] for one in alone[1:]])) for name in alone[0]}
-    return row(*found, "rows a second and core", work), rates
+
+    def plain() -> pl.DataFrame:
+        return counted(tx.filter(pl.col("user").is_in(users.tolist())), keys, history.cutoff)
+
+    def counts() -> Array:
+        return kernels.affinity(history, items, len(items), pairs.users, pairs.ptr, asked, [90.0], COUNTS)
+
+    work, unit = len(pairs.items) / numba.get_num_threads(), "rows a second and core"
+    rows = {
+        "the customer's counts of the article alone": row(*in_turns(counts, plain, rounds), unit, work),
+        "all feature groups (polars: the counts)": row(
+            *in_turns(lambda: alone.append(described(history, shop, pairs, params)), plain, rounds), unit, work
+        ),
+    }
+    return rows, {name: work / float(np.median([one[name] for one in alone[1:]])) for name in alone[0]}
 
 
 def of_map12(rounds: int) -> dict[str, Any]:
@@ -194,7 +208,7 @@ def main() -> None:
     features, alone = of_features(asked.customers, asked.each, asked.rounds, params)
     rows = {
         "CSV files to prepared tables": of_csv(params.data.folder, max(asked.rounds // 2, 1)),
-        "features of candidate pairs, all groups": features,
+        **features,
         f"MAP@12 of {BUYERS:,} buyers": of_map12(asked.rounds),
     }
     cells = [
