@@ -125,10 +125,12 @@ def chosen(project: Project, wanted: Wanted, week: int) -> tuple[Model, str, int
     if found is None:
         vocabulary = funnels.vocabulary(history, log.items)
         of = funnels.funnels(history, vocabulary, None)
+        print("by counts of the past")
         return Plain(of, vocabulary, weeks.first_day(log.days, week)), "counts of the past", week
     trained, weights = found
     ready: Any = lens.twins(history, weights, projects.settings(project))
     model = Learned(ready.funnels, ready.vocabulary, ready.basket, ready.clock)
+    print(f"by LENS, trained on what lies before week {trained}")
     return model, f"LENS, trained on what lies before week {trained}", trained
 
 

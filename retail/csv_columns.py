@@ -48,3 +48,27 @@ def named(names: list[str]) -> tuple[Array, list[str]]:
 def unless(missing: Array, values: pl.Series) -> pl.Series:
     """``values`` with nulls where ``missing``."""
     return pl.select(pl.when(pl.Series(~missing)).then(values)).to_series()
+
+
+def customers(
+    rng: Random, age: Array, area: Array, news: Array, lapsed: Array, club: Array, frequency: Array, ageless: float
+) -> pl.DataFrame:
+    """customers.csv: one row per customer, key ``customer_id``, the competition's 7 columns in its order.
+
+    (C,) each: years, dense postal area, who reads the news, who does so though not active, and codes of the club status
+    and of how often the news are read; ``ageless``: share of customers without an age.
+    """
+    rows, areas = len(age), int(area.max()) + 1
+    codes = tokens(rng, areas).gather(rng.permutation(areas))
+    one = pl.Series(np.ones(rows))
+    return pl.DataFrame(
+        {
+            "customer_id": tokens(rng, rows),
+            "FN": unless(~news, one),
+            "Active": unless(~news | lapsed, one),
+            "club_member_status": at(("ACTIVE", "PRE-CREATE", "LEFT CLUB", None), club),
+            "fashion_news_frequency": at(("Regularly", "NONE", "Monthly", "None", None), frequency),
+            "age": unless(rng.random(rows) < ageless, pl.Series(age.astype(np.int64))),
+            "postal_code": codes.gather(area),
+        }
+    )

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from retail import params
+from retail import csv_columns, params
 from retail.assortment import COLOURS, KINDS, STYLES, Array, Random, Shelf, stocked
-from retail.csv_columns import CENTS_PER_PRICE, CODES, LAST_DATE, LISTED, article_codes, at, named, tokens, unless
+from retail.csv_columns import CENTS_PER_PRICE, CODES, LAST_DATE, LISTED, article_codes, at, named, unless
 from retail.errors import InputError
 from retail.shoppers import Bought, Crowd, Trade, gathered
 
@@ -97,20 +97,7 @@ def customers(rng: Random, crowd: Crowd) -> pl.DataFrame:
     lapsed = rng.random(rows) < 0.04  # reads the news, but is not active
     club = rng.choice(4, rows, p=(0.925, 0.07, 0.001, 0.004))
     frequency = np.where(news & ~lapsed, 0, rng.choice((1, 2, 3, 4), rows, p=(0.977, 0.001, 0.001, 0.021)))
-    areas = int(crowd.area.max()) + 1
-    codes = tokens(rng, areas).gather(rng.permutation(areas))
-    one = pl.Series(np.ones(rows))
-    return pl.DataFrame(
-        {
-            "customer_id": tokens(rng, rows),
-            "FN": unless(~news, one),
-            "Active": unless(~news | lapsed, one),
-            "club_member_status": at(("ACTIVE", "PRE-CREATE", "LEFT CLUB", None), club),
-            "fashion_news_frequency": at(("Regularly", "NONE", "Monthly", "None", None), frequency),
-            "age": unless(rng.random(rows) < 0.011, pl.Series(crowd.age.astype(np.int64))),
-            "postal_code": codes.gather(crowd.area),
-        }
-    )
+    return csv_columns.customers(rng, crowd.age, crowd.area, news, lapsed, club, frequency, 0.011)
 
 
 def transactions(bought: Bought, date: np.datetime64, customer_id: pl.Series, article_id: pl.Series) -> pl.DataFrame:

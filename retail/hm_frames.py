@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 
+from retail import csv_columns
 from retail.assortment import Array, Random
-from retail.csv_columns import article_codes, at, named, tokens, unless
+from retail.csv_columns import article_codes, at, named, unless
 from retail.hm_crowd import Crowd
 from retail.hm_shelf import Shelf
 from retail.hm_words import (
@@ -85,20 +86,7 @@ def customers(rng: Random, crowd: Crowd, visits: Array) -> pl.DataFrame:
     club = rng.choice(4, rows, p=(0.9275, 0.0678, 0.0003, 0.0044))
     frequency = np.where(news & ~lapsed, 0, rng.choice((1, 2, 4), rows, p=(0.983, 0.001, 0.016)))
     frequency[:2] = 3  # in the competition's file, two customers have it written otherwise
-    areas = int(crowd.area.max()) + 1
-    codes = tokens(rng, areas).gather(rng.permutation(areas))
-    one = pl.Series(np.ones(rows))
-    return pl.DataFrame(
-        {
-            "customer_id": tokens(rng, rows),
-            "FN": unless(~news, one),
-            "Active": unless(~news | lapsed, one),
-            "club_member_status": at(("ACTIVE", "PRE-CREATE", "LEFT CLUB", None), club),
-            "fashion_news_frequency": at(("Regularly", "NONE", "Monthly", "None", None), frequency),
-            "age": unless(rng.random(rows) < 0.0116, pl.Series(crowd.age.astype(np.int64))),
-            "postal_code": codes.gather(crowd.area),
-        }
-    )
+    return csv_columns.customers(rng, crowd.age, crowd.area, news, lapsed, club, frequency, 0.0116)
 
 
 def _values() -> Array:

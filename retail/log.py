@@ -9,7 +9,7 @@ import polars as pl
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-ORDER = ("user", "item", "day")
+CODES = ("user", "item", "day")
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Log:
 
 def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
     """The log of ``tx`` (rows as in schema.LOG, any order) for dense codes below ``users`` and ``items``."""
-    user, item, day = (tx[name].to_numpy() for name in ORDER)
+    user, item, day = (tx[name].to_numpy() for name in CODES)
     if not _in_order(user, item, day):  # the prepared log is
         tx = tx.sort("user", "day", "item")
-        user, item, day = (tx[name].to_numpy() for name in ORDER)
+        user, item, day = (tx[name].to_numpy() for name in CODES)
     by_day = _stable(day, days, np.arange(len(day), dtype=np.uint32))
     by_item = _stable(item, items, by_day)  # an article's entries by day, those of a day by customer
     return Log(
