@@ -11,8 +11,8 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from stage2_ranker.blend import Blend
 from stage2_ranker.forest import Forest
-from stage2_ranker.ranker import Blend
 
 PLAIN = "LightGBM"
 BLOCK = 2000  # rows at a time where LightGBM is given few of them

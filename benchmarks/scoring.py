@@ -29,7 +29,7 @@ from retail.log import Array
 from stage1_candidates.merge import loaded
 from stage1_candidates.pairs import Pairs
 from stage2_ranker import answer, ranker
-from stage2_ranker.ranker import Blend
+from stage2_ranker.blend import Blend
 
 THREADS = (1, 2)
 HEADER = ["scorer", "threads", "rows per second", "times LightGBM", "quartiles", "compiled in", "scores", "lists"]
@@ -72,7 +72,7 @@ def entries(blend: Blend, folder: Path) -> list[Entry]:
                 models: dict[str, Any] = {
                     model: Trees(how(paths.REFIT / f"{model}.txt", threads, folder)) for model in blend.models
                 }
-                entry.blend = Lent(models, blend.weights, blend.spreads, blend.rounds)
+                entry.blend = Lent(models, blend.weights, blend.spreads, blend.rounds, blend.average)
             except Exception as error:  # whatever a compiler cannot do, the others go on
                 entry.fault = f"{type(error).__name__}: {error}"
             entry.compiled_in = time.perf_counter() - began
@@ -84,24 +84,24 @@ def timed(every: Sequence[Entry], features: Array, repeats: int) -> None:
     """Let the scorers score all rows in turn, ``repeats`` times over, so that what else runs here strikes all alike."""
     able = [(entry, entry.blend) for entry in every if entry.blend]
     for _, blend in able:
-        blend.predict(features[:BLOCK])  # threads and memory are made ready
+        blend.raw(features[:BLOCK])  # threads and memory are made ready
     for _ in tqdm(range(repeats), desc="scoring", unit="round"):
         for entry, blend in able:
             began = time.perf_counter()
-            blend.predict(features)
+            blend.raw(features)
             entry.seconds.append(time.perf_counter() - began)
 
 
 def figures(every: Sequence[Entry], pairs: Pairs, features: Array, filler: Array) -> list[dict[str, Any]]:
     """One row per scorer: its rate, over LightGBM's with as many threads in the same round, and whether it agrees."""
     plain_seconds = {entry.threads: np.array(entry.seconds) for entry in every if entry.name == PLAIN}
-    expected = next(entry.blend for entry in every if entry.blend).predict(features)
+    expected = next(entry.blend for entry in every if entry.blend).predict(features, pairs.run)
     lists = answer.top(pairs, expected, filler)
     rows = []
     for entry in every:
         row: dict[str, Any] = {"scorer": entry.name, "threads": entry.threads, "fault": entry.fault}
         if entry.blend:
-            score = entry.blend.predict(features)
+            score = entry.blend.predict(features, pairs.run)
             ratios = plain_seconds[entry.threads] / np.array(entry.seconds)
             row |= {
                 "rows_per_second": len(features) / float(np.median(entry.seconds)),

@@ -65,12 +65,16 @@ class Model(Block):
     settings: dict[str, int | float | bool]
 
 
+Average = Literal["scores", "ranks"]
+
+
 class Ranker(Block):
     half_life: Days
     rounds: Positive
     patience: Positive
     smooth: Positive
     refit_growth: Annotated[float, Field(gt=0)]
+    average: Average
     models: dict[str, Model]
 
 

@@ -16,7 +16,7 @@ from stage1_candidates import pool
 from stage1_candidates.pairs import Pairs
 from stage1_candidates.pool import Loaded
 from stage2_ranker import ranker
-from stage2_ranker.ranker import Blend
+from stage2_ranker.blend import Blend
 from stage2_ranker.table import assemble
 
 SLICE = 2**18  # rows that are a matrix at a time: a shard's table need not be in memory twice
@@ -48,10 +48,10 @@ def scored(
     pairs, rows = table(history, shop, users, sources, params)
     if rows.columns[2:] != next(iter(blend.models.values())).feature_name():
         raise InputError("answer: the features are not those the ranker was fitted on; run `dvc repro`")
-    score = np.empty(rows.height)
+    raw = np.empty((len(blend.models), rows.height))
     for begin in range(0, rows.height, SLICE):
-        score[begin : begin + SLICE] = blend.predict(ranker.matrix(rows.slice(begin, SLICE)))
-    return pairs, rows, score
+        raw[:, begin : begin + SLICE] = blend.raw(ranker.matrix(rows.slice(begin, SLICE)))
+    return pairs, rows, blend.blended(raw, pairs.run)
 
 
 def answer(

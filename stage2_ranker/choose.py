@@ -24,15 +24,10 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that may join the blend: raw scores (n,) of the judge's rows, their spread in the stopping week."""
+    """A model that may join the blend, and what it says (``blend.say``) of the judge's rows (n,)."""
 
     recipe: Recipe
-    score: Array
-    spread: float
-
-    @property
-    def standardised(self) -> Array:
-        return self.score / self.spread
+    say: Array
 
 
 def greedy(begin: Array, scores: list[Array], value: Callable[[Array], float]) -> Array:
@@ -54,8 +49,8 @@ def greedy(begin: Array, scores: list[Array], value: Callable[[Array], float]) -
 
 
 def blended(candidates: list[Candidate], weights: Array) -> Array:
-    """(n,) float64 weighted mean of the candidates' standardised scores."""
-    total = sum((w * one.standardised for w, one in zip(weights, candidates, strict=True)), np.zeros(1))
+    """(n,) float64 weighted mean of what the candidates say."""
+    total = sum((w * one.say for w, one in zip(weights, candidates, strict=True)), np.zeros(1))
     return np.asarray(total / weights.sum())
 
 
@@ -68,7 +63,7 @@ def best(starts: list[Candidate], others: list[Candidate], by: Judge, seed: int)
     every = [*starts, *others]
     given = np.array([one.recipe.weight for one in starts])
     begin = blended(starts, given)
-    counts = greedy(begin, [one.standardised for one in every], by.map12)
+    counts = greedy(begin, [one.say for one in every], by.map12)
     weights = counts.astype(np.float64)
     weights[: len(starts)] += STEPS * given / given.sum()
     weights /= weights.sum()

@@ -1,17 +1,20 @@
-"""What each feature adds to a row's blended score: TreeSHAP, weighed as the blend weighs its models."""
+"""What each feature adds to a row's score: TreeSHAP, weighed as the blend weighs its models.
+
+Ranks have no contributions: a blend that averages ranks is explained by the scores that it ranks.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from retail.log import Array
-from stage2_ranker.ranker import Blend
+from stage2_ranker.blend import Blend
 from stage2_ranker.tree_shap import Shap
 
 
 @dataclass(frozen=True)
 class Explainer:
-    """A blend ready to be asked; a row's contributions and ``expected`` add up to its ``Blend.predict``."""
+    """A blend ready to be asked; a row's contributions and ``expected`` add up to its score, averaged by scores."""
 
     blend: Blend
     models: dict[str, Shap]

@@ -56,6 +56,15 @@ class Judge:
         weeks = {week: Week.of(part, users[week], truths[week]) for week, part in parts.items()}
         return Judge(np.concatenate([matrix(part) for part in parts.values()]), weeks)
 
+    @property
+    def run(self) -> Array:
+        """(n,) int64, ascending: a number for each row's customer and week."""
+        parts, before = [], 0
+        for week in self.weeks.values():
+            parts.append(before + week.cell // week.width)
+            before += len(week.users)
+        return np.concatenate(parts)
+
     def ap(self, score: Array) -> list[Array]:
         """AP@12 of each week's customers; ``score`` (n,)."""
         ends = np.cumsum([len(week.cell) for week in self.weeks.values()])

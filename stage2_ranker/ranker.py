@@ -1,10 +1,7 @@
-"""The ranker: LightGBM models of several objectives and seeds, fitted on customers' groups and blended by score."""
+"""The ranker: LightGBM models of several objectives and seeds, fitted on customers' groups and blended."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
@@ -15,7 +12,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import Ranker
 from stage2_ranker import sample
-from stage2_ranker.forest import Forest
+from stage2_ranker.blend import Blend
 from stage2_ranker.keys import KEYS
 from stage2_ranker.recipe import Recipe
 
@@ -92,43 +89,6 @@ def matrix(table: pl.DataFrame) -> Array:
     return table.drop([key for key in KEYS if key in table.columns]).to_numpy().astype(np.float32, copy=False)
 
 
-@dataclass(frozen=True)
-class Blend:
-    """Fitted models; a row's score is the weighted sum of the models' raw scores, each over its own spread."""
-
-    models: dict[str, lgb.Booster]
-    weights: dict[str, float]
-    spreads: dict[str, float]
-    rounds: dict[str, int]
-
-    @cached_property
-    def forests(self) -> dict[str, Forest | None]:
-        """The models made ready to score fast; None for one that only LightGBM can score."""
-        return {name: Forest.of(model) for name, model in self.models.items()}
-
-    def predict(self, features: Array) -> Array:
-        """(n,) float64 blended score."""
-        total = np.zeros(len(features))
-        for name, model in self.models.items():
-            forest = self.forests[name]
-            raw = forest.score(features) if forest else np.asarray(model.predict(features, raw_score=True))
-            total += self.weights[name] / self.spreads[name] * raw
-        return total
-
-    def save(self, folder: Path) -> None:
-        """<name>.txt in LightGBM's own text form, and blend.json."""
-        for name, model in self.models.items():
-            model.save_model(folder / f"{name}.txt")
-        meta = {name: [self.weights[name], self.spreads[name], self.rounds[name]] for name in self.models}
-        (folder / "blend.json").write_text(json.dumps(meta, indent=1))
-
-    @staticmethod
-    def load(folder: Path) -> "Blend":
-        meta = json.loads((folder / "blend.json").read_text())
-        models = {name: lgb.Booster(model_file=folder / f"{name}.txt") for name in meta}
-        return Blend(models, *({name: values[k] for name, values in meta.items()} for k in range(3)))
-
-
 def fit(
     train: Rows, stop: Rows | None, recipes: list[Recipe], settings: Ranker,
     rounds: dict[str, int] | None, like: Blend | None,
@@ -147,7 +107,7 @@ def fit(
         models[one.name] = booster
         used[one.name] = booster.best_iteration if stop is not None else booster.current_iteration()
         spreads[one.name] = like.spreads[one.name] if like is not None else spread(booster, stop or rows)
-    return Blend(models, {one.name: one.weight for one in recipes}, spreads, used)
+    return Blend(models, {one.name: one.weight for one in recipes}, spreads, used, settings.average)
 
 
 def spread(booster: lgb.Booster, rows: Rows) -> float:

@@ -11,7 +11,8 @@ from retail import params as parameters
 from retail import paths, stage, weeks
 from retail import shop as shops
 from stage2_ranker import ranker, recipe
-from stage2_ranker.ranker import Blend, Rows
+from stage2_ranker.blend import Blend
+from stage2_ranker.ranker import Rows
 from stage2_ranker.train import read_weeks
 
 

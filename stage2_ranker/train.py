@@ -11,8 +11,9 @@ from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from stage2_ranker import ranker, recipe
+from stage2_ranker.blend import Blend
 from stage2_ranker.keys import KEYS
-from stage2_ranker.ranker import Blend, Rows
+from stage2_ranker.ranker import Rows
 
 
 def read_weeks(label_weeks: list[int], only_sampled: bool) -> dict[int, pl.DataFrame]:

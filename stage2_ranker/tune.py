@@ -27,6 +27,7 @@ from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import Plan
 from stage2_ranker import choose, ranker, recipe, search, space, trials
+from stage2_ranker.blend import say
 from stage2_ranker.choose import Candidate
 from stage2_ranker.judge import Judge
 from stage2_ranker.ranker import Rows
@@ -82,8 +83,9 @@ class Task:
 
     def candidate(self, ended: FrozenTrial) -> Candidate:
         """The model of a completed trial."""
-        score = np.load(self.scores(ended.number))
-        return Candidate(self.recipe(ended.number, ended.params), score, ended.user_attrs["spread"])
+        raw, settings = np.load(self.scores(ended.number)), self.params.ranker
+        said = say(raw, ended.user_attrs["spread"], self.judge.run, settings.average)
+        return Candidate(self.recipe(ended.number, ended.params), said)
 
 
 @dataclass(frozen=True, eq=False)  # LightGBM keeps callbacks in a set

@@ -20,7 +20,7 @@ from retail.weeks import History
 from stage1_candidates import pool
 from stage1_candidates.merge import labels, loaded
 from stage2_ranker import answer
-from stage2_ranker.ranker import Blend
+from stage2_ranker.blend import Blend
 from submissions import baselines, calibration
 from submissions.recency import NEVER, SEGMENTS, segments
 from submissions.variety import variety

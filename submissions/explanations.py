@@ -17,8 +17,8 @@ from stage1_candidates.merge import loaded
 from stage1_candidates.pairs import Pairs
 from stage1_candidates.pool import Loaded, codes
 from stage2_ranker import answer, ranker
+from stage2_ranker.blend import Blend
 from stage2_ranker.contributions import Explainer
-from stage2_ranker.ranker import Blend
 from submissions.explanation_table import COLUMNS, REASONS, described
 from submissions.reasons import topics
 from submissions.reasons.chosen import Chosen

@@ -18,7 +18,7 @@ from retail.log import Array
 from retail.metrics import K
 from stage1_candidates.merge import loaded
 from stage2_ranker import answer
-from stage2_ranker.ranker import Blend
+from stage2_ranker.blend import Blend
 from submissions.shards import Shards
 
 

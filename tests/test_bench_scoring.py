@@ -1,5 +1,6 @@
 """The benchmark of scoring: who may take part, who agrees, and how rates are compared."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import lightgbm as lgb
@@ -11,7 +12,7 @@ from benchmarks.scoring import Entry
 from retail import paths
 from retail.log import Array
 from stage1_candidates.pairs import of_columns
-from stage2_ranker.ranker import Blend
+from stage2_ranker.blend import Blend
 
 FILLER = np.arange(24)
 
@@ -28,7 +29,9 @@ def blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blend:
     }
     monkeypatch.chdir(tmp_path)
     paths.REFIT.mkdir(parents=True)
-    Blend(models, {"one": 1.0, "two": 2.0}, {"one": 0.5, "two": 1.0}, {"one": 10, "two": 10}).save(paths.REFIT)
+    Blend(models, {"one": 1.0, "two": 2.0}, {"one": 0.5, "two": 1.0}, {"one": 10, "two": 10}, "scores").save(
+        paths.REFIT
+    )
     return Blend.load(paths.REFIT)
 
 
@@ -51,7 +54,7 @@ def test_every_way_of_lightgbm_gives_the_same_scores_and_lists(blend: Blend, tmp
     assert {tuple(scoring.cells(row)[-2:]) for row in found} == {("identical", "identical")}
     one = every[0].blend
     assert one is not None
-    np.testing.assert_array_equal(one.predict(rows), blend.predict(rows))
+    np.testing.assert_array_equal(one.raw(rows), blend.raw(rows))
     with pytest.raises(ValueError, match="only raw scores"):
         scorers.Trees(lambda some: some).predict(rows, raw_score=False)
 
@@ -80,7 +83,7 @@ def test_who_is_not_installed_is_left_out_and_who_fails_says_why(
 def test_rates_are_compared_round_by_round_and_differences_are_seen(blend: Blend) -> None:
     rows = features(60)
     pairs = of_columns(np.repeat([0, 1], 30), np.tile(np.arange(30), 2))
-    turned = Blend(blend.models, {name: -weight for name, weight in blend.weights.items()}, blend.spreads, blend.rounds)
+    turned = replace(blend, weights={name: -weight for name, weight in blend.weights.items()})
     every = [
         Entry(scorers.PLAIN, 1, blend, 0.0, "", [2.0, 4.0, 8.0]),
         Entry("turned", 1, turned, 3.0, "", [1.0, 1.0, 1.0]),  # 2, 4 and 8 times as fast
@@ -88,5 +91,7 @@ def test_rates_are_compared_round_by_round_and_differences_are_seen(blend: Blend
     plain, other = scoring.figures(every, pairs, rows, FILLER)
     assert (plain["ratio"], plain["rows_per_second"]) == (1, 60 / 4)
     assert (other["ratio_low"], other["ratio"], other["ratio_high"]) == (3, 4, 6)
-    assert other["lists_apart"] == 2 and other["scores_apart"] == pytest.approx(2 * np.abs(blend.predict(rows)).max())
+    assert other["lists_apart"] == 2 and other["scores_apart"] == pytest.approx(
+        2 * np.abs(blend.predict(rows, pairs.run)).max()
+    )
     assert scoring.cells(other)[-1] == "2 differ"

@@ -31,7 +31,8 @@ from stage1_candidates import learn, merge, pool, propose, source
 from stage1_candidates.lists import Lists
 from stage1_candidates.pairs import Pairs
 from stage2_ranker import answer, ranker, recipe, table, train, tune
-from stage2_ranker.ranker import Blend, Rows
+from stage2_ranker.blend import Blend
+from stage2_ranker.ranker import Rows
 
 SOURCES = PLAIN + NETWORKS  # whoever proposes
 TAKE = 7  # of forty articles, so that the cut is felt

@@ -20,8 +20,8 @@ from retail.params import Params
 from stage1_candidates import pool
 from stage1_candidates.pool import Loaded
 from stage2_ranker import answer, ranker, tree_shap
+from stage2_ranker.blend import Blend
 from stage2_ranker.contributions import Explainer
-from stage2_ranker.ranker import Blend
 from stage2_ranker.tree_shap import Shap
 from submissions import explain, explanation_table, explanations
 
@@ -92,11 +92,13 @@ def test_a_model_without_a_split_says_nothing() -> None:
 def test_contributions_and_the_expected_score_add_up_to_the_blend() -> None:
     features, label = rows()
     models = {"few": fitted(features, label, 5), "many": fitted(features, label, 30, num_leaves=31, seed=2)}
-    blend = Blend(models, {"few": 0.5, "many": 2.0}, {"few": 1.5, "many": 0.3}, {"few": 5, "many": 30})
+    blend = Blend(models, {"few": 0.5, "many": 2.0}, {"few": 1.5, "many": 0.3}, {"few": 5, "many": 30}, "scores")
     explainer = Explainer.of(blend, len(features))
     found = explainer.contributions(features)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found.sum(axis=1) + explainer.expected, blend.predict(features), atol=1e-4)
+    np.testing.assert_allclose(
+        found.sum(axis=1) + explainer.expected, blend.predict(features, np.arange(len(features))), atol=1e-4
+    )
 
 
 def test_a_row_alone_is_explained_as_among_others() -> None:
@@ -128,7 +130,7 @@ class Small:
         bought = np.isin(pool.codes(pairs.user, pairs.items), pool.codes(*pasts))
         data = lgb.Dataset(ranker.matrix(table), bought.astype(np.uint8), feature_name=table.columns[2:])
         model = lgb.train({**SETTINGS, "min_data_in_leaf": 5}, data, 20)
-        self.explainer = Explainer.of(Blend({"one": model}, {"one": 1.0}, {"one": 1.0}, {"one": 20}), 600)
+        self.explainer = Explainer.of(Blend({"one": model}, {"one": 1.0}, {"one": 1.0}, {"one": 20}, "scores"), 600)
         self.history, self.sources = self.at(51)
         items = range(self.shop.log.items)
         self.articles = pl.DataFrame({"article_id": [f"0{i:09d}" for i in items], "name": [f"A{i}" for i in items]})

@@ -229,7 +229,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluated(world)
         gains = {"feature": ["own__times", "ease__rank", "pool__fused"], "gain": [0.5, 0.3, 0.2]}
         pl.DataFrame(gains).write_csv(paths.MODEL / "gain.csv")
-        (paths.MODEL / "blend.json").write_text(json.dumps({"binary": [1.0, 1.0, 91]}))
+        (paths.MODEL / "blend.json").write_text(json.dumps({"models": {"binary": {"rounds": 91}}}))
         trials.write(trials.records(study(3, pruned=1).get_trials()), trials.TUNING)
         recipe.write(BEST)
         explained(world).write_parquet(page.EXPLANATIONS)

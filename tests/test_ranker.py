@@ -10,9 +10,11 @@ import polars as pl
 import pytest
 
 from retail.errors import InputError
-from retail.params import Ranker
+from retail.log import Array
+from retail.params import Average, Ranker
 from stage2_ranker import ranker, train
-from stage2_ranker.ranker import Blend, Rows
+from stage2_ranker.blend import Blend, ranks, say
+from stage2_ranker.ranker import Rows
 from stage2_ranker.recipe import Objective, Recipe
 
 OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary", "rank_xendcg")
@@ -56,6 +58,11 @@ def informative(seed: int, customers: int = 80) -> pl.DataFrame:
     )
 
 
+def run(rows: Rows) -> Array:
+    """The customer of each row."""
+    return np.repeat(np.arange(len(rows.groups)), rows.groups)
+
+
 def of(name: str, objective: Objective, seed: int = 1, weight: float = 1.0, **settings: Any) -> Recipe:
     every: dict[str, Any] = {"half_life": 1.0, "weeks": None, "negatives": None}
     leaves = {**LEAVES, **ONE_THREAD, **settings}
@@ -65,8 +72,8 @@ def of(name: str, objective: Objective, seed: int = 1, weight: float = 1.0, **se
 BOTH = [of("lambdarank", "lambdarank"), of("binary", "binary", seed=2)]
 
 
-def settings(rounds: int = 25) -> Ranker:
-    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, smooth=2, models={})
+def settings(rounds: int = 25, average: Average = "scores") -> Ranker:
+    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, smooth=2, average=average, models={})
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +130,7 @@ def test_a_table_with_and_without_label_has_the_same_features() -> None:
 def test_each_objective_learns_and_says_so_in_its_text(objective: Objective, rows: tuple[Rows, Rows]) -> None:
     blend = ranker.fit(*rows, [of("one", objective)], settings(), None, None)
     assert f"objective={objective}" in blend.models["one"].model_to_string()
-    score, stop = blend.predict(rows[1].features), rows[1]
+    score, stop = blend.predict(rows[1].features, run(rows[1])), rows[1]
     assert score[stop.label == 1].mean() > score[stop.label == 0].mean() + 0.5 * score.std()
     assert train.gains(blend)["feature"].to_list() == ["signal", "noise"]
     assert train.gains(blend)["gain"].sum() == pytest.approx(1)
@@ -148,7 +155,7 @@ def test_a_blend_survives_its_folder(rows: tuple[Rows, Rows], tmp_path: Path) ->
     blend.save(tmp_path)
     again = Blend.load(tmp_path)
     assert (again.rounds, again.weights, again.spreads) == (blend.rounds, blend.weights, blend.spreads)
-    assert np.array_equal(again.predict(rows[0].features), blend.predict(rows[0].features))
+    assert np.array_equal(again.raw(rows[0].features), blend.raw(rows[0].features)) and again.average == blend.average
     assert {path.name for path in tmp_path.iterdir()} == {"lambdarank.txt", "binary.txt", "blend.json"}
 
 
@@ -158,7 +165,30 @@ def test_the_blend_is_the_weighted_sum_of_standardised_scores(rows: tuple[Rows, 
     raw = {name: np.asarray(model.predict(stop, raw_score=True)) for name, model in blend.models.items()}
     assert blend.spreads == pytest.approx({name: score.std() for name, score in raw.items()})
     expected = 2.0 * raw["a"] / raw["a"].std() + 0.5 * raw["b"] / raw["b"].std()
-    assert blend.predict(stop) == pytest.approx(expected)
+    assert blend.predict(stop, run(rows[1])) == pytest.approx(expected)
+
+
+def test_ranks_and_their_average_by_hand() -> None:
+    run = np.array([4, 4, 4, 7, 9, 9])
+    assert ranks(np.array([0.1, 0.5, 0.3, -2.0, 1.0, 1.0]), run).tolist() == [3, 1, 2, 1, 1, 2]  # a tie: as they stand
+    assert ranks(np.zeros(0), np.zeros(0)).shape == (0,)
+    one, other = np.array([[0.1, 0.5, 0.3, -2.0, 1.0, 2.0], [9.0, 8.0, 7.0, 1.0, 1.0, 0.0]])
+    assert say(one, 0.5, run, "scores").tolist() == [0.2, 1.0, 0.6, -4.0, 2.0, 4.0]
+    blend = Blend({"a": None, "b": None}, {"a": 1.0, "b": 2.0}, {}, {}, "ranks")  # type: ignore[dict-item]
+    blend.spreads.update(a=1.0, b=1.0)
+    assert blend.blended(np.stack([one, other]), run).tolist() == [-5, -5, -8, -3, -4, -5]
+
+
+def test_an_average_of_ranks_knows_the_order_alone_and_survives_its_folder(
+    rows: tuple[Rows, Rows], tmp_path: Path
+) -> None:
+    blend = ranker.fit(*rows, BOTH, settings(average="ranks"), None, None)
+    blend.save(tmp_path)
+    stop, customer = rows[1].features, run(rows[1])
+    raw = Blend.load(tmp_path).raw(stop)
+    found = Blend.load(tmp_path).predict(stop, customer)
+    assert np.array_equal(found, blend.blended(np.stack([np.exp(raw[0]), raw[1]]), customer))
+    assert np.array_equal(found, -sum(ranks(one, customer) for one in raw))
 
 
 def test_early_stopping_ends_before_the_last_round_and_refit_takes_its_rounds(rows: tuple[Rows, Rows]) -> None:
@@ -176,7 +206,8 @@ def test_a_saved_model_ends_where_stopping_chose(rows: tuple[Rows, Rows], tmp_pa
 
 
 def test_no_rows_have_no_scores(rows: tuple[Rows, Rows]) -> None:
-    assert ranker.fit(*rows, BOTH, settings(), None, None).predict(np.zeros((0, 2), np.float32)).shape == (0,)
+    blend = ranker.fit(*rows, BOTH, settings(), None, None)
+    assert blend.predict(np.zeros((0, 2), np.float32), np.zeros(0)).shape == (0,)
 
 
 def fed(figures: list[float], patience: int, smooth: int) -> ranker.Stopping:

@@ -63,6 +63,7 @@ def test_weeks_weigh_alike_and_other_customers_are_not_judged_by() -> None:
     judge = Judge.of(tables, {7: ids(0), 8: ids(0, 2)}, truths)
     assert judge.features.tolist() == [[5], [7], [8]]  # customer 1 of week 7 is not among the judges
     assert judge.map12(np.zeros(3)) == (1 / 1 + (0 + 1) / 2) / 2
+    assert judge.run.tolist() == [0, 1, 2]
 
 
 @settings(deadline=None, max_examples=30)
@@ -310,7 +311,7 @@ def judge_of(customers: int) -> Judge:
 def candidate(name: str, right: Array, sure: float = 1) -> Candidate:
     """Puts the bought article first where ``right``, else second, ``sure`` ahead."""
     score = sure * np.stack([~right, right], axis=1).ravel().astype(np.float32)
-    return Candidate(made(name, weight=2.0), score, spread=0.5)
+    return Candidate(made(name, weight=2.0), score)
 
 
 def test_the_blend_of_params_stays_unless_another_is_better_by_more_than_chance() -> None:

@@ -83,7 +83,7 @@ def facts(params: Params) -> dict[str, str]:
     metrics, calendar = json.loads(paths.METRICS.read_text()), json.loads(paths.CALENDAR.read_text())
     labels = [int(week) for week in metrics["by_week"]]
     begin, days = date.fromisoformat(calendar["first_day"]), calendar["days"]
-    models = json.loads((paths.MODEL / "blend.json").read_text())
+    models = json.loads((paths.MODEL / "blend.json").read_text())["models"]
     count = {name: pl.scan_parquet(file).select(pl.len()).collect().item() for name, file in _COUNTED.items()}
     span = f"{first_day(begin, days, labels[0])} to {calendar['last_day']}"
     return {
@@ -92,7 +92,7 @@ def facts(params: Params) -> dict[str, str]:
         **{name: f"{n:,}" for name, n in count.items()},
         "label weeks": f"{len(labels)}, {span}",
         "answered": f"the week from {first_day(begin, days, calendar['weeks'])}",
-        "ranker": ", ".join(f"{name} ({rounds} rounds)" for name, (_, _, rounds) in models.items()),
+        "ranker": ", ".join(f"{name} ({one['rounds']} rounds)" for name, one in models.items()),
     }
 
 
