@@ -1,5 +1,6 @@
 """The scale benchmark: the graph's own stages in their order, exponents by hand; the plain ways agree with the fast."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from world import random_world
 
 from benchmarks import graph, kernels, scale, scratch
 from features import kernels as fast
-from retail import metrics, weeks
+from retail import metrics, paths, weeks
 from retail.log import Array
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,18 @@ def test_the_table_of_costs() -> None:
     assert [line[0] for line in found] == ["b", "a", "all"]
     assert found[0][1:5] == ["40", "300", "2", "1.00"] and found[2][1:4] == ["44", "300", "3"]
     assert scale.plot(runs).axes[0].get_xscale() == "log"
+
+
+def test_a_finished_project_tells_its_costs(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path / paths.PARAMS)
+    for name in ("prepare", "source_item_cf", "submit"):
+        (tmp_path / paths.COSTS).mkdir(parents=True, exist_ok=True)
+        (tmp_path / paths.COSTS / f"{name}.json").write_text('{"seconds": 3.5, "peak_mb": 20}')
+    (tmp_path / paths.PREPARED).mkdir()
+    (tmp_path / paths.LOG).write_bytes(b"x" * 3_000_000)
+    steps = {step.name: step for step in graph.steps(params())}
+    assert scale.told(tmp_path, steps["prepare"]) == {"seconds": 3.5, "peak_mb": 20, "disk_mb": 3.0}
+    assert scale.told(tmp_path, steps["source item_cf"])["disk_mb"] == 0
 
 
 def test_networks_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
