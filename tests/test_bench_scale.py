@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from world import random_world
 
-from benchmarks import graph, kernels, scale, scratch
+from benchmarks import alike, graph, kernels, scale, scratch
 from features import kernels as fast
 from retail import metrics, paths, weeks
 from retail.log import Array
@@ -68,6 +68,23 @@ def test_a_finished_project_tells_its_costs(tmp_path: Path) -> None:
     steps = {step.name: step for step in graph.steps(params())}
     assert scale.told(tmp_path, steps["prepare"]) == {"seconds": 3.5, "peak_mb": 20, "disk_mb": 3.0}
     assert scale.told(tmp_path, steps["source item_cf"])["disk_mb"] == 0
+
+
+def test_every_cut_is_made_of_the_same_log_and_a_difference_is_named(tmp_path: Path) -> None:
+    raw, base = params(), tmp_path / "0.01"
+    step = graph.Step("pool", "", (), (paths.POOL,))
+    for name, content in (("a", "1"), ("b", "2"), ("c", "3")):
+        (base / paths.POOL).mkdir(parents=True, exist_ok=True)
+        (base / paths.POOL / name).write_text(content)
+    here = alike.folder_of(base, "one shard", raw, alike.EVERYBODY)
+    assert here.params.submit.shard == alike.EVERYBODY and here.folder == tmp_path / "0.01_one_shard"
+    assert (here.folder / paths.PREPARED).resolve() == base / paths.PREPARED
+    (here.folder / paths.POOL).mkdir()
+    (here.folder / paths.POOL / "a").write_text("1")
+    (here.folder / paths.POOL / "b").write_text("3")
+    files = [str(paths.POOL / name) for name in "abc"]
+    assert list(alike.differing(here.folder, base, [step])) == list(zip(files, [False, True, True], strict=True))
+    assert set(alike.ways(5000)["1 thread"][0].values()) == {"1"} and alike.ways(5000)["2 threads"][1] == 5000
 
 
 def test_networks_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
