@@ -1,7 +1,7 @@
-"""The same lists however the work is cut: ``python -m benchmarks.alike``, where ``python -m benchmarks.scale`` has run.
+"""The same lists however the work is cut: ``python -m benchmarks.alike``, where benchmarks.scale has run.
 
-Proposes, pools and answers anew with one thread and with two, in small shards and in one shard of everybody, and compares
-the bytes of each stage's outputs with those of the run at that scale.
+Proposes, pools and answers anew with one thread and with two, in small shards and in one shard of everybody, and
+compares the bytes of each stage's outputs with those of the run at that scale.
 """
 
 import argparse
@@ -98,10 +98,8 @@ def main() -> None:
     for row in rows:
         table.add_row(*row)
     Console(width=120).print(table)
-    command = f"python -m benchmarks.alike --scale {asked.scale:g}"
-    made = results.made_from(
-        sorted(Path(raw["data"]["folder"]).glob("*.csv")), [raw["seed"]], command, time.perf_counter() - began
-    )
+    seconds, files = time.perf_counter() - began, sorted(Path(raw["data"]["folder"]).glob("*.csv"))
+    made = results.made_from(files, [raw["seed"]], f"python -m benchmarks.alike --scale {asked.scale:g}", seconds)
     results.write_markdown("alike", made, results.markdown_table(HEADER, rows), asked.out)
     if any(row[2] != "none" for row in rows):
         raise SystemExit(1)
