@@ -36,10 +36,13 @@ class Forest:
     value: Array  # (trees, width) float64 of each leaf, at the place where the de Bruijn number puts its bit
 
     @staticmethod
-    def of(model: lgb.Booster) -> "Forest | None":
-        """The trees that ``model.predict`` uses; None where a tree has more than 64 leaves, a feature more than 254
-        thresholds or one that is no plain ``<=``."""
-        roots = [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
+    def of(model: lgb.Booster, begin: int = 0, rounds: int | None = None) -> "Forest | None":
+        """``rounds`` trees from ``begin`` on, all those that ``model.predict`` uses by default.
+
+        None where a tree has more than 64 leaves, a feature more than 254 thresholds or one that is no plain ``<=``.
+        """
+        trees = model.dump_model(num_iteration=rounds, start_iteration=begin)["tree_info"]
+        roots = [tree["tree_structure"] for tree in trees]
         splits: list[dict[str, Any]] = []
         lefts: list[int] = []
         start, leaves = [0], []
@@ -65,6 +68,13 @@ class Forest:
             self.value, kind(spread), shift, out,
         )  # fmt: skip
         return out
+
+
+def raw_scores(model: lgb.Booster, features: Array, begin: int = 0, rounds: int | None = None) -> Array:
+    """(n,) float64: what ``model.predict`` gives for ``features`` (n, f) float32 by ``rounds`` trees from ``begin``."""
+    if forest := Forest.of(model, begin, rounds):
+        return forest.score(features)
+    return np.asarray(model.predict(features, start_iteration=begin, num_iteration=rounds, raw_score=True))
 
 
 def _walk(node: dict[str, Any], splits: list[dict[str, Any]], lefts: list[int], leaves: list[float]) -> None:

@@ -13,6 +13,7 @@ from retail.log import Array
 from retail.params import Ranker
 from stage2_ranker import sample
 from stage2_ranker.blend import Blend
+from stage2_ranker.forest import raw_scores
 from stage2_ranker.keys import KEYS
 from stage2_ranker.recipe import Recipe
 
@@ -112,7 +113,7 @@ def fit(
 
 def spread(booster: lgb.Booster, rows: Rows) -> float:
     """Standard deviation of the model's raw scores of ``rows``, by which its scores are divided in a blend."""
-    found = float(np.std(np.asarray(booster.predict(rows.features, raw_score=True))))
+    found = float(np.std(raw_scores(booster, rows.features)))
     return found if found > 0 else 1.0  # a model without a split says nothing, and must not drown the rest
 
 

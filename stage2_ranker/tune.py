@@ -29,6 +29,7 @@ from retail.weeks import Plan
 from stage2_ranker import choose, ranker, recipe, search, space, trials
 from stage2_ranker.blend import say
 from stage2_ranker.choose import Candidate
+from stage2_ranker.forest import raw_scores
 from stage2_ranker.judge import Judge
 from stage2_ranker.ranker import Rows
 from stage2_ranker.recipe import Best, Recipe
@@ -68,7 +69,7 @@ class Task:
         rows = self.train.of_recipe(one, self.params.tuning.rows)
         look = Look(trial, self.judge, np.zeros(len(self.judge.features)), prune=trial.number >= len(self.starts))
         booster = ranker.fit_one(rows, self.stop, one, settings, settings.rounds, [look])
-        score = np.asarray(booster.predict(self.judge.features, raw_score=True), np.float32)
+        score = raw_scores(booster, self.judge.features).astype(np.float32)
         with stage.whole_file(self.scores(trial.number)) as part, part.open("wb") as file:
             np.save(file, score)
         trial.set_user_attr("rounds", booster.best_iteration)
@@ -101,10 +102,7 @@ class Look:
         done = env.iteration + 1
         if done % REPORT_EVERY == 0:
             since = done - REPORT_EVERY
-            more = env.model.predict(
-                self.judge.features, start_iteration=since, num_iteration=REPORT_EVERY, raw_score=True
-            )
-            np.add(self.score, more, out=self.score)
+            np.add(self.score, raw_scores(env.model, self.judge.features, since, REPORT_EVERY), out=self.score)
             search.report(self.trial, self.judge.map12(self.score), done, self.prune)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail.log import Array
-from stage2_ranker.forest import BLOCK, Forest, _at_most
+from stage2_ranker.forest import BLOCK, Forest, _at_most, raw_scores
 
 
 def rows(seed: int, n: int, missing: float) -> tuple[Array, Array]:
@@ -52,6 +52,9 @@ def test_a_model_cut_short_and_one_read_back_score_what_they_predict() -> None:
     model.best_iteration = 5
     expected = np.asarray(model.predict(features, raw_score=True))
     np.testing.assert_array_equal(ready(model).score(features), expected)
+    np.testing.assert_array_equal(raw_scores(model, features), expected)
+    part = np.asarray(model.predict(features, start_iteration=3, num_iteration=4, raw_score=True))
+    np.testing.assert_array_equal(raw_scores(model, features, 3, 4), part)
     again = lgb.Booster(model_str=model.model_to_string())
     np.testing.assert_array_equal(ready(again).score(features), expected)
 
@@ -79,7 +82,9 @@ def test_what_does_not_fit_into_masks_is_left_to_lightgbm(leaves: int, more: dic
     features[:, 3] = np.arange(5000) % 7
     label = (label + (features[:, 3] == 3) > 0).astype(np.int8)
     asked = {"leaves": leaves, "rounds": 300, "learning_rate": 0.3} if "max_bin" in more else {"leaves": leaves}
-    assert Forest.of(fitted(features, label, **asked, **more)) is None
+    model = fitted(features, label, **asked, **more)
+    assert Forest.of(model) is None
+    np.testing.assert_array_equal(raw_scores(model, features[:50]), model.predict(features[:50], raw_score=True))
 
 
 def test_thresholds_of_two_precisions_part_the_same_values() -> None:
