@@ -19,7 +19,7 @@ from stage1_candidates.lists import Lists
 from stage1_candidates.networks.lens import funnels, warm
 from stage1_candidates.networks.lens.funnels import Asked, Funnels
 
-LENS = "lens"
+LENS, COUNTS = "lens", "counts of the past"
 Wanted = Literal["auto", "lens", "plain"]
 HALF_LIFE = 180.0  # days, of a purchase in the plain model's baskets
 WIDTH = 32  # of the plain model's vectors
@@ -123,13 +123,18 @@ def chosen(project: Project, wanted: Wanted, week: int) -> tuple[Model, str, int
     if found is None:
         vocabulary = funnels.vocabulary(history, log.items)
         of = funnels.funnels(history, vocabulary, None)
-        print("by counts of the past")
-        return Plain(of, vocabulary, weeks.first_day(log.days, week)), "counts of the past", week
+        print(f"by {COUNTS}")
+        return Plain(of, vocabulary, weeks.first_day(log.days, week)), COUNTS, week
     trained, weights = found
     ready: Any = lens.twins(history, weights, projects.settings(project, LENS))
     model = Learned(ready.funnels, ready.vocabulary, ready.basket, ready.clock)
     print(f"by LENS, trained on what lies before week {trained}")
     return model, f"LENS, trained on what lies before week {trained}", trained
+
+
+def hint(by: str) -> str:
+    """What a reader may do where counts of the past answered; nothing where LENS did."""
+    return "" if by != COUNTS else f" To hear LENS instead, {projects.switch(LENS)}."
 
 
 def _past(of: Funnels, asked: Asked) -> tuple[Array, Array, Array]:

@@ -73,8 +73,10 @@ def settings(project: Project, network: str) -> Any:
 
 
 def untrained(project: Project, network: str, before: int) -> str:
-    """What to do where the network has no weights of a week up to ``before``, in a line."""
-    return (
-        f"{project.folder / paths.NETWORKS / network}: no weights of week {before} or earlier; set "
-        f"networks.{network}.use to true in params.yaml and run `dvc repro network@{network}`"
-    )
+    """That the network has no weights of a week up to ``before``, and what to do, in a line."""
+    return f"{project.folder / paths.NETWORKS / network}: no weights of week {before} or earlier; {switch(network)}"
+
+
+def switch(network: str) -> str:
+    """What turns the network on."""
+    return f"set networks.{network}.use to true in params.yaml and run `dvc repro network@{network}`"

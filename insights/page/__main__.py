@@ -54,7 +54,7 @@ def sections(project: Project, asked: Asked) -> list[Section]:
         made(unlike.TITLE, lambda: unlike.section(project, seed)),
         made(groups.TITLE, lambda: groups.section(project, model, by, found)),
         made(leaving.TITLE, lambda: leaving.section(project, told(asked.categories), asked.gone, network, seed)),
-        made(company.TITLE, lambda: company.section(project, told(asked.categories), network, group, seed)),
+        made(company.TITLE, lambda: company.section(told(asked.categories), network, group, seed)),
     ]
 
 
@@ -87,10 +87,11 @@ def asked_about(project: Project, given: argparse.Namespace) -> Asked:
     return Asked(categories, given.category, stock.supply(given.resupply, project), given.seed)
 
 
-def facts(project: Project, asked: Asked) -> dict[str, str]:
+def facts(project: Project) -> dict[str, str]:
     """What the page is about, in a line each."""
     log = project.shop.log
-    trained = {name: projects.weights(project, name, log.weeks) for name in (models.LENS, parsrec.PARSREC)}
+    networks = {"LENS": models.LENS, "PARSRec": parsrec.PARSREC}
+    trained = {name: projects.weights(project, of, log.weeks) for name, of in networks.items()}
     return {
         "data": projects.params(project).data.folder.as_posix(),
         "days": f"{project.date(0)} to {project.date(log.days - 1)}",
@@ -111,7 +112,7 @@ def main() -> None:
     given = parser.parse_args()
     project = projects.read(given.project)
     asked = asked_about(project, given)
-    page = html("Twelve: insights", sections(project, asked), facts(project, asked), LEAD)
+    page = html("Twelve: insights", sections(project, asked), facts(project), LEAD)
     with stage.whole_file(project.folder / PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"insights: {project.folder / PAGE}")

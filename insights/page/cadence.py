@@ -13,6 +13,7 @@ from retail import weeks
 from submissions.page.figure import FROM_SOURCES, PLAIN, Figure, Section, Table, bars, plot
 
 TITLE = ("cadence", "At a steady pace")
+DAYS = [1, 2, 5, 10, 20, 50, 100, 200, 500]  # that are named on the axis
 SHOWN, LISTED, MARKS = 15, 10, 1000  # articles of the bars, of the table, of the map
 
 
@@ -21,9 +22,9 @@ def section(project: Project) -> Section:
     rows = cadence.of_project(project, cadence.LEAST)
     worth = cadence.kept(weeks.history(log, log.weeks - 1), cadence.LEAST)
     text = (
-        f"{rows.height:,} articles have {cadence.LEAST} customers or more who came back for them. All of it is counted "
-        f"in the purchases. Of the {worth.due:,} that were due in the data's last week, foretold from what lies before "
-        f"it, {worth.share:.0%} were made; of all that a customer made twice before, {worth.usual:.1%}."
+        f"{rows.height:,} articles have {cadence.LEAST} customers or more who came back for them; no network needed. "
+        f"A test: of {worth.due:,} purchases that were due in the data's last week, foretold from what lies before it, "
+        f"{worth.share:.0%} were made in it; of all that these customers might have made again, {worth.usual:.1%}."
     )
     top = rows.head(SHOWN)
     figures = [
@@ -32,8 +33,8 @@ def section(project: Project) -> Section:
             "The steadiest articles",
             _bars(project, top),
             f"A bar is the share of an article's gaps that lie within {cadence.AROUND:.0%} of its median gap, which is "
-            f"written at its end; at random moments it would be {cadence.AT_RANDOM:.0%}. The order is that of the lower "
-            "end of the share's 95% interval, so that few gaps do not lead.",
+            f"written at its end; at random moments it would be {cadence.AT_RANDOM:.0%}. The whisker ends at the low "
+            "end of the share's 95% interval, by which the articles are ordered: few gaps prove little.",
         ),
         Figure(
             "pace-of-articles",
@@ -54,6 +55,9 @@ def _names(project: Project, rows: pl.DataFrame) -> list[str]:
 def _bars(project: Project, rows: pl.DataFrame) -> Any:
     shown = [f"{gap:.0f} days" for gap in rows["median_gap"]]
     figure = bars(_names(project, rows), rows["steady"].to_list(), FROM_SOURCES, "share of steady gaps", shown)
+    down = (rows["steady"] - rows["steady_low"]).to_list()
+    low = {"array": [0.0] * len(down), "arrayminus": down, "thickness": 1.5, "width": 0}
+    figure.update_traces(error_x={**low, "color": "#222222"})
     figure.update_xaxes(tickformat=".0%")
     return figure
 
@@ -66,7 +70,7 @@ def _map(project: Project, rows: pl.DataFrame) -> Any:
         marker={"color": PLAIN, "size": size.tolist(), "opacity": 0.55}, showlegend=False,
         hovertemplate="%{text}<br>%{x:.0f} days, %{y:.0%}<extra></extra>",
     )  # fmt: skip
-    figure = plot([trace], 380, xaxis={"title": "median gap, days", "type": "log", "dtick": "D2"})
+    figure = plot([trace], 380, xaxis={"title": "median gap, days", "type": "log", "tickvals": DAYS})
     figure.update_yaxes(title="share of steady gaps", tickformat=".0%", rangemode="tozero")
     figure.add_hline(cadence.AT_RANDOM, line={"dash": "dot", "color": "#222222", "width": 1})
     return figure
@@ -83,6 +87,5 @@ def _table(project: Project, rows: pl.DataFrame) -> Table:
         ["article", "median gap, days", "came back", "due", "late"],
         cells,
         "Due: customers whose own median gap since their last purchase of the article ends in the week after the data. "
-        "Late: those for whom it ended before, by less than once again as long. `python -m insights.cadence` writes "
-        "all articles.",
+        "Late: those for whom it ended before, by less than once again as long. All: python -m insights.cadence.",
     )

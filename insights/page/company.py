@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from insights import attention, parsrec, spillover
+from insights import attention, parsrec
 from insights import project as projects
 from insights.categories import Categories
 from insights.page import drawing
 from insights.parsrec import Trained
-from insights.project import Project
 from retail.errors import InputError
 from retail.log import Array
 from submissions.page.figure import Figure, Section
@@ -20,10 +19,10 @@ SHOWN, GROUPS = 10, 2  # categories; groups of customers, the largest
 ASKED = 5000  # visits of each group, at most
 
 
-def section(project: Project, of: Categories, network: Trained | None, group: Array, seed: int) -> Section:
+def section(of: Categories, network: Trained | None, group: Array, seed: int) -> Section:
     """``group`` (users,): segment of each customer, -1 of none; an InputError where PARSRec is not trained."""
     if network is None:
-        raise InputError(projects.untrained(project, parsrec.PARSREC, spillover.first(project)))
+        raise InputError(f"PARSRec's attention, by category: {projects.switch(parsrec.PARSREC)}")
     text = (
         f"PARSRec, trained on what lies before week {network.week}, names the articles of a visit one by one and "
         "attends to those named before. It shows what is bought together and little beyond: where the truth is planted "

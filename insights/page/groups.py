@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from insights import segments
+from insights import models, segments
 from insights.models import Model
 from insights.page import drawing
 from insights.project import Project
@@ -22,13 +22,13 @@ def section(project: Project, model: Model, by: str, found: Segments) -> Section
     )
     names = segments.best_sellers(project, model, found)
     rows = [
-        [f"articles {k}", f"{n:,}", "; ".join(drawing.shortened(str(name), drawing.CATEGORY) for name in some)]
+        [str(k), f"{n:,}", "; ".join(drawing.shortened(str(name), drawing.CATEGORY) for name in some)]
         for k, (n, some) in enumerate(zip(articles, names, strict=True))
     ]
     table = Table(
-        ["group", "how many", "those that sell most"],
+        ["articles", "how many", "those that sell most"],
         rows,
-        "The groups of articles, told by what sells most in each. `python -m insights.segments` writes the group of "
+        "The groups of articles, told by what sells most in each. python -m insights.segments writes the group of "
         "every article and customer.",
     )
     figure = Figure(
@@ -39,12 +39,12 @@ def section(project: Project, model: Model, by: str, found: Segments) -> Section
         "what they bought, and add up to 100%. A dark square is a group of customers at home in a group of articles; "
         "rows that look alike are customers who differ in little.",
     )
-    return Section(*TITLE, text, [table], [figure])
+    return Section(*TITLE, text + models.hint(by), [table], [figure])
 
 
 def _shares(model: Model, found: Segments, customers: list[int]) -> Any:
     share = segments.shares(model, found)
-    rows = [f"{k} ({n:,})" for k, n in enumerate(customers)]
+    rows = [f"customers {k} ({n:,})" for k, n in enumerate(customers)]
     shown = [[f"{value:.0%}" for value in row] for row in share]
-    axes = ("group of articles", "group of customers")
+    axes = ("group of articles", "")
     return drawing.squares(share, rows, [str(k) for k in range(share.shape[1])], shown, axes)

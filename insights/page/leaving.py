@@ -32,15 +32,13 @@ def section(project: Project, of: Categories, gone: str | None, network: Trained
     counts, name = found.counted, of.names[code]
     held = 1 - counts.without / counts.visits
     text = (
-        f"Suppose that “{name}” ({of.column}) leaves; `--category NAME` asks of another one. A visit is what a "
+        f"Suppose that “{name}” ({of.column}) leaves (--category NAME asks of another one). A visit is what a "
         f"customer bought in one week; {held:.0%} of the {counts.visits:,} visits of the last {spillover.COUNTED} "
         f"weeks hold it. {_trust(found)} Neither answer knows why customers came: a visit without the category is not "
         "yet a visit after it has left."
     )
     if found.trained is None:
-        text += (
-            f" PARSRec's answer is missing: {projects.untrained(project, parsrec.PARSREC, spillover.first(project))}."
-        )
+        text += f" To see PARSRec's answer, {projects.switch(parsrec.PARSREC)}."
     some = found.others[:SHOWN]
     order = some[counts.change[some].argsort(kind="stable")]
     figures = [
@@ -68,8 +66,8 @@ def _trust(found: Found) -> str:
     """Which answer to believe, and why."""
     missed = found.checked.missed
     text = (
-        "Trust what is counted. On an invented shop whose truth is planted, PARSRec missed the sales of the category "
-        "that suffers by 40 to 53%, counting by 8% (make bench-parsrec)."
+        "Trust what is counted: on an invented shop whose truth is planted, it was off by 8% where PARSRec was off by 40 "
+        "to 53% (make bench-parsrec)."
     )
     if "network" in missed and missed["network"] < missed["counted"]:
         text += " In the table below the network is nearer on this shop: a second opinion, no more."

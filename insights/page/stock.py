@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from insights import stock_alerts
+from insights import models, stock_alerts
 from insights.models import Model
 from insights.page import drawing
 from insights.project import Project
@@ -39,7 +39,7 @@ def section(project: Project, model: Model, by: str, given: Supply | None) -> Se
     )
     if given is None:
         figures = [_days(found, dates, "all articles"), _most(project, found)]
-        text += "`--resupply FILE` (article_id, date, pieces) turns this into alerts."
+        text += "With --resupply FILE (article_id, date, pieces) it alerts where that is too little."
     else:
         short = int(found.short.any(axis=1).sum())
         figures = [_days(found, dates, "the articles of the resupply")]
@@ -48,7 +48,7 @@ def section(project: Project, model: Model, by: str, given: Supply | None) -> Se
             f"{short:,} of the {len(item):,} articles of the resupply run short on some day, what is left of a day "
             "being there on the next; nothing is taken to be in stock at the beginning."
         )
-    return Section(*TITLE, text, figures=figures)
+    return Section(*TITLE, text + models.hint(by), figures=figures)
 
 
 def _days(found: Alerts, dates: list[str], of: str) -> Figure:

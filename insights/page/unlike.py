@@ -6,15 +6,15 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from insights import anomalies
+from insights import anomalies, models
 from insights.anomalies import Judged
 from insights.page import drawing
 from insights.project import Project
-from submissions.page.figure import AGAINST, LONG, PLAIN, Figure, Section, Table, plot
+from submissions.page.figure import AGAINST, PLAIN, Figure, Section, Table, plot
 
 TITLE = ("unlike", "Baskets unlike their customer's")
-LISTED, MARKS = 10, 1500  # baskets of the table; marks of each colour
-FAR = 12.0  # a z beyond it is drawn at it
+LISTED, MARKS, ID = 10, 1500, 16  # baskets of the table; marks of each colour; characters of an id
+NEAR, FAR = -4.0, 12.0  # a z beyond them is drawn at them
 
 
 def section(project: Project, seed: int) -> Section:
@@ -23,19 +23,21 @@ def section(project: Project, seed: int) -> Section:
     text = (
         f"Each customer's last basket of the last {anomalies.DAYS} days is set beside what was expected of it (Damian "
         f"et al. 2019, algorithm 1), by {by}. {flagged:,} of {len(found.user):,} are unlike: more than "
-        f"{anomalies.FLAG} robust deviations above the others of their kind, in articles or in time."
+        f"{anomalies.FLAG} robust deviations above the others of their kind, in articles or in time. "
+        f"{(found.articles == 1).mean():.0%} of the baskets share no article with what was expected: where that is "
+        "usual, only the time can tell."
     )
     figure = Figure(
         "unlike-baskets",
         "How unlike the last baskets are",
         _plot(found, seed),
         "Each mark is a customer: the farther right, the more its articles differ from the expected ones; the higher, "
-        f"the farther its day from the expected day. Beyond a dotted line it is flagged; marks beyond {FAR:.0f} are "
-        f"drawn at {FAR:.0f}, and of each colour at most {MARKS:,}.",
+        f"the farther its day from the expected day. Beyond a dotted line it is flagged; marks beyond {FAR:.0f} or "
+        f"below {NEAR:.0f} are drawn there, and of each colour at most {MARKS:,}.",
     )
     rows = anomalies.table(project, found, asked).head(LISTED)
     tables = [_table(rows)] if flagged else []
-    return Section(*TITLE, text, tables, [figure])
+    return Section(*TITLE, text + models.hint(by), tables, [figure])
 
 
 def _plot(found: Judged, seed: int) -> Any:
@@ -44,7 +46,7 @@ def _plot(found: Judged, seed: int) -> Any:
         some = np.flatnonzero(which)
         if len(some) > MARKS:
             some = np.sort(rng.choice(some, MARKS, replace=False))
-        x, y = (np.minimum(z[some], FAR).tolist() for z in (found.articles_z, found.time_z))
+        x, y = (np.clip(z[some], NEAR, FAR).tolist() for z in (found.articles_z, found.time_z))
         marker = {"color": colour, "size": 6, "opacity": 0.6}
         traces.append(go.Scatter(x=x, y=y, mode="markers", marker=marker, name=name, hoverinfo="x+y"))
     axis = {"title": "articles: deviations above its cluster's median"}
@@ -57,12 +59,12 @@ def _plot(found: Judged, seed: int) -> Any:
 
 def _table(rows: pl.DataFrame) -> Table:
     cells = [
-        [drawing.shortened(customer, LONG), str(day), f"{articles:.1f}", f"{time:.1f}"]
+        [drawing.shortened(customer, ID), str(day), f"{articles:.1f}", f"{time:.1f}"]
         for customer, day, articles, time in rows.select("customer_id", "date", "articles_z", "time_z").iter_rows()
     ]
     return Table(
         ["customer", "basket of", "articles", "time"],
         cells,
         "The most unlike baskets, and how many deviations above their cluster's median they lie in articles and in "
-        "time. `python -m insights.anomalies` writes them all, with whole customer ids.",
+        "time. All of them, with whole customer ids: python -m insights.anomalies.",
     )
