@@ -26,7 +26,7 @@ def articles(project: Project, item: Array) -> list[str]:
 def squares(values: Array, rows: list[str], columns: list[str], shown: list[list[str]], axes: tuple[str, str]) -> Any:
     """A heat map of ``values`` (rows, columns) from 0 on, the first row on top; ``axes``: names of columns and rows."""
     trace = go.Heatmap(
-        z=values.tolist(), x=columns, y=rows, text=shown, texttemplate="%{text}", textfont={"size": 11},
+        z=values.tolist(), x=columns, y=rows, text=shown, texttemplate="%{text}", textfont={"size": 10},
         colorscale=SCALE, zmin=0, showscale=False, xgap=1, ygap=1, hoverinfo="x+y+text",
     )  # fmt: skip
     figure = plot([trace], 120 + 26 * len(rows), xaxis={"title": axes[0]}, yaxis={"title": axes[1]})

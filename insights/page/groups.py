@@ -35,9 +35,9 @@ def section(project: Project, model: Model, by: str, found: Segments) -> Section
         "who-buys-what",
         "Who buys what",
         _shares(model, found, [int(n) for n in customers]),
-        "A row is a group of customers, with their number; its squares are the shares of the groups of articles in "
-        "what they bought, and add up to 100%. A dark square is a group of customers at home in a group of articles; "
-        "rows that look alike are customers who differ in little.",
+        "A row is a group of customers, with their number; its squares are the shares, in per cent, of the groups of "
+        "articles in what they bought. A dark square is a group of customers at home in a group of articles; rows that "
+        "look alike are customers who differ in little.",
     )
     return Section(*TITLE, text + models.hint(by), [table], [figure])
 
@@ -45,6 +45,6 @@ def section(project: Project, model: Model, by: str, found: Segments) -> Section
 def _shares(model: Model, found: Segments, customers: list[int]) -> Any:
     share = segments.shares(model, found)
     rows = [f"customers {k} ({n:,})" for k, n in enumerate(customers)]
-    shown = [[f"{value:.0%}" for value in row] for row in share]
+    shown = [[f"{100 * value:.0f}" for value in row] for row in share]
     axes = ("group of articles", "")
     return drawing.squares(share, rows, [str(k) for k in range(share.shape[1])], shown, axes)

@@ -66,8 +66,8 @@ def _trust(found: Found) -> str:
     """Which answer to believe, and why."""
     missed = found.checked.missed
     text = (
-        "Trust what is counted: on an invented shop whose truth is planted, it was off by 8% where PARSRec was off by 40 "
-        "to 53% (make bench-parsrec)."
+        "Trust what is counted: on an invented shop whose truth is planted, it was off by 8% where PARSRec was off by "
+        "40 to 53% (make bench-parsrec)."
     )
     if "network" in missed and missed["network"] < missed["counted"]:
         text += " In the table below the network is nearer on this shop: a second opinion, no more."

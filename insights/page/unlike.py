@@ -13,7 +13,7 @@ from insights.project import Project
 from submissions.page.figure import AGAINST, PLAIN, Figure, Section, Table, plot
 
 TITLE = ("unlike", "Baskets unlike their customer's")
-LISTED, MARKS, ID = 10, 1500, 16  # baskets of the table; marks of each colour; characters of an id
+LISTED, MARKS, ID = 10, 1500, 13  # baskets of the table; marks of each colour; characters of an id
 NEAR, FAR = -4.0, 12.0  # a z beyond them is drawn at them
 
 
@@ -32,7 +32,7 @@ def section(project: Project, seed: int) -> Section:
         "How unlike the last baskets are",
         _plot(found, seed),
         "Each mark is a customer: the farther right, the more its articles differ from the expected ones; the higher, "
-        f"the farther its day from the expected day. Beyond a dotted line it is flagged; marks beyond {FAR:.0f} or "
+        "the farther its day from the expected day, both in deviations above its cluster's median. Beyond a dotted line it is flagged; marks beyond {FAR:.0f} or "
         f"below {NEAR:.0f} are drawn there, and of each colour at most {MARKS:,}.",
     )
     rows = anomalies.table(project, found, asked).head(LISTED)
@@ -49,7 +49,7 @@ def _plot(found: Judged, seed: int) -> Any:
         x, y = (np.clip(z[some], NEAR, FAR).tolist() for z in (found.articles_z, found.time_z))
         marker = {"color": colour, "size": 6, "opacity": 0.6}
         traces.append(go.Scatter(x=x, y=y, mode="markers", marker=marker, name=name, hoverinfo="x+y"))
-    axis = {"title": "articles: deviations above its cluster's median"}
+    axis = {"title": "articles"}
     figure = plot(traces, 400, xaxis=axis, yaxis={"title": "time"})
     line = {"dash": "dot", "color": "#222222", "width": 1}
     figure.add_hline(anomalies.FLAG, line=line)
