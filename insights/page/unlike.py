@@ -32,8 +32,9 @@ def section(project: Project, seed: int) -> Section:
         "How unlike the last baskets are",
         _plot(found, seed),
         "Each mark is a customer: the farther right, the more its articles differ from the expected ones; the higher, "
-        "the farther its day from the expected day, both in deviations above its cluster's median. Beyond a dotted line it is flagged; marks beyond {FAR:.0f} or "
-        f"below {NEAR:.0f} are drawn there, and of each colour at most {MARKS:,}.",
+        "the farther its day from the expected day, in deviations above its cluster's median. Beyond a dotted line "
+        f"it is flagged; marks beyond {FAR:.0f} or below {NEAR:.0f} are drawn there, and of each colour at most "
+        f"{MARKS:,}.",
     )
     rows = anomalies.table(project, found, asked).head(LISTED)
     tables = [_table(rows)] if flagged else []
