@@ -1,4 +1,4 @@
-"""PARSRec as the graph trained it, asked by category about visits that it has not seen."""
+"""PARSRec as the graph trained it, asked by category about visits."""
 
 from dataclasses import dataclass
 
@@ -25,22 +25,22 @@ class Trained:
     network: Parsrec
     week: int  # the label week before which it learned
     sold: Array  # (items,) bool: articles that sold lately then; it may name no other one
-    visits: Sessions  # of label weeks from the one asked for on, each with what was bought before it
+    visits: Sessions  # the latest ones, each with what was bought before it
 
 
-def trained(project: Project, since: int, seed: int) -> Trained | None:
-    """The last training that knows nothing of label week ``since``, and the visits from it on; None without one.
+def trained(project: Project, week: int, since: int, seed: int) -> Trained | None:
+    """The last training that knows nothing of label week ``week``, and the visits from ``since`` on; None without one.
 
     A visit is a customer's label week, of at most ``examples.longest`` articles; a customer's first is none.
     """
-    found = projects.weights(project, PARSREC, since)
+    found = projects.weights(project, PARSREC, week)
     if found is None:
         return None
     log, settings = project.shop.log, projects.settings(project, PARSREC)
     network = Parsrec(log.users, log.items, settings.model)
     stored.with_arrays(network, found[1])
     sold = np.zeros(log.items, bool)
-    sold[ann.sold_lately(weeks.history(log, since), settings.sold_days)] = True
+    sold[ann.sold_lately(weeks.history(log, week), settings.sold_days)] = True
     return Trained(network, found[0], sold, _visits(weeks.history(log, log.weeks), since, settings.examples, seed))
 
 

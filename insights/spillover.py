@@ -175,14 +175,10 @@ def of_project(project: Project, of: Categories, gone: int, network: Trained | N
     return Found(of, gone, counted(year, gone), check, None if network is None else network.week)
 
 
-def first(project: Project) -> int:
-    """The first of the weeks that are checked."""
-    return max(project.shop.log.weeks - CHECKED, 1)
-
-
 def trained(project: Project, seed: int) -> Trained | None:
-    """PARSRec, where a training of it knows nothing of the weeks that are checked."""
-    return parsrec.trained(project, first(project), seed)
+    """PARSRec, where a training of it knows nothing of the weeks that are checked, and the visits that are counted."""
+    last = project.shop.log.weeks
+    return parsrec.trained(project, last - CHECKED, max(last - COUNTED, 0), seed)
 
 
 def table(found: Found) -> pl.DataFrame:
@@ -220,7 +216,7 @@ def main() -> None:
     print(f"{counts.visits - counts.without} of {counts.visits} visits hold it; all others: {found.all_others:+.1%}")
     print("missed in the last weeks: " + ", ".join(f"{name} {share:.1%}" for name, share in missed.items()))
     if found.trained is None:
-        print(projects.untrained(project, parsrec.PARSREC, first(project)))
+        print(projects.untrained(project, parsrec.PARSREC, project.shop.log.weeks - CHECKED))
 
 
 if __name__ == "__main__":

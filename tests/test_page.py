@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from csv_shop import ROOT
 from optuna.distributions import BaseDistribution, IntDistribution
-from world import PARAMS, World, drawn, random_world
+from world import PARAMS, World, drawn, prepared, random_world
 
 from retail import params as parameters
 from retail import paths, weeks
@@ -215,7 +215,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         world = random_world(5)
         for path in (
-            paths.PREPARED,
             paths.EVALUATION,
             paths.MODEL,
             trials.TUNING,
@@ -224,7 +223,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             path.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-        prepared(world)
+        prepared(world, prod_name=[ODD] * world.articles.height)
         evaluated(world)
         gains = {"feature": ["own__times", "ease__rank", "pool__fused"], "gain": [0.5, 0.3, 0.2]}
         pl.DataFrame(gains).write_csv(paths.MODEL / "gain.csv")
@@ -234,14 +233,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         explained(world).write_parquet(page.EXPLANATIONS)
         page.main()
     return folder
-
-
-def prepared(world: World) -> None:
-    world.tx.sort("user", "day", "item").write_parquet(paths.LOG)
-    world.customers.write_parquet(paths.CUSTOMERS)
-    world.articles.with_columns(prod_name=pl.lit(ODD)).write_parquet(paths.ARTICLES)
-    calendar = {"first_day": "2019-01-01", "last_day": "2020-02-07", "days": world.days, "weeks": -(-world.days // 7)}
-    paths.CALENDAR.write_text(json.dumps(calendar))
 
 
 def evaluated(world: World) -> None:

@@ -4,7 +4,8 @@ Works on any prepared shop: what a network would say and is not trained says in 
 """
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,14 +103,18 @@ def facts(project: Project) -> dict[str, str]:
     }
 
 
-def main() -> None:
+def arguments(line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
     parser.add_argument("--category", help="that leaves (default: the one that sells most)")
     parser.add_argument("--column", help=f"of articles.csv that holds the category ({columns.COLUMN})")
     parser.add_argument("--resupply", type=Path, help="CSV file: article_id, date, pieces; turns demand into alerts")
     parser.add_argument("--seed", type=int, default=1, help="of clusters and samples (%(default)s)")
-    given = parser.parse_args()
+    return parser.parse_args(line)
+
+
+def main() -> None:
+    given = arguments(sys.argv[1:])
     project = projects.read(given.project)
     asked = asked_about(project, given)
     page = html("Twelve: insights", sections(project, asked), facts(project), LEAD)

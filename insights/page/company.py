@@ -12,10 +12,11 @@ from insights.page import drawing
 from insights.parsrec import Trained
 from retail.errors import InputError
 from retail.log import Array
+from stage1_candidates.networks.parsrec.sessions import Sessions
 from submissions.page.figure import Figure, Section
 
 TITLE = ("company", "What goes with what")
-SHOWN, GROUPS = 10, 2  # categories; groups of customers, the largest
+SHOWN, GROUPS = 10, 2  # categories; groups of customers, those with most visits
 ASKED = 5000  # visits of each group, at most
 
 
@@ -30,31 +31,36 @@ def section(of: Categories, network: Trained | None, group: Array, seed: int) ->
     )
     sold = np.bincount(of.of_item[network.visits.item], minlength=len(of.names))
     shown = np.lexsort((np.arange(len(sold)), -sold))[: min(SHOWN, int((sold > 0).sum()))]
+    several = network.visits.chosen(network.visits.length > 1)
+    asked = np.bincount(group[several.user] + 1, minlength=1)[1:]  # visits of each group
+    groups = [int(one) for one in np.lexsort((np.arange(len(asked)), -asked))[:GROUPS] if asked[one]]
     figures = []
-    for one in range(min(GROUPS, int(group.max(initial=-1)) + 1)):
-        figures.append(_figure(of, network, group == one, one, shown, seed))
+    for number, one in enumerate(groups):
+        visits = _sample(several.chosen(group[several.user] == one), seed)
+        plot = _squares(of, network, visits, shown, seed)
+        says = (
+            f"{len(visits.user):,} visits of the last year. A row is the category of the article that is named; its "
+            "squares are the shares, in per cent, of its attention to articles of each category named before it."
+        )
+        figures.append(Figure(f"attention-{number}", f"Customers of group {one}", plot, says))
     return Section(*TITLE, text, figures=figures)
 
 
-def _figure(of: Categories, network: Trained, member: Array, one: int, shown: Array, seed: int) -> Figure:
-    visits = network.visits
-    some = np.flatnonzero(member[visits.user] & (visits.length > 1))
-    if len(some) > ASKED:
-        some = np.sort(np.random.default_rng([seed, one]).choice(some, ASKED, replace=False))
+def _sample(visits: Sessions, seed: int) -> Sessions:
+    if len(visits.user) <= ASKED:
+        return visits
+    return visits.chosen(np.sort(np.random.default_rng(seed).choice(len(visits.user), ASKED, replace=False)))
+
+
+def _squares(of: Categories, network: Trained, visits: Sessions, shown: Array, seed: int) -> Any:
     place = np.full(len(of.names), -1)
     place[shown] = np.arange(len(shown))
     torch.manual_seed(seed)
-    none = np.zeros(len(member), np.int64)
-    heat = attention.heat(network.network, visits.chosen(some), place[of.of_item], len(shown), none).attention[0]
+    everyone = np.zeros(network.network.user.num_embeddings, np.int64)
+    heat = attention.heat(network.network, visits, place[of.of_item], len(shown), everyone).attention[0]
     names = [drawing.shortened(of.names[k], drawing.CATEGORY) for k in shown]
     text = [[f"{100 * value:.0f}" if value == value else "" for value in row] for row in heat]
-    figure: Any = drawing.squares(np.nan_to_num(heat), names, names, text, ("attends to", "names"))
+    figure = drawing.squares(np.nan_to_num(heat), names, names, text, ("attends to", "names"))
     figure.update_xaxes(tickangle=-60)
     figure.update_layout(height=figure.layout.height + 90)
-    return Figure(
-        f"attention-{one}",
-        f"Customers of group {one}",
-        figure,
-        f"{len(some):,} visits of the last weeks. A row is the category of the article that is named; its squares are "
-        "the shares, in per cent, of its attention to articles of each category named before it, and add up to 100.",
-    )
+    return figure

@@ -17,6 +17,7 @@ from submissions.page.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Sect
 
 TITLE = ("leaving", "If a category leaves")
 SHOWN = 15  # categories
+CLEARLY = 0.8  # an answer that misses less than so much of another's is nearer
 ANSWERS = {
     "counted": "counted: visits without it, in the year before",
     "blind": "blind: as if it had never mattered",
@@ -69,10 +70,10 @@ def _trust(found: Found) -> str:
         "Trust what is counted: on an invented shop whose truth is planted, it was off by 8% where PARSRec was off by "
         "40 to 53% (make bench-parsrec)."
     )
-    if "network" in missed and missed["network"] < missed["counted"]:
+    if missed.get("network", 1) < CLEARLY * missed["counted"]:
         text += " In the table below the network is nearer on this shop: a second opinion, no more."
-    elif missed["counted"] > missed["blind"]:
-        text += " In the table below even counting does no better than taking no change at all: the effect is small."
+    elif missed["counted"] > CLEARLY * missed["blind"]:
+        text += " In the table below counting is hardly better than taking no change at all: the effect is small here."
     return text
 
 

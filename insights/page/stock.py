@@ -1,7 +1,6 @@
 """Section "What will be asked for": the pieces of the next two weeks, and where a resupply falls short of them."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,7 +11,7 @@ from insights.page import drawing
 from insights.project import Project
 from insights.stock_alerts import Alerts
 from retail.log import Array
-from submissions.page.figure import AGAINST, PLAIN, Figure, Section, bars, plot
+from submissions.page.figure import AGAINST, PLAIN, Figure, Section, Table, bars, plot
 
 TITLE = ("stock", "What will be asked for")
 SHOWN = 15  # articles
@@ -37,27 +36,30 @@ def section(project: Project, model: Model, by: str, given: Supply | None) -> Se
         f"Every customer's next basket is set down on the day on which it is expected (Damian et al. 2019), by {by}; "
         f"these are the {days} days from {dates[0]} on. "
     )
+    tables: list[Table] = []
     if given is None:
         figures = [_days(found, dates, "all articles"), _most(project, found)]
         text += "With --resupply FILE (article_id, date, pieces) it alerts where that is too little."
     else:
         short = int(found.short.any(axis=1).sum())
         figures = [_days(found, dates, "the articles of the resupply")]
-        figures += [_short(project, found, dates)] if short else []
+        if short:
+            worst = _worst(found)
+            tables, figures = [_table(project, found, worst, dates)], [*figures, _short(project, found, worst, dates)]
         text += (
             f"{short:,} of the {len(item):,} articles of the resupply run short on some day, what is left of a day "
             "being there on the next; nothing is taken to be in stock at the beginning."
         )
-    return Section(*TITLE, text + models.hint(by), figures=figures)
+    return Section(*TITLE, text + models.hint(by), tables, figures)
 
 
 def _days(found: Alerts, dates: list[str], of: str) -> Figure:
     bar = go.Bar(x=dates, y=found.expected.sum(axis=0).tolist(), marker={"color": PLAIN}, name="expected")
     figure = plot([bar], 300, yaxis={"title": "pieces", "rangemode": "tozero"})
     if found.resupply.any():
-        line = {"color": AGAINST, "width": 2}
-        arrives = found.resupply.sum(axis=0).tolist()
-        figure.add_trace(go.Scatter(x=dates, y=arrives, name="arrives", mode="lines+markers", line=line))
+        figure.add_trace(
+            go.Bar(x=dates, y=found.resupply.sum(axis=0).tolist(), name="arrives", marker={"color": AGAINST})
+        )
     figure.update_xaxes(tickformat="%d %b", nticks=5)
     says = f"The pieces of {of} that are expected to be bought on each day, added up. {FIRST}"
     return Figure("pieces-by-day", "Pieces by day", figure, says)
@@ -75,17 +77,33 @@ def _most(project: Project, found: Alerts) -> Figure:
     return Figure("most-expected", "Most asked for", figure, says)
 
 
-def _short(project: Project, found: Alerts, dates: list[str]) -> Figure:
-    missing = np.maximum(-found.left, 0)
-    worst = missing.max(axis=1)
-    order = np.lexsort((found.item, -worst))[:SHOWN]
-    order = order[worst[order] > 0]
-    shown = [[f"{n:.0f}" if n > 0 else "" for n in row] for row in missing[order]]
-    figure: Any = drawing.squares(
-        missing[order], drawing.articles(project, found.item[order]), [day[5:] for day in dates], shown, ("day", "")
+def _worst(found: Alerts) -> Array:
+    """Rows of the articles that run short, those that miss most first, ties by id."""
+    most = np.maximum(-found.left, 0).max(axis=1)
+    order = np.lexsort((found.item, -most))[:SHOWN]
+    worst: Array = order[most[order] > 0]
+    return worst
+
+
+def _table(project: Project, found: Alerts, worst: Array, dates: list[str]) -> Table:
+    first, most = found.short[worst].argmax(axis=1), -found.left[worst].min(axis=1)
+    names = drawing.articles(project, found.item[worst])
+    rows = [[name, dates[day][5:], f"{n:,.1f}"] for name, day, n in zip(names, first, most, strict=True)]
+    return Table(
+        ["article", "short from", "missing"],
+        rows,
+        "The articles that run shortest: the first day on which one is short, and the pieces it lacks at its worst. "
+        "All, day by day: python -m insights.stock_alerts --cumulative.",
     )
+
+
+def _short(project: Project, found: Alerts, worst: Array, dates: list[str]) -> Figure:
+    missing = np.maximum(-found.left[worst], 0)
+    shown = [["" for _ in row] for row in missing]
+    names, days = drawing.articles(project, found.item[worst]), [day[5:] for day in dates]
+    figure = drawing.squares(missing / missing.max(axis=1, keepdims=True), names, days, shown, ("day", ""))
     says = (
-        "The articles that run shortest, the worst on top: pieces missing at the end of each day, once what is "
-        "expected to be bought until then is taken from what arrived. An empty square has enough."
+        "When the same articles are short: a square is the darker the more pieces are missing at the end of the "
+        "day, the article's own worst day being darkest. An empty square has enough."
     )
-    return Figure("pieces-missing", "Where it runs short", figure, says)
+    return Figure("pieces-missing", "When it runs short", figure, says)
