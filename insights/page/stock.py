@@ -15,9 +15,10 @@ from submissions.page.figure import AGAINST, PLAIN, Figure, Section, Table, bars
 
 TITLE = ("stock", "What will be asked for")
 SHOWN = 15  # articles
+ROOM = 1.3  # height of the days' axis over its second highest bar
 FIRST = (
-    "All who are overdue are taken to come on the first day, which is why it stands out; one who stayed away for "
-    f"{stock_alerts.GONE:.0f} gaps is taken to have left."
+    "All who are overdue are taken to come on the first day, whose bar may be cut off below its number; one who stayed "
+    f"away for {stock_alerts.GONE:.0f} gaps is taken to have left."
 )
 Supply = tuple[Array, Array]  # articles (p,) and their resupply (p, days), as stock_alerts.read gives them
 
@@ -54,11 +55,16 @@ def section(project: Project, model: Model, by: str, given: Supply | None) -> Se
 
 
 def _days(found: Alerts, dates: list[str], of: str) -> Figure:
-    bar = go.Bar(x=dates, y=found.expected.sum(axis=0).tolist(), marker={"color": PLAIN}, name="expected")
-    figure = plot([bar], 300, yaxis={"title": "pieces", "rangemode": "tozero"})
+    expected, arrives = found.expected.sum(axis=0), found.resupply.sum(axis=0)
+    traces = [go.Bar(x=dates, y=expected.tolist(), name="expected", marker={"color": PLAIN})]
     if found.resupply.any():
-        figure.add_trace(
-            go.Bar(x=dates, y=found.resupply.sum(axis=0).tolist(), name="arrives", marker={"color": AGAINST})
+        traces.append(go.Bar(x=dates, y=arrives.tolist(), name="arrives", marker={"color": AGAINST}))
+    figure = plot(traces, 300, yaxis={"title": "pieces", "rangemode": "tozero"})
+    top = ROOM * float(max(expected[1:].max(initial=0), arrives.max(initial=0)))
+    if 0 < top < expected[0]:  # else the other days could not be told apart
+        figure.update_yaxes(range=[0, top])
+        figure.add_annotation(
+            x=dates[0], y=top, text=f"{expected[0]:,.0f}", showarrow=False, xanchor="left", yanchor="top", xshift=14
         )
     figure.update_xaxes(tickformat="%d %b", nticks=5)
     says = f"The pieces of {of} that are expected to be bought on each day, added up. {FIRST}"
