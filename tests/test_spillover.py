@@ -6,7 +6,7 @@ import pytest
 import torch
 from world import drawn, network_of, random_world
 
-from insights import attention, categories, parsrec, spillover
+from insights import attention, categories, parsrec, spillover, without
 from insights import visits as baskets
 from insights.parsrec import Trained
 from insights.visits import Visits
@@ -34,7 +34,7 @@ def of(shop: Shop, of_item: Array, since: int = 0, until: int | None = None) -> 
 def test_by_hand() -> None:
     """Thirteen days: weeks 0..5 and 6..12. Visits ab, b; abc, c; b: two of five hold a. b stands in four, twice beside
     a; c in two, once beside a."""
-    found = spillover.counted(of(BY_HAND, np.arange(3)), 0)
+    found = without.counted(of(BY_HAND, np.arange(3)), 0)
     assert (found.visits, found.without) == (5, 3)
     assert found.sold.tolist() == [2, 4, 2] and found.left.tolist() == [0, 2, 1]
     assert found.change.tolist() == pytest.approx([-1, (2 / 3) / (4 / 5) - 1, (1 / 3) / (2 / 5) - 1])
@@ -67,7 +67,7 @@ def test_visits_are_customers_weeks() -> None:
 def test_intervals_are_as_wide_as_a_bootstrap_over_customers() -> None:
     world = random_world(1, users=150, entries=4500)
     found = of(world.shop, np.arange(40) % 6)
-    counts = spillover.counted(found, 0)
+    counts = without.counted(found, 0)
     rng, users = np.random.default_rng(1), world.shop.log.users
     free = ~found.holding(0)
 
