@@ -25,6 +25,7 @@ from stage1_candidates.lists import Lists
 from stage1_candidates.networks.lens import funnels
 from stage1_candidates.networks.lens.funnels import Asked
 
+DAYS = 56  # of the log, the last ones
 LEAST = 3  # baskets before the one that is judged
 FLAG = 3.5  # robust z above which a basket is called unlike (Iglewicz and Hoaglin 1993)
 SPREAD = 1.4826  # standard deviation over median absolute deviation, of a normal variable
@@ -100,11 +101,11 @@ def last_baskets(model: Model, since: int) -> Asked:
     return last.chosen((last.day >= since) & (last.stop == model.funnels.start[last.user + 1] - 1))
 
 
-def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) -> tuple[Model, Asked, Judged]:
-    """The last baskets of the last ``days`` days, by a model that learned from what lies before them."""
+def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) -> tuple[str, Asked, Judged]:
+    """Who judges the last baskets of the last ``days`` days, knowing what lies before them, and how."""
     log = project.shop.log
     first = log.weeks - -(-days // 7)
-    model, _, _ = models.chosen(project, wanted, first)
+    model, judge, _ = models.chosen(project, wanted, first)
     asked = last_baskets(model, max(weeks.first_day(log.days, first), log.days - days))
     if not len(asked.user):
         raise InputError(
@@ -114,7 +115,7 @@ def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) ->
     expected = model.expected(asked)
     cluster = clusters.of_vectors(expected.vector, None, seed)
     gap = model.funnels.gap[asked.stop].astype(np.float64)
-    return model, asked, judged(asked, bought(model, asked), gap, expected, cluster)
+    return judge, asked, judged(asked, bought(model, asked), gap, expected, cluster)
 
 
 def roc_auc(score: Array, positive: Array) -> float:
@@ -149,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
-    parser.add_argument("--days", type=int, default=56, help="of the log, the last ones, that are judged (%(default)s)")
+    parser.add_argument("--days", type=int, default=DAYS, help="of the log, the last ones, judged (%(default)s)")
     parser.add_argument("--model", choices=("auto", "lens", "plain"), default="auto", help="auto: LENS if trained")
     parser.add_argument("--seed", type=int, default=1, help="of the clusters (%(default)s)")
     asked = parser.parse_args()

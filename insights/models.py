@@ -19,6 +19,7 @@ from stage1_candidates.lists import Lists
 from stage1_candidates.networks.lens import funnels, warm
 from stage1_candidates.networks.lens.funnels import Asked, Funnels
 
+LENS, COUNTS = "lens", "counts of the past"
 Wanted = Literal["auto", "lens", "plain"]
 HALF_LIFE = 180.0  # days, of a purchase in the plain model's baskets
 WIDTH = 32  # of the plain model's vectors
@@ -114,24 +115,26 @@ def chosen(project: Project, wanted: Wanted, week: int) -> tuple[Model, str, int
     ``week``: it may know what lies before this label week and nothing later, apart from the customer's own baskets.
     InputError where LENS is asked for and not trained.
     """
-    found = None if wanted == "plain" else projects.weights(project, week)
+    found = None if wanted == "plain" else projects.weights(project, LENS, week)
     if wanted == "lens" and found is None:
-        raise InputError(
-            f"{project.folder / 'data/networks/lens'}: no weights of week {week} or earlier; set networks.lens.use to "
-            "true in params.yaml and run `dvc repro network@lens`, or leave --model away"
-        )
+        raise InputError(f"{projects.untrained(project, LENS, week)}, or leave --model away")
     log = project.shop.log
     history = weeks.history(log, log.weeks)
     if found is None:
         vocabulary = funnels.vocabulary(history, log.items)
         of = funnels.funnels(history, vocabulary, None)
-        print("by counts of the past")
-        return Plain(of, vocabulary, weeks.first_day(log.days, week)), "counts of the past", week
+        print(f"by {COUNTS}")
+        return Plain(of, vocabulary, weeks.first_day(log.days, week)), COUNTS, week
     trained, weights = found
-    ready: Any = lens.twins(history, weights, projects.settings(project))
+    ready: Any = lens.twins(history, weights, projects.settings(project, LENS))
     model = Learned(ready.funnels, ready.vocabulary, ready.basket, ready.clock)
     print(f"by LENS, trained on what lies before week {trained}")
     return model, f"LENS, trained on what lies before week {trained}", trained
+
+
+def hint(by: str) -> str:
+    """What a reader may do where counts of the past answered; nothing where LENS did."""
+    return "" if by != COUNTS else f" To hear LENS instead, {projects.switch(LENS)}."
 
 
 def _past(of: Funnels, asked: Asked) -> tuple[Array, Array, Array]:

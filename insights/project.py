@@ -1,10 +1,11 @@
-"""What an insight reads of a project folder: its prepared shop, the names behind the codes, trained LENS weights."""
+"""What an insight reads of a project folder: its prepared shop, the names behind the codes, trained weights."""
 
 import contextlib
 import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from safetensors.numpy import load_file
@@ -14,11 +15,9 @@ from retail import paths
 from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
+from retail.params import Params
 from retail.shop import Shop
 from stage1_candidates import source
-from stage1_candidates.deep import lens
-
-LENS = "lens"
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,29 @@ def read(folder: Path) -> Project:
         )
 
 
-def weights(project: Project, before: int) -> tuple[int, dict[str, Array]] | None:
-    """The label week of LENS's last training not after week ``before``, and its weights; None where there is none."""
-    files = sorted((project.folder / paths.NETWORKS / LENS).glob("weights_*.safetensors"))
+def weights(project: Project, network: str, before: int) -> tuple[int, dict[str, Array]] | None:
+    """The label week of the network's last training not after week ``before``, and its weights; None without one."""
+    files = sorted((project.folder / paths.NETWORKS / network).glob("weights_*.safetensors"))
     weeks = [int(file.stem.removeprefix("weights_")) for file in files]
     fitting = [(week, file) for week, file in zip(weeks, files, strict=True) if week <= before]
     return (fitting[-1][0], dict(load_file(fitting[-1][1]))) if fitting else None
 
 
-def settings(project: Project) -> lens.Params:
-    """LENS's block of the project's params.yaml."""
-    block: lens.Params = source.load(LENS, parameters.read(project.folder / paths.PARAMS))[1]
-    return block
+def params(project: Project) -> Params:
+    """The project's params.yaml."""
+    return parameters.read(project.folder / paths.PARAMS)
+
+
+def settings(project: Project, network: str) -> Any:
+    """The network's block of the project's params.yaml."""
+    return source.load(network, params(project))[1]
+
+
+def untrained(project: Project, network: str, before: int) -> str:
+    """That the network has no weights of a week up to ``before``, and what to do, in a line."""
+    return f"{project.folder / paths.NETWORKS / network}: no weights of week {before} or earlier; {switch(network)}"
+
+
+def switch(network: str) -> str:
+    """What turns the network on."""
+    return f"set networks.{network}.use to true in params.yaml and run `dvc repro network@{network}`"

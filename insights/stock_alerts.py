@@ -16,6 +16,7 @@ import polars as pl
 
 from insights import models
 from insights import project as projects
+from insights.models import Model
 from insights.project import Project
 from retail import csvs, stage
 from retail.csvs import Rule
@@ -25,6 +26,7 @@ from stage1_candidates.deep.lens import Expected
 from stage1_candidates.networks.lens import funnels
 
 COLUMNS = ("article_id", "date", "pieces")
+DAYS = 14  # after the log
 GONE = 3.0  # a customer who is away for so many times its expected gap is taken to have left
 
 
@@ -66,10 +68,9 @@ def alerts(item: Array, resupply: Array, expected: Array, cumulative: bool) -> A
     return Alerts(item, resupply, expected, left.cumsum(axis=1, dtype=np.float32) if cumulative else left)
 
 
-def of_project(project: Project, wanted: models.Wanted, item: Array, resupply: Array, cumulative: bool) -> Alerts:
+def of_model(project: Project, model: Model, item: Array, resupply: Array, cumulative: bool) -> Alerts:
     """The alerts of the days after the log: the figures of a page as well as those of the CSV file."""
     log = project.shop.log
-    model, _, _ = models.chosen(project, wanted, log.weeks)
     asked = funnels.at_cutoff(model.funnels, np.flatnonzero(np.diff(model.funnels.start)), log.days)
     expected = model.expected(asked)
     since = log.days - 1 - model.funnels.day[asked.stop - 1]
@@ -123,7 +124,7 @@ def main() -> None:
     parser.add_argument("resupply", type=Path)
     parser.add_argument("alerts", type=Path)
     parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
-    parser.add_argument("--days", type=int, default=14, help="days after the log that are looked at (%(default)s)")
+    parser.add_argument("--days", type=int, default=DAYS, help="days after the log that are looked at (%(default)s)")
     parser.add_argument("--cumulative", action="store_true", help="what is left of a day is there on the next")
     parser.add_argument("--model", choices=("auto", "lens", "plain"), default="auto", help="auto: LENS if trained")
     asked = parser.parse_args()
@@ -131,7 +132,8 @@ def main() -> None:
         raise InputError(f"--days is {asked.days}; expected 1 or more")
     project = projects.read(asked.project)
     item, resupply = read(asked.resupply, project, asked.days)
-    found = of_project(project, asked.model, item, resupply, asked.cumulative)
+    model, _, _ = models.chosen(project, asked.model, project.shop.log.weeks)
+    found = of_model(project, model, item, resupply, asked.cumulative)
     with stage.whole_file(asked.alerts) as part:
         table(project, found).write_csv(part, float_precision=2)
     articles = int(found.short.any(axis=1).sum())

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.parsrec import attention, closed_form, protocol, rivals, rows, spillover
-from benchmarks.parsrec.attention import Heat
 from benchmarks.parsrec.protocol import Task
+from insights.attention import Heat
 from retail import parsrec_sales
 from retail.log import Array
 from retail.parsrec_sales import Sales, Settings

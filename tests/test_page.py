@@ -3,19 +3,18 @@
 import json
 import re
 import shutil
-import subprocess
 from datetime import date
-from html.parser import HTMLParser
 from math import log2
 from pathlib import Path
 
+import browser
 import numpy as np
 import optuna
 import polars as pl
 import pytest
 from csv_shop import ROOT
 from optuna.distributions import BaseDistribution, IntDistribution
-from world import PARAMS, World, drawn, random_world
+from world import PARAMS, World, drawn, prepared, random_world
 
 from retail import params as parameters
 from retail import paths, weeks
@@ -216,7 +215,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         world = random_world(5)
         for path in (
-            paths.PREPARED,
             paths.EVALUATION,
             paths.MODEL,
             trials.TUNING,
@@ -225,7 +223,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             path.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-        prepared(world)
+        prepared(world, prod_name=[ODD] * world.articles.height)
         evaluated(world)
         gains = {"feature": ["own__times", "ease__rank", "pool__fused"], "gain": [0.5, 0.3, 0.2]}
         pl.DataFrame(gains).write_csv(paths.MODEL / "gain.csv")
@@ -235,14 +233,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         explained(world).write_parquet(page.EXPLANATIONS)
         page.main()
     return folder
-
-
-def prepared(world: World) -> None:
-    world.tx.sort("user", "day", "item").write_parquet(paths.LOG)
-    world.customers.write_parquet(paths.CUSTOMERS)
-    world.articles.with_columns(prod_name=pl.lit(ODD)).write_parquet(paths.ARTICLES)
-    calendar = {"first_day": "2019-01-01", "last_day": "2020-02-07", "days": world.days, "weeks": -(-world.days // 7)}
-    paths.CALENDAR.write_text(json.dumps(calendar))
 
 
 def evaluated(world: World) -> None:
@@ -324,49 +314,5 @@ def test_names_are_text_and_nothing_is_fetched(root: Path) -> None:
     assert set(re.findall(r"(?:src|href)=\"(.)", visible)) <= {"#", "d"} and visible.count('href="data:,"') == 1
 
 
-class Drawn(HTMLParser):
-    """What a browser made of the page: plots by id, their canvases and traces."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.plot, self.depth = "", 0
-        self.canvases: dict[str, int] = {}
-        self.traces: dict[str, int] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        classes = (found.get("class") or "").split()
-        if tag == "div" and self.depth == 0 and "plot" in classes:
-            self.plot = str(found["id"])
-            self.canvases[self.plot] = self.traces[self.plot] = 0
-        if not self.plot:
-            return
-        self.depth += tag == "div"
-        self.canvases[self.plot] += tag == "svg" and "main-svg" in classes
-        self.traces[self.plot] += "trace" in classes
-
-    def handle_endtag(self, tag: str) -> None:
-        if self.plot and tag == "div":
-            self.depth -= 1
-            if self.depth == 0:
-                self.plot = ""
-
-
 def test_a_browser_draws_every_figure(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on the path")
-    ended = subprocess.run(
-        [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=5000",
-            "--enable-logging=stderr", f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * ~NOTFOUND",
-            (root / page.PAGE).as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    seen = Drawn()
-    seen.feed(ended.stdout)
-    assert sorted(seen.canvases) == sorted(figures_of(root, monkeypatch))
-    assert [name for name, count in seen.canvases.items() if count == 0] == []
-    assert [name for name, count in seen.traces.items() if count == 0] == []
-    assert "CONSOLE" not in ended.stderr, ended.stderr
+    browser.check(root / page.PAGE, figures_of(root, monkeypatch), tmp_path)

@@ -1,5 +1,6 @@
 """Shops in memory: one drawn by hand, one made at random, and the same shop with another future or with none."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from csv_shop import ROOT
 
 from features import group
 from retail import params as parameters
-from retail import schema, weeks
+from retail import paths, schema, weeks
 from retail import shop as shops
 from retail.log import Array
 from retail.params import Params
@@ -197,3 +198,14 @@ def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, e
         }
     )
     return World(tx, customers, articles, days, tuple(int(u) for u in cold))
+
+
+def prepared(world: World, **texts: Sequence[str]) -> None:
+    """What stage ``prepare`` leaves in the current folder, ``texts`` being further columns of articles."""
+    paths.PREPARED.mkdir(parents=True, exist_ok=True)
+    world.tx.sort("user", "day", "item").write_parquet(paths.LOG)
+    world.customers.write_parquet(paths.CUSTOMERS)
+    columns = [pl.Series(name, list(values)) for name, values in texts.items()]
+    world.articles.with_columns(columns).write_parquet(paths.ARTICLES)
+    calendar = {"first_day": "2019-01-01", "last_day": "2020-02-07", "days": world.days, "weeks": -(-world.days // 7)}
+    paths.CALENDAR.write_text(json.dumps(calendar))

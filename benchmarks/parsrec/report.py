@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.parsrec import spillover
-from benchmarks.parsrec.attention import Heat, symmetric
+from benchmarks.parsrec.attention import symmetric
 from benchmarks.results import markdown_table
+from insights.attention import Heat
 from retail.log import Array
 
 COLUMNS = (

@@ -5,14 +5,10 @@
 
 import json
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import optuna
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from retail import params as parameters
 from retail import paths, schema, stage, weeks
@@ -21,6 +17,7 @@ from stage2_ranker import trials
 from stage2_ranker.recipe import BEST, Best
 from submissions.page.candidates import recall
 from submissions.page.cost import cost
+from submissions.page.document import html
 from submissions.page.figure import Section
 from submissions.page.gain import gain
 from submissions.page.people import people
@@ -29,7 +26,6 @@ from submissions.page.shop import shop
 from submissions.page.tuning import tuning
 from submissions.page.variety import variety
 
-HERE = Path(__file__).parent
 PAGE = paths.SUBMISSIONS / "report.html"
 EXPLANATIONS = paths.SUBMISSIONS / "explanations.parquet"
 EXPLAINED = {"customer_id": pl.String, "article_id": pl.String}
@@ -109,26 +105,9 @@ def lead(metrics: dict[str, Any]) -> str:
     )
 
 
-def html(parts: list[Section], about: dict[str, str], first: str) -> str:
-    """The whole page as one text."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    drawn = [f"{json.dumps(figure.id)}: {figure.plot.to_json()}" for part in parts for figure in part.figures]
-    return environment.get_template("page.html.j2").render(
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()),
-        figures=Markup("{\n" + ",\n".join(drawn).replace("</", "<\\/") + "\n}"),
-        sections=parts,
-        facts=about,
-        lead=first,
-    )
-
-
 def main() -> None:
     params = parameters.read()
-    page = html(sections(params), facts(params), lead(json.loads(paths.METRICS.read_text())))
+    page = html("Twelve: report", sections(params), facts(params), lead(json.loads(paths.METRICS.read_text())))
     with stage.whole_file(PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"report: {PAGE}")

@@ -40,6 +40,7 @@ class Table:
     head: list[str]
     rows: list[list[str]]
     says: str
+    marked: bool = False  # the first row is what all is about
 
 
 @dataclass(frozen=True)

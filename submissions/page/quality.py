@@ -28,6 +28,7 @@ def headline(metrics: dict[str, Any], intervals: pl.DataFrame, days_of: dict[str
         rows,
         f"Mean of {len(days_of)} label weeks; customers who bought nothing in a week do not count in it. Intervals: "
         f"customers drawn again {draws:,} times; the differences are of the same customers.",
+        marked=True,
     )
     by_week = intervals.filter(pl.col("by") == "week")
     buyers = by_week.filter(pl.col("list") == "twelve")["customers"].to_list()
