@@ -44,6 +44,7 @@ def settings(data: Path, networks: bool) -> dict[str, Any]:
     raw["weeks"]["train"]["most"] = raw["weeks"]["train"]["least"]
     raw["table"]["rows"] = 2_000_000
     raw["pool"]["take"] = 200
+    raw["tuning"]["trials"] = 0
     for block in raw["networks"].values():
         block["use"] = block["use"] and networks
     return raw
