@@ -1,5 +1,7 @@
 """The 11th place's sources on shops that can be seen whole: each rule by hand, lists cut to a number, the union."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from world import random_world, small
@@ -14,7 +16,11 @@ from stage1_candidates.lists import Lists
 # Label week 2 begins on day 14. Customer 0 bought articles 0 and 1 long ago, customer 1 article 2 and then 3, customer
 # 2 articles 0, 3 and 4, customer 3 nothing; in the last 7 days article 3 was sold twice, article 2 and 4 once each.
 ROWS = [(0, 0, 1), (0, 1, 2), (1, 2, 8), (1, 3, 9), (2, 0, 3), (2, 3, 10), (2, 4, 11), (3, 1, 14)]
-CODES = {"product_code": [0, 0, 1, 1, 2], "department_no": [0, 0, 1, 1, -1], "colour_group_code": [0, 1, 1, 0, 0]}
+CODES: dict[str, Sequence[int]] = {
+    "product_code": [0, 0, 1, 1, 2],
+    "department_no": [0, 0, 1, 1, -1],
+    "colour_group_code": [0, 1, 1, 0, 0],
+}
 
 
 def shop() -> Shop:
