@@ -109,6 +109,16 @@ def killed(here: Path, step: Step, seconds: float) -> Outcome:
     return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", how, in_its_midst, whole, *again(here, step, before))
 
 
+def kills(here: Path, step: Step, seconds: float) -> Iterator[Outcome]:
+    """A kill at each of ``KILLED``; tried once more where the stage had ended, being faster than its ``seconds``."""
+    for part in KILLED:
+        one = killed(here, step, seconds * part)
+        if not one.expected:
+            seconds = one.seconds
+            one = killed(here, step, seconds * part)
+        yield one
+
+
 def starved_of_disk(here: Path, step: Step) -> Outcome:
     """``here``, on a tmpfs, gets room for ``PART`` of what the step writes; then as much as it likes."""
     files = files_of(here, step)
@@ -193,7 +203,7 @@ def tried(
         print("not root: disk and memory are left out")
     for step in steps:
         if "kill" in faults:
-            yield from (killed(here, step, known[step.name]["seconds"] * part) for part in KILLED)
+            yield from kills(here, step, known[step.name]["seconds"])
         if "memory" in faults and rooted:
             limit = PART * known[step.name]["peak_mb"] * 2**20 if memory is None else memory * 1e6
             yield starved_of_memory(here, step, int(limit), memory is not None)

@@ -34,6 +34,11 @@ def test_a_kill_that_comes_too_late_is_no_kill(tmp_path: Path) -> None:
     assert found.whole and found.same and not found.expected and not found.good
 
 
+def test_a_stage_that_was_faster_than_known_is_killed_again(tmp_path: Path) -> None:
+    found = list(faults.kills(tmp_path, stage_of(tmp_path, "'same'", 1), 20.0 / faults.KILLED[0] / 10))
+    assert [one.good for one in found] == [True, True]
+
+
 def test_a_stage_that_writes_otherwise_is_found_out(tmp_path: Path) -> None:
     found = faults.killed(tmp_path, stage_of(tmp_path, "str(time.time())", 0.5), 0.2)
     assert found.expected and found.whole and not found.same
