@@ -13,6 +13,7 @@ from benchmarks import graph, kernels, scale, scratch
 from features import kernels as fast
 from retail import metrics, weeks
 from retail.log import Array
+from stage1_candidates.deep import two_tower
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,7 +61,8 @@ def test_the_table_of_costs() -> None:
 def test_networks_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch, "asked", lambda *_, **__: params())
     assert not any(block["use"] for block in scale.settings(Path(), networks=False)["networks"].values())
-    assert scale.settings(Path(), networks=True)["networks"]["two_tower"]["use"]
+    towers = scale.settings(Path(), networks=True)["networks"]["two_tower"]
+    assert towers["use"] and two_tower.Params.model_validate(towers).examples.batch == 512
 
 
 def test_map12_of_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
