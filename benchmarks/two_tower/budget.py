@@ -59,6 +59,7 @@ def steps(shop: Shop, parts: list[Week], settings: Any, number: int) -> dict[str
 
     def back(batch: Batch) -> None:
         network.loss(batch).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), settings.training.clip or torch.inf)
 
     for step in range(WARM + number):
         making, batch = timed(lambda: next(left))
@@ -111,7 +112,7 @@ def estimate(
     """
     plan = weeks.plan(shop.log, params.weeks)
     examples = settings.examples.model_copy(update={"batch": batch})
-    buyers = np.bincount(_week_of_buyers(shop), minlength=shop.log.weeks)
+    buyers = np.array(weeks.buyers_per_week(shop.log))
     last = buyers[max(plan.submission - examples.weeks - examples.hold, 1) : plan.submission - examples.hold]
     customers = int(np.minimum(last, examples.customers).sum())
     batches_an_epoch = -(-min(customers, examples.most) // batch)
@@ -131,14 +132,6 @@ def estimate(
         "minutes of all trainings, all epochs": whole / 60,
         "minutes of the submission": every / 60,
     }
-
-
-def _week_of_buyers(shop: Shop) -> Array:
-    """The label week of every pair of a customer and a week with a purchase."""
-    log = shop.log
-    week = (log.weeks - 1) - (log.days - 1 - log.day.astype(np.int64)) // 7
-    pairs: Array = np.unique(log.user.astype(np.int64) * log.weeks + week)
-    return pairs % log.weeks
 
 
 def lines(found: dict[str, Any]) -> list[list[str]]:
