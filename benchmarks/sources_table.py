@@ -122,11 +122,15 @@ def fused(week: int, users: Array, params: Params, take: int) -> Lists:
 
 
 def by_budget(week: int, users: Array, bought: Array, params: Params) -> dict[int, dict[str, float]]:
-    """Candidates a buyer -> recall of the union: that published, and ours."""
+    """Candidates a buyer, at most -> recall of the union, that published and ours, and how many ours are."""
     best = fused(week, users, params, max(eleventh_place.BUDGETS))
     hit, rank = hits(best, bought), fusion.ranks(best)
     return {
-        k: {"theirs": recall, "ours": float(hit[rank <= k].sum() / len(bought))}
+        k: {
+            "theirs": recall,
+            "ours": float(hit[rank <= k].sum() / len(bought)),
+            "a buyer": float((rank <= k).sum() / len(users)),
+        }
         for k, recall in eleventh_place.BUDGETS.items()
     }
 
@@ -176,8 +180,8 @@ def plot(rows: Mapping[str, dict[str, Any]], budgets: Mapping[int, dict[str, flo
     axes.invert_yaxis()
     axes.set_xlabel("recall at as many candidates")
     axes.legend()
-    for way in ("theirs", "ours"):
-        curve.plot(list(budgets), [one[way] for one in budgets.values()], marker="o", label=way)
+    for way, colour in (("theirs", "C0"), ("ours", "C2")):  # as in the bars
+        curve.plot(list(budgets), [one[way] for one in budgets.values()], colour, marker="o")
     curve.set(xlabel="candidates a buyer", ylabel="recall of the union", ylim=(0, None))
     curve.grid(alpha=0.3)
     return figure
@@ -212,10 +216,13 @@ def leave(
     data: dict[str, int], made: dict[str, Any], out: Path,
 ) -> None:  # fmt: skip
     """Print the tables, and write sources_table.json, .md and .png."""
-    union = [[str(k), f"{one['theirs']:.3f}", f"{one['ours']:.3f}"] for k, one in budgets.items()]
+    union = [
+        [str(k), *[f"{one[way]:.3f}" for way in ("theirs", "ours")], f"{one['a buyer']:.1f}"]
+        for k, one in budgets.items()
+    ]
     shown = {
         "sources": (HEADER, cells(rows)),
-        "union": (["candidates", "recall: theirs", "recall: ours"], union),
+        "union": (["candidates, at most", "recall: theirs", "recall: ours", "a buyer: ours"], union),
         "quality": (["list", "MAP@12", "95%", "twelve minus it"], quality(evaluation)),
     }
     console = Console(width=200)
