@@ -3,7 +3,7 @@ PYTHON ?= python3
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check
+.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
@@ -47,6 +47,9 @@ ablate: .venv/ready  # the pipeline without each feature group and each source; 
 
 bench-scale: .venv/ready  # seconds, memory and disk of each stage as the shop grows; SCALES="0.01 0.1"
 	.venv/bin/python -m benchmarks.scale $(if $(SCALES),--scales $(SCALES))
+
+bench-sources: .venv/ready  # the sources of the competition's 11th place beside ours, where the graph has run; FOLDER=folder
+	.venv/bin/python -m benchmarks.sources_table $(if $(FOLDER),--folder "$(FOLDER)")
 
 bench-kernels: .venv/ready  # the fast paths beside plain polars, where `dvc repro` has run
 	.venv/bin/python -m benchmarks.kernels

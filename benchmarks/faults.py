@@ -16,25 +16,27 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import graph, scale, scratch
+from benchmarks import graph, results, scale, scratch
 from benchmarks.graph import Step
 from retail import paths, stage
 from retail.errors import InputError
-from stage2_ranker import recipe
 from submissions.shards import digest
 
 LONG = ("prepare", "source item_cf", "pool", "features own", "table", "train", "evaluate", "submit")
-ROOM = 2  # MB that a starved stage has left
+STARTING = 1.5  # seconds that Python takes to begin a stage, which its cost does not count
+KILLED = (0.3, 0.8)  # of a stage's seconds, after which it is killed
+PART = 0.5  # of what a starved stage needs, of disk and of memory
 GROUP = Path("/sys/fs/cgroup/memory/twelve")  # version 1
 GROUP_2 = Path("/sys/fs/cgroup/twelve")
-MINE = (paths.DATA, paths.PARAMS, paths.SUBMISSIONS, recipe.BEST)  # of a scratch folder, what a stage reads or writes
+WRITTEN = (paths.COSTS, paths.CHECKPOINTS)  # beside its outputs by any stage
+HEADER = ["stage", "fault", "ended with", "as it must", "nothing half-written", "same bytes again", "seconds again"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,14 @@ class Outcome:
     stage: str
     fault: str
     ended: str
+    expected: bool  # it was killed before its end; it said that the disk is full; it had memory enough
     whole: bool  # nothing half-written, the other outputs untouched
     same: bool  # the same bytes when run again
+    seconds: float  # that this took
+
+    @property
+    def good(self) -> bool:
+        return self.expected and self.whole and self.same
 
 
 def started(here: Path, step: Step) -> subprocess.Popen[str]:
@@ -79,11 +87,16 @@ def ended(process: subprocess.Popen[str]) -> str:
     return f"{process.returncode}: {last[0].strip() if process.returncode > 0 and last else ''}".strip(": ")
 
 
-def again(here: Path, step: Step, before: str) -> bool:
-    """Whether the step, run without a fault, ends well and leaves the bytes of ``before`` and nothing half-written."""
+def again(here: Path, step: Step, before: str) -> tuple[bool, float]:
+    """Whether the step, run without a fault, ends well and leaves the bytes of ``before`` and nothing half-written.
+
+    And its seconds: what goes on where it was killed takes fewer.
+    """
+    began = time.perf_counter()
     process = started(here, step)
     process.communicate()
-    return process.returncode == 0 and digest("", files_of(here, step)) == before and not half_written(here)
+    seconds = time.perf_counter() - began
+    return process.returncode == 0 and digest("", files_of(here, step)) == before and not half_written(here), seconds
 
 
 def killed(here: Path, step: Step, seconds: float) -> Outcome:
@@ -93,18 +106,31 @@ def killed(here: Path, step: Step, seconds: float) -> Outcome:
     os.killpg(process.pid, signal.SIGKILL)
     how = ended(process)
     whole = digest("", files_of(here, step)) == before
-    return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", how, whole, again(here, step, before))
+    in_its_midst = process.returncode == -signal.SIGKILL
+    return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", how, in_its_midst, whole, *again(here, step, before))
+
+
+def kills(here: Path, step: Step, seconds: float) -> Iterator[Outcome]:
+    """A kill at each of ``KILLED``; tried once more where the stage had ended, being faster than its ``seconds``."""
+    for part in KILLED:
+        one = killed(here, step, STARTING + seconds * part)
+        if not one.expected:
+            seconds = one.seconds
+            one = killed(here, step, seconds * part)
+        yield one
 
 
 def starved_of_disk(here: Path, step: Step) -> Outcome:
-    """``here``, on a tmpfs, gets ``ROOM`` MB of room beside what it holds; then as much as it likes."""
-    before = digest("", files_of(here, step))
-    used = shutil.disk_usage(here).used
-    resized(here, used + ROOM * 2**20)
-    how = ended(started(here, step))
+    """``here``, on a tmpfs, gets room for ``PART`` of what the step writes; then as much as it likes."""
+    files = files_of(here, step)
+    before, room = digest("", files), int(PART * sum(file.stat().st_size for file in files))
+    resized(here, shutil.disk_usage(here).used + room)
+    process = started(here, step)
+    how = ended(process)
     whole = digest("", files_of(here, step)) == before and not half_written(here)
     resized(here, 0)
-    return Outcome(step.name, f"{ROOM} MB of disk", how, whole, again(here, step, before))
+    said = process.returncode == stage.BAD_INPUT and "the disk is full" in how
+    return Outcome(step.name, f"{room / 1e6:,.3g} MB of disk", how, said, whole, *again(here, step, before))
 
 
 def resized(folder: Path, size: int) -> None:
@@ -113,77 +139,125 @@ def resized(folder: Path, size: int) -> None:
 
 
 @contextmanager
-def on_tmpfs(source: Path) -> Iterator[Path]:
-    """A copy of the scratch folder ``source`` on a tmpfs beside it."""
+def on_tmpfs(source: Path, step: Step) -> Iterator[Path]:
+    """The scratch folder ``source`` on a tmpfs beside it, as far as the step writes; the rest is links."""
     folder = source.with_name(f"{source.name}_disk")
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100%", "tmpfs", str(folder)], check=True)
     try:
-        for part in MINE:
-            if (source / part).is_dir():
-                shutil.copytree(source / part, folder / part)
-            elif (source / part).exists():
-                (folder / part).parent.mkdir(exist_ok=True)
-                shutil.copy2(source / part, folder / part)
+        mirror(source, folder, {*step.outputs, *WRITTEN})
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
         folder.rmdir()
 
 
-def starved_of_memory(here: Path, step: Step, limit: int) -> Outcome:
-    """The stage and its children may have ``limit`` bytes resident, file pages included."""
+def mirror(source: Path, into: Path, copied: set[Path], below: Path = Path()) -> None:
+    """Copy the files and folders ``copied`` of ``source``, in folders of their own; everything else is a link."""
+    (into / below).mkdir(exist_ok=True)
+    for entry in sorted((source / below).iterdir()):
+        part = below / entry.name
+        if part in copied and entry.is_dir():
+            shutil.copytree(entry, into / part)
+        elif part in copied:
+            shutil.copy2(entry, into / part)
+        elif any(part in one.parents for one in copied):
+            mirror(source, into, copied, part)
+        else:
+            (into / part).symlink_to(entry.resolve())
+
+
+def starved_of_memory(here: Path, step: Step, limit: int, enough: bool) -> Outcome:
+    """The stage and its children may have ``limit`` bytes resident, file pages included; must that be ``enough``?"""
     before = digest("", files_of(here, step))
-    group, name = (GROUP_2, "memory.max") if Path("/sys/fs/cgroup/cgroup.controllers").exists() else (
-        GROUP, "memory.limit_in_bytes")  # fmt: skip
-    group.mkdir(exist_ok=True)
-    (group / name).write_text(str(limit))
-    process = started(here, step)
-    (group / "cgroup.procs").write_text(str(process.pid))
-    how = ended(process)
+    with limited(limit) as group:
+        process = started(here, step)
+        (group / "cgroup.procs").write_text(str(process.pid))
+        how = ended(process)
     whole = digest("", files_of(here, step)) == before
-    return Outcome(step.name, f"{limit / 2**20:,.0f} MB of memory", how, whole, again(here, step, before))
+    good = process.returncode == 0 or not enough
+    return Outcome(step.name, f"{limit / 1e6:,.0f} MB of memory", how, good, whole, *again(here, step, before))
 
 
-def tried(here: Path, steps: list[Step], known: Mapping[str, Any], faults: set[str], memory: int) -> Iterator[Outcome]:
-    """Every fault in every step, one after another."""
-    limited = os.geteuid() == 0
-    if not limited:
+@contextmanager
+def limited(memory: int) -> Iterator[Path]:
+    """A control group whose processes have so many bytes of memory together, and no swap where it can be denied."""
+    second = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    group = GROUP_2 if second else GROUP
+    group.mkdir(exist_ok=True)
+    (group / ("memory.max" if second else "memory.limit_in_bytes")).write_text(str(memory))
+    swap = group / ("memory.swap.max" if second else "memory.memsw.limit_in_bytes")
+    if swap.exists():
+        swap.write_text("0" if second else str(memory))
+    try:
+        yield group
+    finally:
+        group.rmdir()
+
+
+def tried(
+    here: Path, steps: list[Step], known: Mapping[str, Any], faults: set[str], memory: int | None
+) -> Iterator[Outcome]:
+    """Every fault in every step, one after another. ``memory``: MB that every step must do with; None: too little."""
+    rooted = os.geteuid() == 0
+    if not rooted:
         print("not root: disk and memory are left out")
     for step in steps:
         if "kill" in faults:
-            yield from (killed(here, step, known[step.name]["seconds"] * part) for part in (0.3, 0.8))
-        if "memory" in faults and limited:
-            yield starved_of_memory(here, step, memory)
-    if "disk" in faults and limited:
-        with on_tmpfs(here) as folder:
-            yield from (starved_of_disk(folder, step) for step in steps)
+            yield from kills(here, step, known[step.name]["seconds"])
+        if "memory" in faults and rooted:
+            limit = PART * known[step.name]["peak_mb"] * 2**20 if memory is None else memory * 1e6
+            yield starved_of_memory(here, step, int(limit), memory is not None)
+        if "disk" in faults and rooted:
+            with on_tmpfs(here, step) as folder:
+                yield starved_of_disk(folder, step)
+
+
+def cells(outcomes: list[Outcome], known: Mapping[str, Any]) -> list[list[str]]:
+    """The table's text."""
+    said = {True: "yes", False: "NO"}
+    return [
+        [
+            *[one.stage, one.fault, one.ended],
+            *[said[what] for what in (one.expected, one.whole, one.same)],
+            f"{one.seconds:.0f} of {known[one.stage]['seconds']:.0f}",
+        ]
+        for one in outcomes
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=0.01)
-    parser.add_argument("--memory", type=int, default=8192, help="MB, of all stages (%(default)s)")
+    parser.add_argument(
+        "--memory", type=int, help="MB that every stage must do with; else each gets half of its peak, and may be ended"
+    )
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
     parser.add_argument("--faults", nargs="+", default=["kill", "disk", "memory"], choices=["kill", "disk", "memory"])
     parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
+    parser.add_argument("--out", type=Path, default=results.RESULTS)
     asked = parser.parse_args()
-    here = asked.scratch.resolve() / f"{asked.scale:g}"
+    here, began = asked.scratch.resolve() / f"{asked.scale:g}", time.perf_counter()
     if not (here / scale.COSTS).exists():
         raise InputError(
             f"{here}: no shop has run here; run `python -m benchmarks.scale --scales {asked.scale:g}` first"
         )
-    known = scale.known(here)
-    steps = [one for one in graph.steps(json.loads((here / paths.PARAMS).read_text())) if one.name in asked.stages]
+    known, raw = scale.known(here), json.loads((here / paths.PARAMS).read_text())
+    steps = [one for one in graph.steps(raw) if one.name in asked.stages]
     outcomes = []
-    for one in tried(here, steps, known, set(asked.faults), asked.memory * 2**20):
-        print(f"{one.stage}, {one.fault}: ended with {one.ended}; whole {one.whole}, same {one.same}", flush=True)
+    for one in tried(here, steps, known, set(asked.faults), asked.memory):
+        print(f"{one.stage}, {one.fault}: {'good' if one.good else 'BAD'}, ended with {one.ended}", flush=True)
         outcomes.append(one)
-    table = Table("stage", "fault", "ended with", "nothing half-written", "same bytes again")
-    for one in outcomes:
-        table.add_row(one.stage, one.fault, one.ended, str(one.whole), str(one.same))
+    table = Table(*HEADER)
+    for line in cells(outcomes, known):
+        table.add_row(*line)
     Console(width=200).print(table)
-    if not all(one.whole and one.same for one in outcomes):
+    files = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
+    command = " ".join(["python -m benchmarks.faults", *sys.argv[1:]])
+    made = results.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
+    results.write_json("faults", made, {"outcomes": [asdict(one) for one in outcomes]}, asked.out)
+    results.write_markdown("faults", made, results.markdown_table(HEADER, cells(outcomes, known)), asked.out)
+    if not all(one.good for one in outcomes):
         raise SystemExit(1)
 
 

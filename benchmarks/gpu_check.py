@@ -24,9 +24,17 @@ CLOSE = 1e-4  # difference of two scores that counts as a tie
 STEPS, CURVE = 50, 1e-3  # of the training; difference of two losses, relative
 CUSTOMERS, ARTICLES, DAYS, ENTRIES = 2000, 3000, 70, 60_000  # of the shop that it trains on
 SETTINGS = Settings(  # without dropout: the devices draw different random numbers
-    width=128, hidden=256, entries=200, half_lives=(30, 180), mass=0.5, own_dropout=0, dropout=0, temperature=0.08
+    width=128,
+    hidden=256,
+    entries=200,
+    half_lives=(30, 180),
+    mass=0.5,
+    own_dropout=0,
+    dropout=0,
+    trait_customers=0,
+    temperature=0.08,
 )
-EXAMPLES = Examples(weeks=1, hold=1, customers=2000, batch=512, negatives=1000, power=0.75, basket=0.5)
+EXAMPLES = Examples(weeks=1, hold=1, customers=2000, most=2000, batch=512, negatives=1000, power=0.75, basket=0.5)
 
 
 def main() -> None:

@@ -31,6 +31,10 @@ SCALES = (0.01, 0.03, 0.1, 0.3, 1.0)
 HEADER = ["stage", "seconds", "peak MB", "disk MB", "exponent of seconds", "of memory", "of disk"]
 MEASURES = ("seconds", "peak_mb", "disk_mb")
 LEAST_SECONDS = 1.0  # below this a stage is starting up, not working
+TOWERS = {  # of the network two_tower, so that a CPU trains it in a time that does not grow with the shop
+    "model": {"trait_customers": 100},
+    "examples": {"weeks": 26, "batch": 512},
+}
 COSTS = Path("scale.json")  # in a scratch folder: step -> its cost
 
 
@@ -47,6 +51,8 @@ def settings(data: Path, networks: bool) -> dict[str, Any]:
     raw["tuning"]["trials"] = 0
     for block in raw["networks"].values():
         block["use"] = block["use"] and networks
+    for part, values in TOWERS.items():
+        raw["networks"]["two_tower"][part] |= values
     return raw
 
 

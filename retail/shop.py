@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -40,7 +41,7 @@ class Shop:
         """(items,) int32 the article's category: its product type, or else its product_code."""
         return self.attributes.get("product_type_no", self.attributes["product_code"])
 
-    @property
+    @cached_property
     def age_bin(self) -> Array | None:
         """(users,) int32, -1 where the age is missing."""
         if self.age is None:

@@ -148,7 +148,7 @@ def plan(log: Log, settings: Weeks) -> Plan:
             f"transactions_train.csv: {log.weeks} week(s) of history, expected at least {needed} for "
             f"{settings.validation} validation weeks; bring more weeks or lower weeks.validation in params.yaml"
         )
-    counts = _buyers_per_week(log)
+    counts = buyers_per_week(log)
     train: list[int] = []
     total = 0
     for week in range(stop - 1, 0, -1):
@@ -175,7 +175,8 @@ def plan(log: Log, settings: Weeks) -> Plan:
     )
 
 
-def _buyers_per_week(log: Log) -> list[int]:
+def buyers_per_week(log: Log) -> list[int]:
+    """Customers with a purchase in each week of the data."""
     week = (log.weeks - 1) - (log.days - 1 - log.day.astype(np.int64)) // 7
     pairs = np.unique(log.user.astype(np.int64) * log.weeks + week)
     return [int(n) for n in np.bincount(pairs % log.weeks, minlength=log.weeks)]

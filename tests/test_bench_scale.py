@@ -14,6 +14,7 @@ from benchmarks import alike, graph, kernels, scale, scratch
 from features import kernels as fast
 from retail import metrics, paths, weeks
 from retail.log import Array
+from stage1_candidates.deep import two_tower
 
 ROOT = Path(__file__).parent.parent
 
@@ -90,7 +91,8 @@ def test_every_cut_is_made_of_the_same_log_and_a_difference_is_named(tmp_path: P
 def test_networks_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch, "asked", lambda *_, **__: params())
     assert not any(block["use"] for block in scale.settings(Path(), networks=False)["networks"].values())
-    assert scale.settings(Path(), networks=True)["networks"]["two_tower"]["use"]
+    towers = scale.settings(Path(), networks=True)["networks"]["two_tower"]
+    assert towers["use"] and two_tower.Params.model_validate(towers).examples.batch == 512
 
 
 def test_map12_of_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:

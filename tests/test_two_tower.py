@@ -22,9 +22,17 @@ from stage1_candidates.networks.two_tower.inputs import Bag, Customers
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower, corrected_softmax
 
 SETTINGS = Settings(
-    width=8, hidden=12, entries=50, half_lives=(30, 180), mass=0.5, own_dropout=0.2, dropout=0.1, temperature=0.1
+    width=8,
+    hidden=12,
+    entries=50,
+    half_lives=(30, 180),
+    mass=0.5,
+    own_dropout=0.2,
+    dropout=0.1,
+    trait_customers=0,
+    temperature=0.1,
 )
-EXAMPLES = Examples(weeks=20, hold=2, customers=60, batch=16, negatives=20, power=0.75, basket=0.5)
+EXAMPLES = Examples(weeks=20, hold=2, customers=60, most=10_000, batch=16, negatives=20, power=0.75, basket=0.5)
 BLOCK = {
     "use": True, "source": True, "score": True, "take": 7, "refit": 0, "sold_days": 60,
     "search": {"kind": "flat", "effort": 1},
@@ -150,6 +158,29 @@ def test_every_customer_of_every_week_is_in_one_batch_and_an_epoch_is_the_same_t
     assert max(len(batch.customers.start) for batch in epochs[0]) <= EXAMPLES.batch
     assert all(torch.equal(a.items, b.items) for a, b in zip(epochs[0], epochs[1], strict=True))
     assert any(not torch.equal(a.items, b.items) for a, b in zip(epochs[0], epochs[2], strict=True))
+
+
+def test_an_epoch_of_at_most_so_many_customers() -> None:
+    """20 customers are two batches of 16, others in the next epoch; the batches are those of an epoch without limit."""
+    shop = random_world(seed=3).shop
+    parts = [tower_batches.label_week(shop.log, week, EXAMPLES, 1) for week in (39, 40)]
+    few = EXAMPLES.model_copy(update={"most": 20})
+    whole, first, second = (
+        list(tower_batches.batches(parts, shop, SETTINGS.bag, of, [1, epoch]))
+        for of, epoch in ((EXAMPLES, 0), (few, 0), (few, 1))
+    )
+    assert tower_batches.count(parts, few) == 2 == len(first) == len(second) < len(whole)
+    assert all(torch.equal(a.items, b.items) for a, b in zip(first, whole, strict=False))
+    assert any(not torch.equal(a.customers.traits, b.customers.traits) for a, b in zip(first, second, strict=True))
+
+
+def test_a_trait_of_few_customers_counts_as_missing() -> None:
+    """Of the codes 0, 1, 2, 3 the first has one customer, the second none; two are wanted."""
+    shop = small([(0, 0, 0)], 6, 3, 7, customers={"FN": [3, 0, 2, -1, 2, 3], "Active": [0, 1, 0, 1, 0, 1]})
+    seen = tower_inputs.with_common_traits(shop, 2)
+    assert seen.traits["FN"].tolist() == [1, -1, 0, -1, 0, 1] and seen.traits["Active"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert seen.traits["FN"].dtype == np.int32 and tower_inputs.trait_rows(seen) == 3 + 3
+    assert tower_inputs.with_common_traits(shop, 0) is shop
 
 
 def test_the_correction_by_hand() -> None:

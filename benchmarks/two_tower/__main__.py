@@ -163,8 +163,8 @@ def approximations(
     history = weeks.history(whole.log, whole.log.weeks - 1)
     state = module.fit(history, whole, settings, weights)
     every = np.arange(whole.log.users, dtype=np.uint32)
-    network = module.made_ready(history, whole, state, settings).network
-    mine = customer_vectors(network, history, whole, every, settings.model.bag)
+    ready = module.made_ready(history, whole, state, settings)
+    mine = customer_vectors(ready.network, history, ready.shop, every, settings.model.bag)
     many = rates.vectors(rates.ARTICLES, 1)
     return {
         f"Learned vectors: {len(state['sold']):,} articles, {len(mine):,} customers": rates.approximate(

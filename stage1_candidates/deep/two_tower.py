@@ -20,7 +20,7 @@ from stage1_candidates.ann import Index, Search
 from stage1_candidates.lists import Lists
 from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.two_tower.batches import Examples, Week, batches, count, label_week
-from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_rows
+from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_rows, with_common_traits
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower
 from stage1_candidates.networks.two_tower.vectors import article_vectors, customer_vectors
 from stage1_candidates.source import Network
@@ -39,6 +39,7 @@ class Ready:
 
     state: dict[str, Array]
     network: TwoTower  # in double precision
+    shop: Shop  # as it sees it
     index: Index
 
 
@@ -50,6 +51,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     from stage1_candidates.networks import training  # brings Lightning, which takes seconds; asking needs none of it
 
     torch.manual_seed(seed)
+    shop = with_common_traits(shop, params.model.trait_customers)
     network = TwoTower(attribute_codes(shop), trait_rows(shop), params.model)
     first = max(1, history.week - params.examples.weeks - params.examples.hold)
     parts = [label_week(history.log, week, params.examples, seed) for week in range(first, history.week)]
@@ -72,14 +74,15 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, the articles' vectors as of the cutoff, and the articles that may be proposed."""
     known = stored.to_state(weights)
-    vectors = article_vectors(_network(shop, known, params), history)
+    seen = with_common_traits(shop, params.model.trait_customers)
+    vectors = article_vectors(_network(seen, known, params), history)
     return {**known, "vectors": vectors, "sold": ann.sold_lately(history, params.sold_days)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
     """Customer -> the articles nearest to it; one without a past is served by its traits."""
     ready = made_ready(history, shop, state, params)
-    mine = customer_vectors(ready.network, history, shop, users, params.model.bag)
+    mine = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
     items, products = ann.search(ready.index, mine, params.take)
     weight = _positive(products, params)
     order = np.lexsort((items, -weight), axis=1)  # two products may round to one weight
@@ -94,7 +97,8 @@ def score(
     """(n,) float32 exp((cosine - 1) / temperature) of every pair, in 0..1; 0 in a shop that has sold nothing yet."""
     if not (history.stop > history.log.start[:-1]).any():
         return np.zeros(len(items), np.float32)
-    mine = customer_vectors(made_ready(history, shop, state, params).network, history, shop, users, params.model.bag)
+    ready = made_ready(history, shop, state, params)
+    mine = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
     return _positive(ann.dot(mine, state["vectors"], np.repeat(np.arange(len(users)), np.diff(ptr)), items), params)
 
 
@@ -108,7 +112,8 @@ def made_ready(history: History, shop: Shop, state: dict[str, Array], params: Pa
 
     def made() -> Ready:
         index = ann.build(state["vectors"], state["sold"], params.search)
-        return Ready(state, _network(shop, state, params), index)
+        seen = with_common_traits(shop, params.model.trait_customers)
+        return Ready(state, _network(seen, state, params), seen, index)
 
     ready: Ready = history.once(("two_tower", id(state)), made)  # kept with its state, whose id stays its own
     return ready

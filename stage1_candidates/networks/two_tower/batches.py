@@ -34,6 +34,7 @@ class Examples(Block):
     weeks: Positive  # label weeks it is trained on, at most, before those that stop it early
     hold: Positive  # label weeks that stop it early
     customers: Positive  # buyers of a label week that are looked at
+    most: Positive  # customers, of all label weeks together, that an epoch is made of, at most
     batch: Positive  # customers
     negatives: NotNegative  # popular articles drawn for each batch, shared by its customers
     power: Annotated[float, Field(ge=0)]  # exponent on an article's recent sales when they are drawn
@@ -87,20 +88,24 @@ def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
 def batches(
     label_weeks: Sequence[Week], shop: Shop, bag: Bag, examples: Examples, seed: Sequence[int]
 ) -> Iterator[Batch]:
-    """Every customer of every label week once, in random order; ``count`` of them."""
+    """Every customer of every label week once, in random order, or as many as ``examples.most`` allows.
+
+    ``count`` batches; what one epoch leaves out is drawn anew for the next.
+    """
     rng = np.random.default_rng(seed)
     jobs = [
         (week, rows)
         for week in label_weeks
         for rows in np.array_split(rng.permutation(len(week.users)), _parts(week, examples))
     ]
-    for job in rng.permutation(len(jobs)):
+    for job in rng.permutation(len(jobs))[: count(label_weeks, examples)]:
         week, rows = jobs[job]
         yield batch(week, np.sort(rows), shop, bag, examples, rng)
 
 
 def count(label_weeks: Sequence[Week], examples: Examples) -> int:
-    return sum(_parts(week, examples) for week in label_weeks)
+    """Batches of an epoch."""
+    return min(sum(_parts(week, examples) for week in label_weeks), -(-examples.most // examples.batch))
 
 
 def batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng: np.random.Generator) -> Batch:

@@ -4,7 +4,7 @@ Every label week of the training, and the week that is answered, is read in the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numba
@@ -67,6 +67,21 @@ def bought(history: History, users: Array, most: int) -> Array:
 def trait_rows(shop: Shop) -> int:
     """Rows of the table of traits: for each trait its codes and one that says it is missing."""
     return _rows(_traits(shop))
+
+
+def with_common_traits(shop: Shop, least: int) -> Shop:
+    """``shop``; a trait's value that fewer than ``least`` customers have counts as missing.
+
+    Each value costs a vector that every step of the training moves, and most postal codes are those of a few customers.
+    """
+    if least <= 1:
+        return shop
+    traits = {}
+    for name, code in shop.traits.items():
+        often = np.bincount(code[code >= 0]) >= least  # (values,)
+        dense = np.append(np.where(often, np.cumsum(often) - 1, -1), -1)  # its last entry is that of code -1
+        traits[name] = dense[code].astype(np.int32)
+    return replace(shop, traits=traits)
 
 
 def attribute_codes(shop: Shop) -> Array:

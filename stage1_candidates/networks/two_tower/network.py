@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from retail.log import Array
-from retail.params import Block, Days, Positive, Share
+from retail.params import Block, Days, NotNegative, Positive, Share
 from stage1_candidates.networks.two_tower.batches import Batch
 from stage1_candidates.networks.two_tower.inputs import ARTICLE_NUMBERS, CUSTOMER_NUMBERS, Bag, Customers
 
@@ -29,6 +29,7 @@ class Settings(Block):
     mass: Share  # a bag is divided by (the sum of its weights)^mass
     own_dropout: Share  # chance that an article's own vector is left out
     dropout: Share  # of hidden units
+    trait_customers: NotNegative  # that have a trait's value, for which it has a vector; rarer ones count as missing
     temperature: Annotated[float, Field(gt=0)]  # that the cosine is divided by
 
     @property
