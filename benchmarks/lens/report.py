@@ -40,7 +40,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 def _baskets(of: dict[str, Any]) -> str:
     head = ["row", "seeds", "recall", "precision", "F1", "F1 of means", "forced P", "forced F1", "length"]
-    head += [f"F1 minus {name}" for name in PERSONAL]
+    head += [*(f"F1 minus {name}" for name in PERSONAL), "seconds"]
     rows = []
     for name, row in of["rows"].items():
         free, forced = row["free"], row.get("forced")
@@ -48,7 +48,8 @@ def _baskets(of: dict[str, Any]) -> str:
         told = [_four(forced["precision"]), _four(forced["f1"]), f"{row['length']:.1f}"] if forced else ["", "", ""]
         gaps = of["F1 minus"].get(name)
         minus = [_gap(gaps[theirs]) if gaps else "" for theirs in PERSONAL]
-        rows.append([name, str(len(row["seeds"])) if forced else "", *cells, *told, *minus])
+        seeds, seconds = str(len(row.get("seeds", []))), f"{row.get('seconds', 0):.0f}"
+        rows.append([name, seeds, *cells, *told, *minus, seconds])
     return results.markdown_table(head, rows)
 
 
@@ -73,10 +74,19 @@ def _published() -> str:
 def _times(times: dict[str, Any]) -> str:
     rows = []
     for task, of in times.items():
-        for name, error in of["mean absolute error, days"].items():
-            gap = of["time head minus"].get(name)
-            rows.append([f"{task}: {name}", str(of["customers"]), f"{error:.2f}", _gap(gap, 2) if gap else ""])
-    return results.markdown_table(["predictor", "customers", "mean absolute error, days", "time head minus it"], rows)
+        for name, row in of["rows"].items():
+            minus = [_gap(gap, 2) for gap in row.get("minus", {}).values()] or ["", ""]
+            cells = [f"{task}: {name}", str(of["customers"]), str(len(row.get("seeds", []))), f"{row['days']:.2f}"]
+            rows.append([*cells, *minus, f"{row.get('seconds', 0):.0f}"])
+    head = [
+        "predictor",
+        "customers",
+        "seeds",
+        "mean absolute error, days",
+        "minus the mean gap's",
+        "minus the median's",
+    ]
+    return results.markdown_table([*head, "seconds"], rows)
 
 
 def _heart(found: dict[str, Any]) -> str:
@@ -115,8 +125,7 @@ def drawn(found: dict[str, Any]) -> Figure:
                          for row, of in rows.items()])  # fmt: skip
         axes.invert_yaxis()
         axes.set(xlabel="F1 of the whole basket, free running", title=name)
-    bars = {f"{task}: {name}": value for task, of in found["times"].items()
-            for name, value in of["mean absolute error, days"].items()}  # fmt: skip
+    bars = {f"{task}: {name}": row["days"] for task, of in found["times"].items() for name, row in of["rows"].items()}
     panels[2].barh(list(bars), list(bars.values()))
     panels[2].invert_yaxis()
     panels[2].set(xlabel="mean absolute error, days", title="days until the next basket")
