@@ -122,11 +122,9 @@ class Lens(nn.Module):
         length = 1 + torch.sigmoid(-end[:, 1:]).cumprod(1).sum(1, keepdim=True)  # (B, 1); no basket is empty
         promise = (length * chance).clamp(max=1).cumsum(1) / (step + 1 + length)
         kept = step <= promise.argmax(1, keepdim=True)
-        pieces = 1 + self._more_pieces(hidden, token)
-        return Decoded(
-            *(functional.pad(part * kept, (0, self.shape.reading.longest - len(step))) for part in (token, pieces)),
-            first, funnel,
-        )  # fmt: skip
+        pieces = (1 + self._more_pieces(hidden, token)) * kept
+        behind = (0, self.shape.reading.longest - len(step))
+        return Decoded(functional.pad(token * kept, behind), functional.pad(pieces, behind), first, funnel)
 
     def _in_turn(self, batch: Batch) -> Decoded:
         """The likeliest article each time, never one twice, until the end or ``longest``."""
