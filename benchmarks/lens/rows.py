@@ -31,10 +31,10 @@ BASKETS: dict[str, Rows] = {  # task -> row -> shape and seeds
 }
 CLOCKS: Rows = {"LENS1000": (LENS1000, (1,)), OWN: (OURS, (1,))}
 NAMES = list(BASKETS["Ta-Feng"])
-HEART_CUSTOMERS, HEART_EPOCHS = 50, 60
+HEART_CUSTOMERS, HEART_EPOCHS = 50, 400
 HEART: dict[str, Any] = {"dropout": 0.0, "start": "cold", "reading": {**trainings.READING, "baskets": 4}}
 HEART_ROWS = {"LENS1000": {**LENS1000, **HEART}, "LENS2000": {**LENS2000, **HEART}}
-BY_HEART = TRAINING.model_copy(update={"epochs": HEART_EPOCHS, "patience": HEART_EPOCHS, "learning_rate": 2e-3})
+BY_HEART = TRAINING.model_copy(update={"epochs": HEART_EPOCHS, "patience": HEART_EPOCHS // 4, "learning_rate": 3e-3})
 SMALL: dict[str, Any] = {**OURS, "item_width": 32, "sce": [32], "fbe": [64], "nsd": [128]}  # of the planted shop
 
 
