@@ -39,7 +39,7 @@ def markdown(found: dict[str, Any]) -> str:
     for name, of in found["baskets"].items():
         lines += ["", f"## {name}: {of['about']}", "", _baskets(of), "", *_chosen(of)]
     lines += ["", "As published:", "", _published(), "", "## Days until the next basket", "", _times(found["times"])]
-    lines += ["", "## Fifty customers learned by heart", "", _heart(found["by heart"])]
+    lines += ["", "## Fifty customers learned by heart, baskets of up to ten articles", "", _heart(found["by heart"])]
     lines += ["", "## Insights", "", _insights(found["insights"])]
     return "\n".join(lines)
 
