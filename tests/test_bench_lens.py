@@ -137,7 +137,8 @@ def test_the_report_is_written_whole(tmp_path: Path) -> None:
     of_task = {
         "about": "toy", "mean length": 3.0, "chosen": chosen,
         "rows": {"personal top, own length": {"free": summary, "lists": summary},
-                 rows.OWN: {"free": summary, "lists": summary, "forced": summary, "length": 2.0, "seeds": [1]}},
+                 rows.OWN: {"free": summary, "lists": summary, "forced": summary, "length": 2.0, "seeds": [1],
+                            "seconds": 3.0}},
         "F1 minus": {rows.OWN: dict.fromkeys(rows.PERSONAL, gap)},
     }  # fmt: skip
     head = {"days": 2.0, "minus": {"the mean": gap, "the median": gap}, "seeds": [1], "seconds": 3.0}

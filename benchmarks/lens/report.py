@@ -54,7 +54,7 @@ def _baskets(of: dict[str, Any]) -> str:
         told = [_four(forced["precision"]), _four(forced["f1"]), f"{row['length']:.1f}"] if forced else ["", "", ""]
         gaps = of["F1 minus"].get(name)
         minus = [_gap(gaps[theirs]) if gaps else "" for theirs in PERSONAL]
-        seeds, seconds = str(len(row.get("seeds", []))), f"{row.get('seconds', 0):.0f}"
+        seeds, seconds = _cost(row)
         rows.append([name, seeds, *cells, *told, *minus, seconds])
     return results.markdown_table(head, rows)
 
@@ -82,8 +82,8 @@ def _times(times: dict[str, Any]) -> str:
     for task, of in times.items():
         for name, row in of["rows"].items():
             minus = [_gap(gap, 2) for gap in row.get("minus", {}).values()] or ["", ""]
-            cells = [f"{task}: {name}", str(of["customers"]), str(len(row.get("seeds", []))), f"{row['days']:.2f}"]
-            rows.append([*cells, *minus, f"{row.get('seconds', 0):.0f}"])
+            seeds, seconds = _cost(row)
+            rows.append([f"{task}: {name}", str(of["customers"]), seeds, f"{row['days']:.2f}", *minus, seconds])
     head = [
         "predictor",
         "customers",
@@ -142,6 +142,11 @@ def drawn(found: dict[str, Any]) -> Figure:
     panels[3].invert_yaxis()
     panels[3].set(xlabel="ROC-AUC of injected changes", xlim=(0.5, 1), title="anomalies")
     return picture
+
+
+def _cost(row: dict[str, Any]) -> tuple[str, str]:
+    """Number of seeds and seconds, nothing for a row without a training."""
+    return (str(len(row["seeds"])), f"{row['seconds']:.0f}") if "seeds" in row else ("", "")
 
 
 def _four(value: float) -> str:
