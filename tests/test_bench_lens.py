@@ -137,10 +137,11 @@ def test_the_report_is_written_whole(tmp_path: Path) -> None:
     of_task = {
         "about": "toy", "mean length": 3.0, "chosen": chosen,
         "rows": {"personal top, own length": {"free": summary, "lists": summary},
-                 rows.OWN: {"free": summary, "lists": summary, "forced": summary, "length": 2.0, "seeds": [1]}},
+                 rows.OWN: {"free": summary, "lists": summary, "forced": summary, "length": 2.0, "seeds": [1],
+                            "seconds": 3.0}},
         "F1 minus": {rows.OWN: dict.fromkeys(rows.PERSONAL, gap)},
     }  # fmt: skip
-    errors = {"time head": 2.0, "the customer's mean gap": 3.0}
+    head = {"days": 2.0, "minus": {"the mean": gap, "the median": gap}, "seeds": [1], "seconds": 3.0}
     alerts = {"precision": 0.5, "recall": 0.5, "share of all days": 0.3}
     of_model = {
         "anomalies": {"articles": {"within": 0.9, "alone": 0.8}, "time": {"within": 0.9, "alone": 0.8},
@@ -149,8 +150,7 @@ def test_the_report_is_written_whole(tmp_path: Path) -> None:
     }  # fmt: skip
     found = {
         "baskets": {"online_retail": of_task},
-        "times": {"online_retail": {"customers": 2, "mean absolute error, days": errors,
-                                    "time head minus": {"the customer's mean gap": gap}}},
+        "times": {"online_retail": {"customers": 2, "rows": {"the customer's mean gap": {"days": 3.0}, "head": head}}},
         "by heart": {"LENS1000": {**summary, "seconds": 3.0}},
         "insights": {"online_retail": {"LENS": of_model}},
     }  # fmt: skip

@@ -246,6 +246,45 @@ def test_free_running_is_forced_on_its_own_basket(seed: int, stop: str) -> None:
     assert ((found.pieces >= 1) == (found.token > 0)).all()
 
 
+@settings(max_examples=5, deadline=None)
+@given(seed=some.integers(0, 1000))
+def test_a_basket_named_at_once_promises_the_best_f1(seed: int) -> None:
+    """Every length is tried: its chances are those of the first step, the true length that of the forced ends."""
+    of = funnels_of(world())
+    net = lens(of, seed, stop="best", order="drawn")
+    longest = net.shape.reading.longest
+    batch = lens_rows.batch(of, funnels.at_cutoff(of, np.arange(8), 403), 4, net.shape.reading, False)
+    found = net.decode(batch)
+    order = np.argsort(-found.first.numpy(), axis=1, kind="stable")[:, :longest]
+    _, due, scores = net.forced(batch._replace(target=torch.from_numpy(order + 1)))
+    ends = torch.zeros(due.shape)
+    ends[due] = scores.softmax(1)[:, END].detach()
+    for row in range(8):
+        alive = [math.prod(1 - float(ends[row, k]) for k in range(1, step + 1)) for step in range(longest)]
+        length = sum(alive)  # the k-th article is there with the k-th of these chances, the first for certain
+        chance = [min(length * float(found.first[row, item]), 1) for item in order[row]]
+        promise = [2 * sum(chance[:k]) / (k + length) for k in range(1, longest + 1)]
+        named = found.token[row][found.token[row] > 0]
+        assert (order[row, : len(named)] + 1).tolist() == named.tolist()
+        assert promise[len(named) - 1] == pytest.approx(max(promise), rel=1e-5)
+    assert ((found.pieces >= 1) == (found.token > 0)).all()
+
+
+def test_naming_at_once_wants_drawn_orders() -> None:
+    with pytest.raises(ValueError, match="drawn"):
+        Shape(**{**SHAPE, "stop": "best"})
+
+
+def test_a_basket_that_was_cut_short_does_not_end() -> None:
+    """Three articles are bought: with room for three or less no step asks for END, else the fourth does."""
+    of = funnels_of(drawn(*(("aa", "bb", "cc"),) * 2))
+    every = funnels.examples(of, 1)
+    for longest, steps in ((2, 2), (3, 3), (4, 4), (6, 4)):
+        net = lens(of, reading={**READING, "longest": longest})
+        _, due, _ = net.forced(lens_rows.batch(of, every, 1, net.shape.reading, True))
+        assert due.sum(1).tolist() == [steps, steps]
+
+
 @settings(max_examples=8, deadline=None)
 @given(cut=some.integers(100, 400), seed=some.integers(0, 50))
 def test_a_later_basket_changes_no_earlier_answer(cut: int, seed: int) -> None:
@@ -271,8 +310,8 @@ def test_a_later_basket_changes_no_earlier_answer(cut: int, seed: int) -> None:
 def test_a_basket_of_all_articles_is_learned_and_decoded() -> None:
     shop = drawn(*((line, "b" * 8, "c" * 8) for line in ("a" * 8, "a" * 7 + ".")))
     of = funnels_of(shop)
-    for stop in ("likeliest", "even"):
-        net = lens(of, stop=stop)
+    for stop in ("likeliest", "even", "best"):
+        net = lens(of, stop=stop, order="drawn")
         loss = net.loss(lens_rows.batch(of, funnels.examples(of, 2), 4, net.shape.reading, True))
         loss.backward()  # type: ignore[no-untyped-call]
         assert all(bool(value.grad.isfinite().all()) for value in net.parameters() if value.grad is not None)

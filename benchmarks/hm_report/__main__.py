@@ -52,20 +52,14 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["hm_sample", "hm"], choices=SHOPS)
     parser.add_argument("--features", action="store_true", help="train the diversified towers without each feature too")
     asked = parser.parse_args()
-    found: dict[str, Any] = {}
-    data: dict[str, str] = {}
+    command = " ".join(["python -m benchmarks.hm_report", *sys.argv[1:]])
     for name in asked.data:
         store, csvs = shops.read(name, FOLDER.resolve() / name)
-        data |= {f"{name}/{file.name}": results.digest([file]) for file in csvs}
-        found[name] = of_shop(
-            rows.blocks(store, SHOPS[name].reported), SHOPS[name], FOLDER.resolve() / "trainings", asked.features
-        )
-    seconds = sum(row["seconds"] for shop in found.values() for row in shop["rows"].values())
-    command = " ".join(["python -m benchmarks.hm_report", *sys.argv[1:]])
-    seeds = sorted({seed for name in asked.data for seed in SHOPS[name].seeds})
-    made = results.made_from([], seeds, command, seconds)
-    made["data"] = data  # both shops' files have the same names
-    print(report.write(made, {"note": NOTE, "settings": settings(), "shops": found}))
+        protocol = SHOPS[name]
+        found = of_shop(rows.blocks(store, protocol.reported), protocol, FOLDER.resolve() / "trainings", asked.features)
+        seconds = sum(row["seconds"] for row in found["rows"].values())
+        made = results.made_from(csvs, protocol.seeds, command, seconds)
+        print(report.write(name, made, {"note": NOTE, "settings": settings(), "shops": {name: found}}))
 
 
 def settings() -> dict[str, Any]:

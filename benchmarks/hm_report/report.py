@@ -22,15 +22,14 @@ SAVED = {  # precision@10 on the last baskets of a tenth of the customers, as sa
     "diversified": 0.00311,
 }
 HELD = {"base": 0.1759, "embedding": 0.1802, "deep": 0.1655, "diversified": 0.0971}  # squared error, validation
-NAME = "hm_report"
 
 
-def write(made: dict[str, Any], figures: dict[str, Any]) -> str:
-    """``hm_report.json``, ``.md`` and ``.png``; the Markdown text."""
-    text = markdown(figures)
-    results.write_json(NAME, made, figures)
-    results.write_markdown(NAME, made, text)
-    results.write_plot(NAME, drawn(figures))
+def write(shop: str, made: dict[str, Any], figures: dict[str, Any]) -> str:
+    """``hm_report_<shop>.json``, ``.md`` and ``.png``; the Markdown text."""
+    text, name = markdown(figures), f"hm_report_{shop}"
+    results.write_json(name, made, figures)
+    results.write_markdown(name, made, text)
+    results.write_plot(name, drawn(figures))
     return text
 
 

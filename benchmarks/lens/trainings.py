@@ -14,6 +14,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
+from benchmarks import results
 from benchmarks.lens import figures
 from benchmarks.lens.tasks import SALES_HALF_LIFE, Task
 from retail import stage
@@ -33,13 +34,16 @@ LENS1000: dict[str, Any] = {
 }  # fmt: skip
 LENS2000: dict[str, Any] = {**LENS1000, "sce": [256], "fbe": [256, 256], "nsd": [512, 128]}
 OURS: dict[str, Any] = {
-    **LENS1000, "user_width": None, "dropout": 0.3, "start": "frozen", "order": "drawn", "stop": "even", "bonus": 32,
-    "sales_half_life": SALES_HALF_LIFE, "reading": {**READING, "own": 256, "half_lives": [90.0, 30.0, 365.0]},
+    **LENS1000, "user_width": None, "dropout": 0.3, "start": "frozen", "order": "drawn", "stop": "best", "bonus": 32,
+    "sales_half_life": SALES_HALF_LIFE,
+    "reading": {**READING, "longest": 64, "own": 256, "half_lives": [90.0, 30.0, 365.0]},
 }  # fmt: skip
 TRAINING = Training(
-    epochs=6, patience=2, learning_rate=1e-3, weight_decay=0.01, decoupled=True, warmup=0.02, clip=1.0,
+    epochs=20, patience=4, learning_rate=1e-3, weight_decay=0.01, decoupled=True, warmup=0.02, clip=1.0,
     precision="32-true", devices=1,
 )  # fmt: skip
+NETWORKS = Path(__file__).parents[2] / "stage1_candidates/networks"
+CODE = [*sorted((NETWORKS / "lens").glob("*.py")), NETWORKS / "training.py"]
 PER_CUSTOMER, EPOCH, BATCH = 2, 3000, 32  # examples of a customer in an epoch, of an epoch at most, of a batch
 
 
@@ -106,7 +110,7 @@ def _kept(
     task: Task, kind: str, made: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
 ) -> Trained:
     about = [task.name, task.about, kind, shape.model_dump(), settings.model_dump(), seed, PER_CUSTOMER, EPOCH, BATCH]
-    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([*about, results.digest(CODE)]).encode()).hexdigest()[:16]
     file = folder / f"{key}.safetensors"
     torch.manual_seed(seed)
     network = made()

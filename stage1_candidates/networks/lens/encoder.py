@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from retail.params import Block, Days, Positive, Share
@@ -25,10 +25,17 @@ class Shape(Block):
     dropout: Share
     start: Literal["cold", "warm", "frozen"]  # of the articles' vectors: random, from baskets, from baskets for good
     order: Literal["frequent", "drawn"]  # a basket is learned with its most sold article first, or in ever new orders
-    stop: Literal["likeliest", "even"]  # a basket ends where its end is likelier than any article, or likelier than not
+    stop: Literal["likeliest", "even", "best"]  # a basket ends where its end is likelier than any article, or likelier
+    # than not; best: it is named at once, in the length that promises the best F1
     bonus: Positive | None  # hidden units of the bonus to own articles; null: the paper's model
     sales_half_life: Days | None  # days, of the shop's sales that are read beside the funnel; null: the paper's model
     reading: Reading
+
+    @model_validator(mode="after")
+    def _best_of_drawn(self) -> "Shape":
+        if self.stop == "best" and self.order != "drawn":
+            raise ValueError("stop best reads chances off the first step, which has them where order is drawn")
+        return self
 
 
 class BiLstm(nn.Module):
