@@ -104,7 +104,8 @@ def told(folder: Path, step: Step) -> dict[str, float]:
 
     And the size of its outputs.
     """
-    said = json.loads((folder / paths.COSTS / f"{step.name.replace(' ', '_')}.json").read_text())
+    file = step.name.replace("deep ", "source ").replace(" ", "_")  # a network proposes as any source does
+    said = json.loads((folder / paths.COSTS / f"{file}.json").read_text())
     files = [file for out in step.outputs for file in [folder / out, *(folder / out).rglob("*")]]
     disk = sum(file.stat().st_size for file in files if file.is_file())
     return {**said, "disk_mb": disk / 1e6}

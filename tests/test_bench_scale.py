@@ -61,7 +61,7 @@ def test_the_table_of_costs() -> None:
 
 def test_a_finished_project_tells_its_costs(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path / paths.PARAMS)
-    for name in ("prepare", "source_item_cf", "submit"):
+    for name in ("prepare", "source_item_cf", "source_case"):
         (tmp_path / paths.COSTS).mkdir(parents=True, exist_ok=True)
         (tmp_path / paths.COSTS / f"{name}.json").write_text('{"seconds": 3.5, "peak_mb": 20}')
     (tmp_path / paths.PREPARED).mkdir()
@@ -69,6 +69,7 @@ def test_a_finished_project_tells_its_costs(tmp_path: Path) -> None:
     steps = {step.name: step for step in graph.steps(params())}
     assert scale.told(tmp_path, steps["prepare"]) == {"seconds": 3.5, "peak_mb": 20, "disk_mb": 3.0}
     assert scale.told(tmp_path, steps["source item_cf"])["disk_mb"] == 0
+    assert scale.told(tmp_path, steps["deep case"])["peak_mb"] == 20
 
 
 def test_every_cut_is_made_of_the_same_log_and_a_difference_is_named(tmp_path: Path) -> None:
