@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -164,6 +165,7 @@ def plot(runs: Mapping[str, dict[str, Any]]) -> Figure:
     dear = sorted(last, key=lambda name: -last[name]["seconds"])[:12]
     for at, (measure, label) in enumerate((("seconds", "seconds"), ("peak_mb", "peak memory in MB"))):
         axes = figure.add_subplot(1, 2, at + 1)
+        axes.set_prop_cycle(color=colormaps["tab20"](range(len(dear))))  # twelve lines, each of its own colour
         for name in dear:
             axes.plot(rows, [of["steps"][name][measure] for of in runs.values()], marker="o", label=name)
         axes.set(xscale="log", yscale="log", xlabel="transactions", ylabel=label)
