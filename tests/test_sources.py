@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from test_lists import rows_of
+from threadpoolctl import threadpool_limits
 from world import BOARD, PARAMS, drawn, random_world, source_of
 
 from retail import weeks
@@ -247,6 +248,17 @@ def test_ease_is_its_formula() -> None:
     weights[np.ix_(chosen, chosen)] = np.maximum(b, 0)
     assert dense(Lists.of(state, "near"), log.items) == pytest.approx(weights, rel=1e-3, abs=1e-5)
     assert scores(shop, history, module, block, state) == pytest.approx(whole @ weights, rel=1e-3, abs=1e-4)
+
+
+def test_ease_is_the_same_to_the_last_bit_whatever_the_threads_of_blas() -> None:
+    shop = random_world(seed=6, users=300, items=200, entries=9000).shop
+    module, block = source_of("ease", articles=200, ridge=5.0)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            found.append(module.fit(weeks.history(shop.log, shop.log.weeks), shop, block))
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][name])
 
 
 # How a source is found

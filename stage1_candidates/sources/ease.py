@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.linalg
 import scipy.sparse
+from threadpoolctl import threadpool_limits
 
 from retail.log import Array
 from retail.params import Days, Positive, Share
@@ -35,7 +36,9 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     x = scipy.sparse.csr_array((bought.weight, bought.target, bought.ptr), shape=(bought.keys, log.items))[:, chosen]
     gram = (x.T @ x).toarray().astype(np.float32)  # (m, u) @ (u, m) -> (m, m)
     gram[np.diag_indices_from(gram)] += params.ridge
-    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False, assume_a="pos")
+    # BLAS cuts its sums by its threads: with one of them the last bits do not hang on the number of cores
+    with threadpool_limits(1, user_api="blas"):
+        inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False, assume_a="pos")
     weights = -inverse / np.diag(inverse)
     weights[np.diag_indices_from(weights)] = params.own
     keep = min(params.neighbours, len(chosen))
