@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retail.log import Array
-from retail.shop import Shop
+from retail.shop import ATTRIBUTES, Shop
 from retail.weeks import History
 from stage1_candidates import ann, lists, walks
 from stage1_candidates.lists import Lists
@@ -26,15 +26,7 @@ TOGETHER = 32 * 7  # days in which two articles are bought by one customer
 COMPANY = 50  # articles kept per article by the number of customers who bought both
 SOLD = 60  # days: only articles sold so lately are near
 LONGEST = 1000  # articles of a list
-PROFILE = (
-    "product_type_no",
-    "department_no",
-    "colour_group_code",
-    "graphical_appearance_no",
-    "garment_group_no",
-    "index_code",
-    "section_no",
-)
+PROFILE = tuple(name for name in ATTRIBUTES if name != "product_code")
 
 
 @dataclass(frozen=True)
