@@ -11,7 +11,7 @@ repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder 
 	$(VENV_PATH) dvc repro
 
 test: .venv/ready
-	$(VENV_PATH) python -m pytest
+	$(VENV_PATH) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(VENV_PATH); ruff check && ruff format --check && mypy && lint-imports

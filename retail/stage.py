@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import sys
@@ -25,6 +26,9 @@ BAD_INPUT = 2
 STATUS = Path("/proc/self/status")
 LOOK = 0.5  # seconds between two looks at the memory of child processes
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ROOM_SAID = re.compile(  # by polars and safetensors, SQLite, LightGBM, numpy, torch: an error without a number
+    r"No space left|Disk quota|disk is full|Cannot write binary data|requested and \d+ written|unexpected pos \d+ vs"
+)
 _NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
 
@@ -100,7 +104,7 @@ def os_line(error: BaseException) -> str | None:
     where = getattr(error, "filename", None) or "the output folder"
     code = getattr(error, "errno", None)
     text = str(error)
-    if code in _NO_ROOM or "No space left" in text or "Disk quota" in text:
+    if code in _NO_ROOM or _NO_ROOM_SAID.search(text):
         return f"{where}: the disk is full; free some space (or `dvc gc -w`) and run `dvc repro` again"
     if code in _NO_WRITE or "Permission denied" in text or "Read-only file system" in text:
         return f"{where}: cannot be written; give yourself write permission on its folder and run again"

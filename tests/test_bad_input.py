@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from csv_shop import FILES, params, write
 
 from retail import log, paths, prepare, stage, weeks
@@ -342,6 +344,34 @@ def test_full_disk_in_a_table(
     monkeypatch.setattr(pl.DataFrame, "write_parquet", last_table_finds_no_room)
     assert re.search(r"the disk is full; free some space .* run `dvc repro` again", line())
     tables_stay()
+
+
+def arrays(folder: Path) -> None:
+    with (folder / "scores.npy").open("wb") as file:
+        np.save(file, np.zeros(100_000))
+
+
+def checkpoint(folder: Path) -> None:
+    torch.save({"weights": torch.zeros(100_000)}, folder / "last.ckpt")
+
+
+def trees(folder: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = lgb.Dataset(rng.random((500, 2)), rng.random(500))
+    lgb.train({"verbose": -1, "min_data_in_leaf": 1}, rows, 50).save_model(folder / "lambdarank.txt")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full: not Linux")
+@pytest.mark.parametrize("write_out", [arrays, checkpoint, trees])
+def test_full_disk_in_the_words_of_each_library(
+    write_out: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("scores.npy", "last.ckpt", "lambdarank.txt"):
+        (tmp_path / name).symlink_to(FULL)
+    with pytest.raises(SystemExit) as ended:
+        stage.guarded(lambda: write_out(tmp_path), "stage")
+    assert ended.value.code == 2
+    assert "the disk is full; free some space" in capsys.readouterr().err
 
 
 def test_full_disk_in_the_calendar(

@@ -188,3 +188,38 @@ def test_a_typo_is_named_before_the_first_stage(
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert line in error and error.count("\n") == 1
+
+
+LOCKED = """schema: '2.0'
+stages:
+  prepare:
+    cmd: python -m retail.prepare
+    outs:
+    - path: data/prepared
+      hash: md5
+      md5: 4b5189c9a880ca32ca7b80750f31052b.dir
+      size: 3349
+"""
+
+
+@pytest.mark.parametrize("end", ["", "schema: '2", "stages:\n", "    cmd", "    outs:\n    -"])
+def test_a_lock_file_that_a_kill_cut_off_is_dropped(
+    end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(LOCKED[: LOCKED.index(end) + len(end)], encoding="utf-8")
+    check.drop_cut_lock(lock)
+    assert not lock.exists()
+    assert "comes back from DVC's cache" in capsys.readouterr().out
+
+
+def test_a_whole_lock_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(LOCKED, encoding="utf-8")
+    check.drop_cut_lock(lock)
+    assert lock.read_text(encoding="utf-8") == LOCKED and not capsys.readouterr().out
+
+
+def test_no_lock_file_is_no_fault(tmp_path: Path) -> None:
+    check.drop_cut_lock(tmp_path / "dvc.lock")
+    assert not list(tmp_path.iterdir())
