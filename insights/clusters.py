@@ -1,13 +1,15 @@
 """Groups of vectors: k-means, how many groups by silhouette, purity against groups that are known."""
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.vq import kmeans2, vq
 from scipy.spatial.distance import cdist
 
 from retail.log import Array
 
 MOST = 8  # groups that are tried
 SAMPLE = 1000  # vectors that a silhouette is measured on, at most
+LEARNED = 50_000  # vectors that the centres are learned from, at most
+BLOCK = 50_000  # vectors that are given their group at once
 
 
 def of_vectors(vectors: Array, groups: int | None, seed: int) -> Array:
@@ -15,24 +17,35 @@ def of_vectors(vectors: Array, groups: int | None, seed: int) -> Array:
 
     Vectors are compared by their direction: each is brought to length 1.
     """
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    ready = (vectors / np.where(length > 0, length, 1)).astype(np.float64)
-    distinct = len(np.unique(ready, axis=0))
-    if groups is not None:
-        return _kmeans(ready, min(groups, distinct), seed)
-    tried = [_kmeans(ready, k, seed) for k in range(2, min(MOST, distinct - 1) + 1)]
-    if not tried:
+    some = _directions(vectors[_some(len(vectors), LEARNED, seed)])
+    distinct = len(np.unique(some, axis=0))
+    counts = range(2, min(MOST, distinct - 1) + 1) if groups is None else [min(groups, distinct)]
+    if not counts:
         return np.zeros(len(vectors), np.int64)
-    return tried[int(np.argmax([silhouette(ready, group, seed) for group in tried]))]
+    tried = [kmeans2(some, k, minit="++", rng=np.random.default_rng(seed))[0] for k in counts]
+    silhouettes = [silhouette(some, vq(some, centres)[0], seed) for centres in tried] if len(tried) > 1 else [1.0]
+    centres = tried[int(np.argmax(silhouettes))]
+    blocks = [vectors[begin : begin + BLOCK] for begin in range(0, len(vectors), BLOCK)]
+    return _by_number(np.concatenate([vq(_directions(block), centres)[0] for block in blocks]))
+
+
+def _some(count: int, most: int, seed: int) -> Array:
+    """At most so many of the places 0..count - 1, ascending."""
+    return np.sort(np.random.default_rng(seed).choice(count, min(count, most), replace=False))
+
+
+def _directions(vectors: Array) -> Array:
+    """(n, F) float64, each of length 1; a vector of zeros stays one."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    ready: Array = (vectors / np.where(length > 0, length, 1)).astype(np.float64)
+    return ready
 
 
 def silhouette(vectors: Array, group: Array, seed: int) -> float:
     """Mean over (a sample of) vectors of (b - a) / max(a, b): a the mean distance to its own group, b to the nearest
     other one (Rousseeuw 1987); 0 for a vector alone in its group."""
-    if len(vectors) > SAMPLE:
-        some = np.sort(np.random.default_rng(seed).choice(len(vectors), SAMPLE, replace=False))
-        vectors, group = vectors[some], group[some]
-    names, group = np.unique(group, return_inverse=True)
+    some = _some(len(vectors), SAMPLE, seed)
+    vectors, (names, group) = vectors[some], np.unique(group[some], return_inverse=True)
     if len(names) < 2:
         return 0.0
     member = np.eye(len(names))[group]  # (n, K)
@@ -57,9 +70,8 @@ def purity(group: Array, planted: Array) -> float:
     return float(table.max(axis=1).sum() / len(group))
 
 
-def _kmeans(vectors: Array, groups: int, seed: int) -> Array:
-    """Groups of k-means, numbered by size, ties by their first member."""
-    _, found = kmeans2(vectors, groups, minit="++", rng=np.random.default_rng(seed))
+def _by_number(found: Array) -> Array:
+    """The same groups, numbered by how many are in them, ties by their first member."""
     names, first, of, count = np.unique(found, return_index=True, return_inverse=True, return_counts=True)
     number = np.empty(len(names), np.int64)
     number[np.lexsort((first, -count))] = np.arange(len(names))

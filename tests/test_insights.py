@@ -168,6 +168,15 @@ def test_clusters_are_numbered_by_their_members() -> None:
     assert clusters.of_vectors(vectors[:1], None, 1).tolist() == [0]
 
 
+def test_centres_learned_from_a_few_serve_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    planted = np.repeat([0, 1, 2], [500, 300, 200])
+    vectors = (np.eye(3)[planted] + rng.normal(0, 0.1, (1000, 3)))[order := rng.permutation(1000)]
+    monkeypatch.setattr(clusters, "LEARNED", 100)
+    monkeypatch.setattr(clusters, "BLOCK", 70)
+    assert clusters.of_vectors(vectors, None, 1).tolist() == planted[order].tolist()
+
+
 def test_a_silhouette_by_hand() -> None:
     """Points 0, 2 | 10 on a line: (10 - 2) / 10, (8 - 2) / 8, and 0 for the one that is alone."""
     value = clusters.silhouette(np.array([[0.0], [2.0], [10.0]]), np.array([0, 0, 1]), 1)
