@@ -6,6 +6,8 @@ all networks as columns; a variant that lacks a network's score is trained witho
 
 import argparse
 import itertools
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,16 @@ from rich.table import Table
 
 from benchmarks import paired, results, scratch
 from retail import paths, stage
+from retail.errors import InputError
 
 RANK = "rank"  # the one column of a network that it owes to its proposals
+
+
+def chosen(blocks: dict[str, Any], only: list[str] | None) -> dict[str, Any]:
+    """Those of the networks' ``blocks`` that are asked for, all unless ``only`` names some."""
+    if unknown := set(only or ()) - set(blocks):
+        raise InputError(f"--only: unknown {sorted(unknown)}; expected some of: {', '.join(sorted(blocks))}")
+    return {name: block for name, block in blocks.items() if only is None or name in only}
 
 
 def with_networks(raw: dict[str, Any], sources: tuple[str, ...], scores: tuple[str, ...]) -> dict[str, Any]:
@@ -48,12 +58,14 @@ def unscored(column: str, names: tuple[str, ...], scores: tuple[str, ...]) -> bo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
+    parser.add_argument("--only", nargs="+", metavar="NETWORK", help="the others are off in every row, and not trained")
     parser.add_argument("--weeks", type=int, default=8, help="label weeks that are reported (%(default)s)")
     parser.add_argument("--drop", type=int, default=0, help="weeks at the end of the log to leave out: to choose on")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "networks")
     parser.add_argument("--out", type=Path, default=results.RESULTS)
     asked = parser.parse_args()
     raw = scratch.asked(asked.data, asked.weeks)
+    raw["networks"] = chosen(raw["networks"], asked.only)
     names = tuple(sorted(raw["networks"]))
     base = scratch.base(asked.scratch, with_networks(raw, names, names), asked.drop)
     ap = {}
@@ -71,7 +83,7 @@ def main() -> None:
             print(f"{name}: MAP@12 of all buyer-weeks {np.mean(ap[name]['twelve'].to_numpy()):.4f}", flush=True)
         pooled.tidy()
     rows = paired.compared({name: ap[name] for name in wanted}, "none")
-    command = f"make bench-networks ({asked.weeks} label weeks, {asked.drop} dropped)"
+    command = shlex.join(["python", "-m", "benchmarks.networks", *sys.argv[1:]])
     made = results.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
     header = ["networks", "MAP@12", "95%", "minus none", "95%"]
     cells = [paired.cells(name, row) for name, row in rows.items()]
@@ -79,10 +91,11 @@ def main() -> None:
     for line in cells:
         table.add_row(*line)
     Console(width=120).print(table)
-    results.write_json("networks", made, {"weeks": asked.weeks, "rows": rows}, asked.out)
-    results.write_markdown("networks", made, results.markdown_table(header, cells), asked.out)
+    title = "_".join(["networks", *(asked.only or ())])
+    results.write_json(title, made, {"weeks": asked.weeks, "rows": rows}, asked.out)
+    results.write_markdown(title, made, results.markdown_table(header, cells), asked.out)
     figure = paired.plot({"with these networks": rows}, "MAP@12 minus that without networks")
-    results.write_plot("networks", figure, asked.out)
+    results.write_plot(title, figure, asked.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """The pipeline's benchmark of its networks: which variants there are."""
 
+import pytest
+
 from benchmarks import networks
+from retail.errors import InputError
 
 
 def test_each_network_stands_alone_in_either_use_and_all_stand_together() -> None:
@@ -32,3 +35,11 @@ def test_a_network_that_does_not_score_keeps_its_rank_alone() -> None:
         "a__score",
         "a__days_left",
     ]
+
+
+def test_only_those_that_are_asked_for() -> None:
+    blocks = {"case": {"take": 1}, "lens": {"take": 2}, "trex": {"take": 3}}
+    assert networks.chosen(blocks, None) == blocks
+    assert list(networks.chosen(blocks, ["trex", "case"])) == ["case", "trex"]
+    with pytest.raises(InputError, match=r"--only: unknown \['lans'\]; expected some of: case, lens, trex"):
+        networks.chosen(blocks, ["lans"])
