@@ -11,6 +11,7 @@ those there are, and `python -m stage2_ranker.tune` in further terminals shares 
 import hashlib
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,6 @@ from stage2_ranker.space import Limits
 from stage2_ranker.train import read_weeks
 
 REPORT_EVERY = 50  # rounds between two looks at the tuning weeks
-OTHERS = 4  # best trials that may join the models of params.yaml in the blend
 CODE = Path(__file__).parent
 LIBRARIES = ("lightgbm", "optuna", "numpy")
 
@@ -153,11 +153,8 @@ def searched(asked: Task) -> tuple[Best, list[FrozenTrial]]:
         params.seed,
     )  # fmt: skip
     known, new = ended[: len(starts)], ended[len(starts) :]
-    completed = [one for one in new if one.state == TrialState.COMPLETE]
-    others = sorted(completed, key=lambda one: (-one.values[0], one.number))[:OTHERS]
-    chosen = choose.best(
-        [asked.candidate(one) for one in known], [asked.candidate(one) for one in others], asked.judge, params.seed
-    )
+    others = [partial(asked.candidate, one) for one in new if one.state == TrialState.COMPLETE]
+    chosen = choose.best([asked.candidate(one) for one in known], others, asked.judge, params.seed)
     return chosen, ended
 
 

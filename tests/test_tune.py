@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,7 @@ def test_whatever_is_proposed_is_a_model(seed: int, weeks_: int, negatives: int)
 STARTS = [{"x": 0.5, "n": 3}, {"x": -2.0, "n": 9}]
 SEARCH = f"""
 import os, signal, sys, time
+from functools import partial
 from pathlib import Path
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 from stage2_ranker import search
@@ -319,14 +321,36 @@ def test_the_blend_of_params_stays_unless_another_is_better_by_more_than_chance(
     slightly, clearly = old.copy(), old.copy()
     slightly[:10], slightly[50:61] = False, True  # 10 lists are worse, 11 better: +1/200, error about .023
     clearly[50:60] = True
-    kept = choose.best([candidate("a", old)], [candidate("b", slightly, sure=30)], by, seed=1)
+    kept = choose.best([candidate("a", old)], [lambda: candidate("b", slightly, sure=30)], by, seed=1)
     assert kept.kept == "params.yaml" and kept.models == [made("a", weight=2.0)]
-    assert kept.judgement and kept.judgement.difference == pytest.approx(0.005)
-    assert kept.judgement.standard_error == pytest.approx(0.5 * np.sqrt(21) / 100, rel=0.15)
-    found = choose.best([candidate("a", old)], [candidate("b", clearly, sure=30)], by, seed=1)
+    assert kept.judgement and kept.judgement.found == pytest.approx({"a": 10 / 11, "b": 1 / 11})
+    found = choose.best([candidate("a", old)], [lambda: candidate("b", clearly, sure=30)], by, seed=1)
     weight = {one.name: one.weight for one in found.models}
     assert found.kept == "found" and weight == pytest.approx({"a": 10 / 11, "b": 1 / 11})
     assert found.judgement and found.judgement.map12 == pytest.approx({"found": 0.8, "params.yaml": 0.75})
+    assert found.judgement.difference == pytest.approx(0.05)
+    assert found.judgement.standard_error == pytest.approx(0.5 * np.sqrt(10) / 100, rel=0.15)
+
+
+def test_each_customer_judges_what_others_chose() -> None:
+    """A trial that is right for one fold alone is chosen where its customers choose, and judged where they do not."""
+    by, nobody = judge_of(100), np.zeros(100, bool)
+    fold = np.random.default_rng(1).permutation(100) % choose.FOLDS  # every customer is in one week
+    choice = choose.Choice.of([candidate("a", nobody)], [partial(candidate, "b", fold == 0, 30)], by)
+    everyone = [np.ones(100, bool)]
+    assert by.map12(choose.blended(*choice.found(everyone))) == pytest.approx(0.6)  # 1 for fold 0, else 1/2
+    assert choice.crossed(seed=1)[0].mean() == 0.5
+
+
+def test_the_best_of_many_that_differ_by_chance_alone_is_not_kept() -> None:
+    rng, by = np.random.default_rng(3), judge_of(100)
+    old = rng.random(100) < 0.5
+    lucky = [partial(candidate, f"trial_{k}", rng.random(100) < 0.5, 30) for k in range(60)]
+    choice = choose.Choice.of([candidate("a", old)], lucky, by)
+    found, given = by.ap(choose.blended(*choice.found([np.ones(100, bool)])))[0], by.ap(candidate("a", old).say)[0]
+    error = (found - given).std() / 10
+    assert (found - given).mean() > 2 * error  # to those who chose it, it looks better than chance
+    assert choose.best([candidate("a", old)], lucky, by, seed=1).kept == "params.yaml"
 
 
 def test_best_json_keeps_order_and_numbers_and_names_what_is_wrong(tmp_path: Path) -> None:
