@@ -6,8 +6,6 @@ all networks as columns; a variant that lacks a network's score is trained witho
 
 import argparse
 import itertools
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +81,9 @@ def main() -> None:
             print(f"{name}: MAP@12 of all buyer-weeks {np.mean(ap[name]['twelve'].to_numpy()):.4f}", flush=True)
         pooled.tidy()
     rows = paired.compared({name: ap[name] for name in wanted}, "none")
-    command = shlex.join(["python", "-m", "benchmarks.networks", *sys.argv[1:]])
+    only = names if asked.only else ()
+    called = f"python -m benchmarks.networks --only {' '.join(only)}" if only else "make bench-networks"
+    command = f"{called} ({asked.weeks} label weeks, {asked.drop} dropped)"
     made = results.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
     header = ["networks", "MAP@12", "95%", "minus none", "95%"]
     cells = [paired.cells(name, row) for name, row in rows.items()]
@@ -91,7 +91,7 @@ def main() -> None:
     for line in cells:
         table.add_row(*line)
     Console(width=120).print(table)
-    title = "_".join(["networks", *(asked.only or ())])
+    title = "_".join(["networks", *only])
     results.write_json(title, made, {"weeks": asked.weeks, "rows": rows}, asked.out)
     results.write_markdown(title, made, results.markdown_table(header, cells), asked.out)
     figure = paired.plot({"with these networks": rows}, "MAP@12 minus that without networks")

@@ -15,7 +15,7 @@ BLOCK = 50_000  # vectors that are given their group at once
 def of_vectors(vectors: Array, groups: int | None, seed: int) -> Array:
     """(n,) int64 group of each of ``vectors`` (n, F), 0 the largest one; None: as many as the best silhouette has.
 
-    Vectors are compared by their direction: each is brought to length 1.
+    Vectors are compared by their direction: each is brought to length 1. LEARNED of them, at most, tell the centres.
     """
     some = _directions(vectors[_some(len(vectors), LEARNED, seed)])
     distinct = len(np.unique(some, axis=0))
@@ -23,8 +23,7 @@ def of_vectors(vectors: Array, groups: int | None, seed: int) -> Array:
     if not counts:
         return np.zeros(len(vectors), np.int64)
     tried = [kmeans2(some, k, minit="++", rng=np.random.default_rng(seed))[0] for k in counts]
-    silhouettes = [silhouette(some, vq(some, centres)[0], seed) for centres in tried] if len(tried) > 1 else [1.0]
-    centres = tried[int(np.argmax(silhouettes))]
+    centres = max(tried, key=lambda one: silhouette(some, vq(some, one)[0], seed)) if len(tried) > 1 else tried[0]
     blocks = [vectors[begin : begin + BLOCK] for begin in range(0, len(vectors), BLOCK)]
     return _by_number(np.concatenate([vq(_directions(block), centres)[0] for block in blocks]))
 

@@ -6,6 +6,7 @@ of one sample, while this adds, one at a time, the model that helps most, draws 
 with the blend of params.yaml, which keeps at least half of the weight: so few weeks' favourites cannot take all.
 
 The best of many looks better than it is to those who chose it. So customers judge in turn what the others have chosen.
+Some of the luck is left: the trials were proposed, and given up, by all customers, and all judge the same weeks.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from stage2_ranker import judge
 from stage2_ranker.judge import Judge
 from stage2_ranker.recipe import Best, Judgement, Recipe
 
+Added = tuple[int, ...]  # the models added to the blend of params.yaml, ascending, as often as they were added
 STEPS = 10  # models added at most, each weighing a tenth of the blend that it joins
 OTHERS = 4  # trials that may join the models of params.yaml, those worth most alone
 FOLDS = 5  # parts of the customers, each of which judges what the others have chosen
@@ -34,62 +36,56 @@ class Candidate:
     say: Array
 
 
-def greedy(begin: Array, scores: list[Array], value: Callable[[Array], float]) -> Array:
-    """(len(scores),) int: how often each was added to ``begin`` x STEPS when ``value`` of the sum was highest.
-
-    Ties take the earlier score, and the fewer additions.
-    """
-    counts = np.zeros(len(scores), np.int64)
-    total = begin * STEPS
-    best_counts, best_value = counts.copy(), value(total)
+def greedy(models: Sequence[int], value: Callable[[Added], float]) -> Added:
+    """The models added when ``value`` was highest; ties take the earlier model, and the fewer additions."""
+    added: Added = ()
+    best, best_value = added, value(added)
     for _ in range(STEPS):
-        values = [value(total + score) for score in scores]
-        chosen = int(np.argmax(values))
-        counts[chosen] += 1
-        total = total + scores[chosen]
-        if values[chosen] > best_value:
-            best_value, best_counts = values[chosen], counts.copy()
-    return best_counts
+        tried = [tuple(sorted((*added, one))) for one in models]
+        values = [value(one) for one in tried]
+        added = tried[int(np.argmax(values))]
+        if max(values) > best_value:
+            best, best_value = added, max(values)
+    return best
 
 
-def blended(candidates: list[Candidate], weights: Array) -> Array:
-    """(n,) float64 weighted mean of what the candidates say."""
-    total = sum((w * one.say for w, one in zip(weights, candidates, strict=True)), np.zeros(1))
-    return np.asarray(total / weights.sum())
-
-
-@dataclass(frozen=True)
 class Choice:
-    """Models to choose from, and what each brings to each customer of the judge."""
+    """Models to choose from: 0, 1, .. those of params.yaml, ``starts``, then the trials, ``others``.
 
-    starts: list[Candidate]  # the blend of params.yaml
-    others: Sequence[Callable[[], Candidate]]  # trials, read when they are needed
-    by: Judge
-    alone: list[list[Array]]  # each trial's AP@12 of each week's customers
+    A blend is that of params.yaml STEPS times, and once more each model that was added. What it brings to each customer
+    of the judge is kept, for customers who choose apart from each other choose mostly alike.
+    """
 
-    @staticmethod
-    def of(starts: list[Candidate], others: Sequence[Callable[[], Candidate]], by: Judge) -> "Choice":
-        return Choice(starts, others, by, [by.ap(read().say) for read in others])
+    def __init__(self, starts: list[Candidate], others: Sequence[Callable[[], Candidate]], by: Judge) -> None:
+        given = np.array([one.recipe.weight for one in starts])
+        self.starts, self.others, self.by = starts, others, by
+        self.given = given / given.sum()  # (models of params.yaml,)
+        self.begin = np.sum([w * one.say for w, one in zip(self.given, starts, strict=True)], axis=0)  # (n,)
+        self.alone = [by.ap(read().say) for read in others]
+        self._read: dict[int, Candidate] = dict(enumerate(starts))
+        self._ap: dict[Added, list[Array]] = {}
 
-    @property
-    def given(self) -> Array:
-        """(models of params.yaml,) their weights, which sum to 1."""
-        weights = np.array([one.recipe.weight for one in self.starts])
-        return np.asarray(weights / weights.sum())
+    def model(self, number: int) -> Candidate:
+        if number not in self._read:
+            self._read[number] = self.others[number - len(self.starts)]()
+        return self._read[number]
 
-    def found(self, asked: list[Array]) -> tuple[list[Candidate], Array]:
-        """The models and weights that are best for the customers whom ``asked``, (u,) bool, marks in each week."""
+    def ap(self, added: Added) -> list[Array]:
+        """AP@12 of each week's customers by the blend with the models ``added``."""
+        if added not in self._ap:
+            self._ap[added] = self.by.ap(sum((self.model(one).say for one in added), STEPS * self.begin))
+        return self._ap[added]
+
+    def found(self, asked: list[Array]) -> Added:
+        """The models to add for the customers whom ``asked``, (u,) bool, marks in each week."""
 
         def value(ap: list[Array]) -> float:
             parts = [of_week[some] for of_week, some in zip(ap, asked, strict=True) if some.any()]
             return judge.mean(parts) if parts else 0.0
 
         order = sorted(range(len(self.others)), key=lambda one: (-value(self.alone[one]), one))[:OTHERS]
-        every = [*self.starts, *(self.others[one]() for one in order)]
-        says, begin = [one.say for one in every], blended(self.starts, self.given)
-        weights = greedy(begin, says, lambda score: value(self.by.ap(score))).astype(np.float64)
-        weights[: len(self.starts)] += STEPS * self.given
-        return every, weights / weights.sum()
+        models = [*range(len(self.starts)), *(len(self.starts) + one for one in order)]
+        return greedy(models, lambda added: value(self.ap(added)))
 
     def crossed(self, seed: int) -> list[Array]:
         """AP@12 of each week's customers by the blend that is best for those of the other folds."""
@@ -99,10 +95,17 @@ class Choice:
         folds = [fold_of[np.searchsorted(customers, week.users)] for week in weeks]
         out = [np.zeros(len(week.users)) for week in weeks]
         for fold in range(FOLDS):
-            ap = self.by.ap(blended(*self.found([of != fold for of in folds])))
+            ap = self.ap(self.found([of != fold for of in folds]))
             for mine, of_week, of in zip(out, ap, folds, strict=True):
                 mine[of == fold] = of_week[of == fold]
         return out
+
+    def recipes(self, added: Added) -> list[Recipe]:
+        """The models of a blend with their weights, which sum to 1; those of params.yaml, then trials by number."""
+        times = {one: added.count(one) for one in added}
+        weights = {one: float(STEPS * w) + times.pop(one, 0) for one, w in enumerate(self.given)} | times
+        total = sum(weights.values())
+        return [self.model(one).recipe.model_copy(update={"weight": w / total}) for one, w in weights.items() if w]
 
 
 def best(starts: list[Candidate], others: Sequence[Callable[[], Candidate]], by: Judge, seed: int) -> Best:
@@ -111,10 +114,9 @@ def best(starts: list[Candidate], others: Sequence[Callable[[], Candidate]], by:
     The blend of params.yaml stays unless the paired difference on the tuning weeks, each customer judging a blend that
     others have chosen, is above ERRORS standard errors, customers drawn again.
     """
-    choice = Choice.of(starts, others, by)
-    every, weights = choice.found([np.ones(len(week.users), bool) for week in by.weeks.values()])
-    found = [one.recipe.model_copy(update={"weight": float(w)}) for one, w in zip(every, weights, strict=True) if w]
-    new, old = choice.crossed(seed), by.ap(blended(starts, choice.given))
+    choice = Choice(starts, others, by)
+    found = choice.recipes(choice.found([np.ones(len(week.users), bool) for week in by.weeks.values()]))
+    new, old = choice.crossed(seed), choice.ap(())
     pairs = [(week.users, a - b) for week, a, b in zip(by.weeks.values(), new, old, strict=True)]
     difference = judge.mean([minus for _, minus in pairs])
     error = float(metrics.bootstrap_means(pairs, DRAWS, seed).std())

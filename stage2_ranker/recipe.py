@@ -28,11 +28,11 @@ class Recipe(Block):
 
 
 class Judgement(Block):
-    """How the blend that the search found did on the tuning weeks, beside that of params.yaml."""
+    """The blend that the search found, and how blends found likewise, by other customers, did on the tuning weeks."""
 
     weeks: list[int]
-    found: dict[str, float]  # model -> weight
-    map12: dict[str, float]  # of "found" and of "params.yaml", mean over the weeks
+    found: dict[str, float]  # model -> weight, chosen by all customers
+    map12: dict[str, float]  # "found": of each customer by what others chose; "params.yaml"; mean over the weeks
     difference: float
     standard_error: float  # of the difference, customers drawn again
 

@@ -374,6 +374,22 @@ def test_full_disk_in_the_words_of_each_library(
     assert "the disk is full; free some space" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("said", "full"),
+    [
+        ("200000 requested and 32752 written", True),  # numpy
+        ("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534", True),  # torch
+        ("Cannot write binary data to lambdarank.txt, wrote 172032 of 1034952 bytes", True),  # LightGBM
+        ("database or disk is full", True),  # SQLite
+        ("Error while serializing: I/O error: No space left on device (os error 28)", True),  # safetensors, polars
+        ("12 columns were expected and 11 written down", False),
+    ],
+)
+def test_a_full_disk_is_known_by_what_is_said_of_it(said: str, full: bool) -> None:
+    line = stage.os_line(RuntimeError(said))
+    assert "the disk is full" in line if line else not full
+
+
 def test_full_disk_in_the_calendar(
     here: Path, line: Callable[..., str], tables_stay: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,23 +203,32 @@ stages:
 
 
 @pytest.mark.parametrize("end", ["", "schema: '2", "stages:\n", "    cmd", "    outs:\n    -"])
-def test_a_lock_file_that_a_kill_cut_off_is_dropped(
-    end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_lock_file_that_a_kill_cut_off_is_put_aside(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lock = tmp_path / "dvc.lock"
-    lock.write_text(LOCKED[: LOCKED.index(end) + len(end)], encoding="utf-8")
-    check.drop_cut_lock(lock)
-    assert not lock.exists()
+    lock, cut = tmp_path / "dvc.lock", LOCKED[: LOCKED.index(end) + len(end)]
+    lock.write_text(cut, encoding="utf-8")
+    monkeypatch.setattr(check, "MOMENT", 0)
+    check.put_aside(lock)
+    assert not lock.exists() and (tmp_path / "dvc.lock.cut").read_text(encoding="utf-8") == cut
     assert "comes back from DVC's cache" in capsys.readouterr().out
+
+
+def test_a_lock_file_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text("schema: '2", encoding="utf-8")
+    monkeypatch.setattr("submissions.check.time.sleep", lambda _: lock.write_text(LOCKED, encoding="utf-8"))
+    check.put_aside(lock)
+    assert lock.read_text(encoding="utf-8") == LOCKED
 
 
 def test_a_whole_lock_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_text(LOCKED, encoding="utf-8")
-    check.drop_cut_lock(lock)
+    check.put_aside(lock)
     assert lock.read_text(encoding="utf-8") == LOCKED and not capsys.readouterr().out
 
 
 def test_no_lock_file_is_no_fault(tmp_path: Path) -> None:
-    check.drop_cut_lock(tmp_path / "dvc.lock")
+    check.put_aside(tmp_path / "dvc.lock")
     assert not list(tmp_path.iterdir())

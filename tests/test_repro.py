@@ -47,11 +47,11 @@ class Project:
     walls: dict[str, float] = field(default_factory=dict)  # seconds that each stage took when it last ran to its end
 
     def start(self) -> subprocess.Popen[str]:
-        """What `make repro` does, `dvc repro` in a process group of its own.
+        """Start `dvc repro` in a process group of its own, as `make repro` does.
 
         The kill before may have come as DVC wrote its lock file.
         """
-        check.drop_cut_lock(self.root / "dvc.lock")
+        check.put_aside(self.root / "dvc.lock")
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -23,7 +23,7 @@ from retail import metrics, paths, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Params
-from stage2_ranker import choose, recipe, search, space, trials, tune
+from stage2_ranker import choose, judge, recipe, search, space, trials, tune
 from stage2_ranker.choose import Candidate
 from stage2_ranker.judge import Judge, Week
 from stage2_ranker.ranker import Rows
@@ -171,7 +171,6 @@ def test_whatever_is_proposed_is_a_model(seed: int, weeks_: int, negatives: int)
 STARTS = [{"x": 0.5, "n": 3}, {"x": -2.0, "n": 9}]
 SEARCH = f"""
 import os, signal, sys, time
-from functools import partial
 from pathlib import Path
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 from stage2_ranker import search
@@ -297,17 +296,23 @@ def test_records_survive_their_file_and_make_a_study(tmp_path: Path) -> None:
 
 def test_greedy_selection_by_hand() -> None:
     # the value is how near the sum is to (7, 4): that begins at (1, 1), and (3, 0) + (3, 0) + (0, 3) leads there
-    scores = [np.array([0.0, 0.0]), np.array([3.0, 0.0]), np.array([0.0, 3.0])]
-    begin = np.array([1.0, 1.0]) / choose.STEPS
-    assert choose.greedy(begin, scores, lambda total: -float(np.abs(total - [7, 4]).sum())).tolist() == [0, 2, 1]
-    assert choose.greedy(begin, scores, lambda total: -float(np.abs(total - [1, 1]).sum())).tolist() == [0, 0, 0]
+    scores = np.array([[0, 0], [3, 0], [0, 3]])
+
+    def near(target: tuple[int, int]) -> Callable[[choose.Added], float]:
+        return lambda added: -float(np.abs(1 + scores[list(added)].sum(axis=0) - target).sum())
+
+    assert choose.greedy([0, 1, 2], near((7, 4))) == (1, 1, 2)
+    assert choose.greedy([0, 1, 2], near((1, 1))) == ()
 
 
-def judge_of(customers: int) -> Judge:
-    """Customer c has the candidates c and c + 1000, and bought the second."""
+def judge_of(customers: int, weeks: tuple[int, ...] = (5,)) -> Judge:
+    """Customer c has the candidates c and c + 1000 in every week, and bought the second."""
     users = np.arange(customers, dtype=np.uint32)
     pairs = [(user, item) for user in range(customers) for item in (user, user + 1000)]
-    return Judge.of({5: table(*pairs, x=[0.0] * len(pairs))}, {5: users}, {5: (users, users + 1000)})
+    of_week = table(*pairs, x=[0.0] * len(pairs))
+    return Judge.of(
+        dict.fromkeys(weeks, of_week), dict.fromkeys(weeks, users), dict.fromkeys(weeks, (users, users + 1000))
+    )
 
 
 def candidate(name: str, right: Array, sure: float = 1) -> Candidate:
@@ -316,10 +321,14 @@ def candidate(name: str, right: Array, sure: float = 1) -> Candidate:
     return Candidate(made(name, weight=2.0), score)
 
 
+def everyone(by: Judge) -> list[Array]:
+    return [np.ones(len(week.users), bool) for week in by.weeks.values()]
+
+
 def test_the_blend_of_params_stays_unless_another_is_better_by_more_than_chance() -> None:
     by, old = judge_of(100), np.arange(100) < 50
     slightly, clearly = old.copy(), old.copy()
-    slightly[:10], slightly[50:61] = False, True  # 10 lists are worse, 11 better: +1/200, error about .023
+    slightly[:10], slightly[50:61] = False, True  # 10 lists are worse, 11 better
     clearly[50:60] = True
     kept = choose.best([candidate("a", old)], [lambda: candidate("b", slightly, sure=30)], by, seed=1)
     assert kept.kept == "params.yaml" and kept.models == [made("a", weight=2.0)]
@@ -332,25 +341,49 @@ def test_the_blend_of_params_stays_unless_another_is_better_by_more_than_chance(
     assert found.judgement.standard_error == pytest.approx(0.5 * np.sqrt(10) / 100, rel=0.15)
 
 
-def test_each_customer_judges_what_others_chose() -> None:
+@pytest.mark.parametrize("weeks", [(5,), (5, 6)])
+def test_each_customer_judges_what_others_chose(weeks: tuple[int, ...]) -> None:
     """A trial that is right for one fold alone is chosen where its customers choose, and judged where they do not."""
-    by, nobody = judge_of(100), np.zeros(100, bool)
-    fold = np.random.default_rng(1).permutation(100) % choose.FOLDS  # every customer is in one week
-    choice = choose.Choice.of([candidate("a", nobody)], [partial(candidate, "b", fold == 0, 30)], by)
-    everyone = [np.ones(100, bool)]
-    assert by.map12(choose.blended(*choice.found(everyone))) == pytest.approx(0.6)  # 1 for fold 0, else 1/2
-    assert choice.crossed(seed=1)[0].mean() == 0.5
+    by = judge_of(100, weeks)
+    fold = np.random.default_rng(1).permutation(100) % choose.FOLDS
+    rights = np.tile(np.repeat(fold == 0, 2), len(weeks))
+    wrong = np.tile([1.0, 0.0], 100 * len(weeks)).astype(np.float32)
+    right = 30 * np.where(rights, 1 - wrong, wrong)
+    choice = choose.Choice([Candidate(made("a"), wrong)], [lambda: Candidate(made("b"), right)], by)
+    assert choice.found(everyone(by)) == (1,)
+    assert judge.mean(choice.ap((1,))) == pytest.approx(0.6)  # 1 for a fifth of the customers, else 1/2
+    assert [of_week.mean() for of_week in choice.crossed(seed=1)] == [0.5] * len(weeks)
 
 
 def test_the_best_of_many_that_differ_by_chance_alone_is_not_kept() -> None:
     rng, by = np.random.default_rng(3), judge_of(100)
     old = rng.random(100) < 0.5
     lucky = [partial(candidate, f"trial_{k}", rng.random(100) < 0.5, 30) for k in range(60)]
-    choice = choose.Choice.of([candidate("a", old)], lucky, by)
-    found, given = by.ap(choose.blended(*choice.found([np.ones(100, bool)])))[0], by.ap(candidate("a", old).say)[0]
-    error = (found - given).std() / 10
-    assert (found - given).mean() > 2 * error  # to those who chose it, it looks better than chance
+    choice = choose.Choice([candidate("a", old)], lucky, by)
+    minus = choice.ap(choice.found(everyone(by)))[0] - choice.ap(())[0]
+    assert minus.mean() > 2 * minus.std() / 10  # to those who chose it, it looks better than chance
     assert choose.best([candidate("a", old)], lucky, by, seed=1).kept == "params.yaml"
+
+
+def test_few_customers_and_no_trials_end_well() -> None:
+    by, some = judge_of(3), np.array([True, False, True])
+    for trials_read in ([], [partial(candidate, "b", ~some)]):
+        chosen = choose.best([candidate("a", some)], trials_read, by, seed=1)
+        assert chosen.kept == "params.yaml" and [one.name for one in chosen.models] == ["a"]
+
+
+def test_kept_sums_are_those_made_anew() -> None:
+    rng, by = np.random.default_rng(5), judge_of(40)
+    starts = [Candidate(made(name, weight=w), rng.normal(size=80)) for name, w in (("a", 1.0), ("b", 3.0))]
+    trial = Candidate(made("c"), rng.normal(size=80))
+    choice = choose.Choice(starts, [lambda: trial], by)
+    for added in ((), (0,), (0, 2, 2), (0,)):
+        times = np.bincount(np.array(added, int), minlength=3)
+        weight = choose.STEPS * np.array([0.25, 0.75, 0.0]) + times
+        total = np.stack([*(one.say for one in starts), trial.say]).T @ weight
+        assert all(np.array_equal(one, two) for one, two in zip(choice.ap(added), by.ap(total), strict=True))
+        recipes = choice.recipes(added)
+        assert [one.weight for one in recipes] == pytest.approx([w for w in weight / weight.sum() if w])
 
 
 def test_best_json_keeps_order_and_numbers_and_names_what_is_wrong(tmp_path: Path) -> None:
