@@ -386,8 +386,7 @@ def test_full_disk_in_the_words_of_each_library(
     ],
 )
 def test_a_full_disk_is_known_by_what_is_said_of_it(said: str, full: bool) -> None:
-    line = stage.os_line(RuntimeError(said))
-    assert "the disk is full" in line if line else not full
+    assert ("the disk is full" in (stage.os_line(RuntimeError(said)) or "")) is full
 
 
 def test_full_disk_in_the_calendar(
