@@ -19,17 +19,18 @@ from stage1_candidates.networks.lens import answers, funnels
 
 OWN = "LENS1000, ours"
 PERSONAL = ("personal top, best length", "personal top, own length")  # what free running is to be above
+SEEDS = (1, 2, 3)  # of the row that is compared with personal lists; the others are far below them
 Rows = dict[str, tuple[dict[str, Any], tuple[int, ...]]]
 BASKETS: dict[str, Rows] = {  # task -> row -> shape and seeds
-    "online_retail": {"LENS1000": (LENS1000, (1,)), OWN: (OURS, (1,))},
+    "online_retail": {"LENS1000": (LENS1000, (1,)), OWN: (OURS, SEEDS)},
     "Ta-Feng": {
         "LENS1000, cold": ({**LENS1000, "start": "cold"}, (1,)),
         "LENS1000": (LENS1000, (1,)),
         "LENS2000": (LENS2000, (1,)),
-        OWN: (OURS, (1,)),
+        OWN: (OURS, SEEDS),
     },
 }
-CLOCKS: Rows = {"LENS1000": (LENS1000, (1,)), OWN: (OURS, (1,))}
+CLOCKS: Rows = {"LENS1000": (LENS1000, (1,)), OWN: (OURS, SEEDS)}
 NAMES = list(BASKETS["Ta-Feng"])
 HEART_CUSTOMERS, HEART_LONGEST, HEART_EPOCHS = 50, 10, 120  # baskets of up to ten articles, the paper's longest list
 HEART: dict[str, Any] = {"dropout": 0.0, "start": "cold", "reading": {**trainings.READING, "baskets": 4}}
