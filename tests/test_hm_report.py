@@ -11,7 +11,7 @@ from torch import nn
 from world import World, random_world, small
 
 from benchmarks.hm_report import __main__ as runner
-from benchmarks.hm_report import answers, features, groups, inputs, mlp, report, rows, shops, trained
+from benchmarks.hm_report import answers, features, groups, inputs, mlp, moved, report, rows, shops, trained
 from benchmarks.hm_report.block import Block, tables
 from benchmarks.hm_report.inputs import Wanted
 from benchmarks.hm_report.mlp import Mlp
@@ -243,3 +243,9 @@ def test_the_whole_benchmark_of_a_small_shop(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(trained, "CODE", [])
     with pytest.raises(TypeError):
         trained.answers(rows.blocks(store, 1)[1], Towers("base"), 1, tmp_path)
+
+
+def test_the_interval_over_trainings_by_hand() -> None:
+    """Two trainings, differences 1 and 3: deviation sqrt(2), error of the mean 1, Student's quantile for one degree."""
+    assert moved.over_trainings(np.array([1.0, 3.0])) == pytest.approx(12.7062, abs=1e-4)
+    assert math.isnan(moved.over_trainings(np.array([1.0])))
