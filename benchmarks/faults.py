@@ -1,5 +1,7 @@
 """Faults at size: ``python -m benchmarks.faults``, where ``python -m benchmarks.scale`` has run at that scale.
 
+Or, with ``--finished``, in a project where `dvc repro` has run; its outputs come out with the same bytes.
+
 Each long stage is killed in its midst, starved of disk and of memory, and run again. Expected every time: a clear line
 and exit code 2, or the end that the system gave it; the earlier outputs untouched and nothing half-written; and then
 the same bytes as without the fault. Disk and memory are limited by a tmpfs and a control group, for which the script
@@ -7,7 +9,6 @@ must run as root on Linux; what it cannot limit it says and leaves out.
 """
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -213,6 +214,16 @@ def tried(
                 yield starved_of_disk(folder, step)
 
 
+def place(folder: Path, size: float, finished: Path | None) -> tuple[Path, dict[str, Any]]:
+    """Where the faults happen, a project or the scratch folder of a shop of the scale ``size``; its steps' costs."""
+    if finished:
+        return finished.resolve(), scale.finished(finished)["steps"]
+    here = folder.resolve() / f"{size:g}"
+    if not (here / scale.COSTS).exists():
+        raise InputError(f"{here}: no shop has run here; run `python -m benchmarks.scale --scales {size:g}` first")
+    return here, scale.known(here)
+
+
 def cells(outcomes: list[Outcome], known: Mapping[str, Any]) -> list[list[str]]:
     """The table's text."""
     said = {True: "yes", False: "NO"}
@@ -233,16 +244,13 @@ def main() -> None:
         "--memory", type=int, help="MB that every stage must do with; else each gets half of its peak, and may be ended"
     )
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
+    parser.add_argument("--finished", type=Path, help="a project in which `dvc repro` has run, in place of a scale")
     parser.add_argument("--faults", nargs="+", default=["kill", "disk", "memory"], choices=["kill", "disk", "memory"])
     parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
     parser.add_argument("--out", type=Path, default=results.RESULTS)
     asked = parser.parse_args()
-    here, began = asked.scratch.resolve() / f"{asked.scale:g}", time.perf_counter()
-    if not (here / scale.COSTS).exists():
-        raise InputError(
-            f"{here}: no shop has run here; run `python -m benchmarks.scale --scales {asked.scale:g}` first"
-        )
-    known, raw = scale.known(here), json.loads((here / paths.PARAMS).read_text())
+    here, known = place(asked.scratch, asked.scale, asked.finished)
+    raw, began, title = scale.params_of(here), time.perf_counter(), "faults_finished" if asked.finished else "faults"
     steps = [one for one in graph.steps(raw) if one.name in asked.stages]
     outcomes = []
     for one in tried(here, steps, known, set(asked.faults), asked.memory):
@@ -255,8 +263,8 @@ def main() -> None:
     files = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
     command = " ".join(["python -m benchmarks.faults", *sys.argv[1:]])
     made = results.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
-    results.write_json("faults", made, {"outcomes": [asdict(one) for one in outcomes]}, asked.out)
-    results.write_markdown("faults", made, results.markdown_table(HEADER, cells(outcomes, known)), asked.out)
+    results.write_json(title, made, {"outcomes": [asdict(one) for one in outcomes]}, asked.out)
+    results.write_markdown(title, made, results.markdown_table(HEADER, cells(outcomes, known)), asked.out)
     if not all(one.good for one in outcomes):
         raise SystemExit(1)
 

@@ -83,6 +83,12 @@ def run(folder: Path, scale: float, networks: bool) -> dict[str, Any]:
     return {"rows": calendar["rows_read"], "steps": costs}
 
 
+def params_of(folder: Path) -> dict[str, Any]:
+    """The params.yaml of a project, or of a scratch folder."""
+    raw: dict[str, Any] = YAML(typ="safe", pure=True).load((folder / paths.PARAMS).read_text(encoding="utf-8"))
+    return raw
+
+
 def known(folder: Path) -> dict[str, Any]:
     """Step -> cost of those that have ended in a scratch folder."""
     costs: dict[str, Any] = json.loads((folder / COSTS).read_text()) if (folder / COSTS).exists() else {}
@@ -114,7 +120,7 @@ def told(folder: Path, step: Step) -> dict[str, float]:
 
 def finished(folder: Path) -> dict[str, Any]:
     """As ``run``, of a project in ``folder`` in which `dvc repro` has run with settings of its own."""
-    raw = YAML(typ="safe", pure=True).load((folder / paths.PARAMS).read_text(encoding="utf-8"))
+    raw = params_of(folder)
     steps = {step.name: told(folder, step) for step in graph.steps(raw) if wanted(step, raw)}
     return {"rows": json.loads((folder / paths.CALENDAR).read_text())["rows_read"], "steps": steps}
 

@@ -1,11 +1,15 @@
 """The faults benchmark on stages of three lines: what a kill that comes too late and an unsteady stage are called."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from csv_shop import ROOT
 
-from benchmarks import faults
+from benchmarks import faults, graph, scale
 from benchmarks.graph import Step
+from retail import paths
+from retail.errors import InputError
 
 STAGE = """
 import os, time
@@ -62,3 +66,19 @@ def test_what_failed_stands_out(good: bool) -> None:
     assert faults.cells([one], {"train": {"seconds": 7.2}}) == [
         ["train", "SIGKILL after 3.0 s", "-9", "yes", "yes", "yes" if good else "NO", "4 of 7"]
     ]
+
+
+def test_faults_in_a_finished_project(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    steps = graph.steps(scale.params_of(tmp_path))
+    for step in steps:
+        file = tmp_path / paths.COSTS / f"{step.name.replace('deep ', 'source ').replace(' ', '_')}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('{"seconds": 3.0, "peak_mb": 50.0}')
+    (tmp_path / paths.CALENDAR).parent.mkdir()
+    (tmp_path / paths.CALENDAR).write_text('{"rows_read": 9}')
+    here, known = faults.place(tmp_path / "nowhere", 1, tmp_path)
+    assert here == tmp_path.resolve() and set(known) <= {step.name for step in steps}
+    assert set(faults.LONG) <= set(known) and known["submit"] == {"seconds": 3.0, "peak_mb": 50.0, "disk_mb": 0.0}
+    with pytest.raises(InputError, match="no shop has run here"):
+        faults.place(tmp_path / "nowhere", 1, None)
