@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,9 +111,9 @@ def killed(here: Path, step: Step, seconds: float) -> Outcome:
     return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", how, in_its_midst, whole, *again(here, step, before))
 
 
-def kills(here: Path, step: Step, seconds: float) -> Iterator[Outcome]:
-    """A kill at each of ``KILLED``; tried once more where the stage had ended, being faster than its ``seconds``."""
-    for part in KILLED:
+def kills(here: Path, step: Step, seconds: float, parts: Sequence[float] = KILLED) -> Iterator[Outcome]:
+    """A kill after each of ``parts`` of the ``seconds``; tried once more where the stage had ended before."""
+    for part in parts:
         one = killed(here, step, STARTING + seconds * part)
         if not one.expected:
             seconds = one.seconds
@@ -197,15 +197,19 @@ def limited(memory: int) -> Iterator[Path]:
 
 
 def tried(
-    here: Path, steps: list[Step], known: Mapping[str, Any], faults: set[str], memory: int | None
-) -> Iterator[Outcome]:
-    """Every fault in every step, one after another. ``memory``: MB that every step must do with; None: too little."""
+    here: Path, steps: list[Step], known: Mapping[str, Any], faults: set[str], memory: int | None,
+    parts: Sequence[float],
+) -> Iterator[Outcome]:  # fmt: skip
+    """Every fault in every step, one after another. ``memory``: MB that every step must do with; None: too little.
+
+    ``parts`` of a step's seconds after which it is killed.
+    """
     rooted = os.geteuid() == 0
     if not rooted:
         print("not root: disk and memory are left out")
     for step in steps:
         if "kill" in faults:
-            yield from kills(here, step, known[step.name]["seconds"])
+            yield from kills(here, step, known[step.name]["seconds"], parts)
         if "memory" in faults and rooted:
             limit = PART * known[step.name]["peak_mb"] * 2**20 if memory is None else memory * 1e6
             yield starved_of_memory(here, step, int(limit), memory is not None)
@@ -246,6 +250,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
     parser.add_argument("--finished", type=Path, help="a project in which `dvc repro` has run, in place of a scale")
     parser.add_argument("--faults", nargs="+", default=["kill", "disk", "memory"], choices=["kill", "disk", "memory"])
+    parser.add_argument("--killed", nargs="+", type=float, default=KILLED, help="of a stage's seconds, after which")
     parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
     parser.add_argument("--out", type=Path, default=results.RESULTS)
     asked = parser.parse_args()
@@ -253,7 +258,7 @@ def main() -> None:
     raw, began, title = scale.params_of(here), time.perf_counter(), "faults_finished" if asked.finished else "faults"
     steps = [one for one in graph.steps(raw) if one.name in asked.stages]
     outcomes = []
-    for one in tried(here, steps, known, set(asked.faults), asked.memory):
+    for one in tried(here, steps, known, set(asked.faults), asked.memory, asked.killed):
         print(f"{one.stage}, {one.fault}: {'good' if one.good else 'BAD'}, ended with {one.ended}", flush=True)
         outcomes.append(one)
     table = Table(*HEADER)
