@@ -1,9 +1,10 @@
-"""Before the graph starts: every block of params.yaml is read, and a lock file that DVC cannot read is put aside.
+"""Before the graph starts: every block of params.yaml is read, and what a kill left of DVC's own files is put aside.
 
 ``python -m submissions.check``. The stages check their own blocks as they begin; this finds a typo in the last block
 before the first stage has run.
 """
 
+import json
 import time
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from retail import stage
 from stage1_candidates import source
 
 LOCK = Path("dvc.lock")
-MOMENT = 1.0  # seconds, in which DVC has written its lock file
+HOLDERS = Path(".dvc/tmp/rwlock")  # which run holds which path; DVC passes over those of a run that has ended
+MOMENT = 1.0  # seconds, in which DVC has written either
 
 
 def main() -> None:
@@ -26,21 +28,25 @@ def main() -> None:
         source.load(name, params)
     for name in params.features:
         group.load(name, params)
-    put_aside(LOCK)
+    put_aside(Path())
 
 
-def put_aside(lock: Path) -> None:
-    """Rename a lock file that DVC would refuse; what had run comes back from DVC's cache.
+def put_aside(project: Path) -> None:
+    """Rename a lock file that DVC would refuse, remove its list of holders; what had run comes back from DVC's cache.
 
-    DVC writes the file in place after every stage, so a kill or a full disk in that moment leaves the half of it. A run
+    DVC writes both in place around every stage, so a kill or a full disk in that moment leaves the half of one. A run
     elsewhere may be in that moment now.
     """
-    if refused(lock):
+    lock, holders = project / LOCK, project / HOLDERS
+    if refused(lock) or cut(holders):
         time.sleep(MOMENT)
     if refused(lock):
-        aside = lock.with_name(f"{lock.name}.cut")
+        aside = lock.with_name(f"{LOCK.name}.cut")
         lock.replace(aside)
         print(f"check: DVC cannot read {lock}; put aside as {aside.name}, what has run comes back from DVC's cache")
+    if cut(holders):
+        holders.unlink(missing_ok=True)
+        print(f"check: DVC cannot read {holders}; removed, a run that had ended held what it told of")
 
 
 def refused(lock: Path) -> bool:
@@ -49,6 +55,16 @@ def refused(lock: Path) -> bool:
         if lock.exists():
             strictyaml.load(str(lock), COMPILED_LOCKFILE_SCHEMA)
     except DvcException:
+        return True
+    return False
+
+
+def cut(holders: Path) -> bool:
+    """Whether there is a list of holders that ends before its end."""
+    try:
+        if holders.exists():
+            json.loads(holders.read_text(encoding="utf-8"))
+    except json.JSONDecodeError:
         return True
     return False
 

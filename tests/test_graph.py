@@ -7,10 +7,13 @@ those import, one after the other, within the project.
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from csv_shop import ROOT
+from dvc.fs import localfs
+from dvc.rwlock import RWLockFileCorruptedError, rwlock
 from ruamel.yaml import YAML
 
 from retail import stage
@@ -209,26 +212,54 @@ def test_a_lock_file_that_a_kill_cut_off_is_put_aside(
     lock, cut = tmp_path / "dvc.lock", LOCKED[: LOCKED.index(end) + len(end)]
     lock.write_text(cut, encoding="utf-8")
     monkeypatch.setattr(check, "MOMENT", 0)
-    check.put_aside(lock)
+    check.put_aside(tmp_path)
     assert not lock.exists() and (tmp_path / "dvc.lock.cut").read_text(encoding="utf-8") == cut
     assert "comes back from DVC's cache" in capsys.readouterr().out
 
 
-def test_a_lock_file_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = tmp_path / "dvc.lock"
+def holders(project: Path, text: str) -> Path:
+    file = project / ".dvc/tmp/rwlock"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("text", ["", '{"read": {"/a', '{"read": {}, "write": {}'])
+def test_a_list_of_holders_that_a_kill_cut_off_is_removed(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = holders(tmp_path, text)
+    with pytest.raises(RWLockFileCorruptedError), rwlock(str(file.parent), localfs, "repro", [], ["a"], False):
+        pass  # so DVC would not run
+    monkeypatch.setattr(check, "MOMENT", 0)
+    check.put_aside(tmp_path)
+    assert not file.exists() and "cannot read" in capsys.readouterr().out
+    with rwlock(str(file.parent), localfs, "repro", [], ["a"], False):
+        held = file.read_text(encoding="utf-8")
+        check.put_aside(tmp_path)
+        assert file.read_text(encoding="utf-8") == held  # a whole one is kept
+
+
+def test_files_that_are_being_written_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, file = tmp_path / "dvc.lock", holders(tmp_path, '{"read"')
     lock.write_text("schema: '2", encoding="utf-8")
-    monkeypatch.setattr("submissions.check.time.sleep", lambda _: lock.write_text(LOCKED, encoding="utf-8"))
-    check.put_aside(lock)
-    assert lock.read_text(encoding="utf-8") == LOCKED
+
+    def written(_: float) -> None:
+        lock.write_text(LOCKED, encoding="utf-8")
+        file.write_text("{}", encoding="utf-8")
+
+    monkeypatch.setattr(check, "time", SimpleNamespace(sleep=written))  # of this module alone: other threads sleep, too
+    check.put_aside(tmp_path)
+    assert lock.read_text(encoding="utf-8") == LOCKED and file.read_text(encoding="utf-8") == "{}"
 
 
 def test_a_whole_lock_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_text(LOCKED, encoding="utf-8")
-    check.put_aside(lock)
+    check.put_aside(tmp_path)
     assert lock.read_text(encoding="utf-8") == LOCKED and not capsys.readouterr().out
 
 
 def test_no_lock_file_is_no_fault(tmp_path: Path) -> None:
-    check.put_aside(tmp_path / "dvc.lock")
+    check.put_aside(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -49,9 +49,9 @@ class Project:
     def start(self) -> subprocess.Popen[str]:
         """Start `dvc repro` in a process group of its own, as `make repro` does.
 
-        The kill before may have come as DVC wrote its lock file.
+        The kill before may have come as DVC wrote a file of its own.
         """
-        check.put_aside(self.root / "dvc.lock")
+        check.put_aside(self.root)
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
