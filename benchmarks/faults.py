@@ -10,6 +10,7 @@ must run as root on Linux; what it cannot limit it says and leaves out.
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -266,7 +267,8 @@ def main() -> None:
         table.add_row(*line)
     Console(width=200).print(table)
     files = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
-    command = " ".join(["python -m benchmarks.faults", *sys.argv[1:]])
+    words = ["FOLDER" if word in {str(asked.finished), str(asked.out)} else word for word in sys.argv[1:]]
+    command = shlex.join(["python", "-m", "benchmarks.faults", *words])
     made = results.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
     results.write_json(title, made, {"outcomes": [asdict(one) for one in outcomes]}, asked.out)
     results.write_markdown(title, made, results.markdown_table(HEADER, cells(outcomes, known)), asked.out)
