@@ -251,7 +251,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
     parser.add_argument("--finished", type=Path, help="a project in which `dvc repro` has run, in place of a scale")
     parser.add_argument("--faults", nargs="+", default=["kill", "disk", "memory"], choices=["kill", "disk", "memory"])
-    parser.add_argument("--killed", nargs="+", type=float, default=KILLED, help="of a stage's seconds, after which")
+    parser.add_argument("--killed", nargs="+", type=float, default=KILLED, help="parts of a stage's seconds")
     parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
     parser.add_argument("--out", type=Path, default=results.RESULTS)
     asked = parser.parse_args()
