@@ -177,9 +177,20 @@ def plan(log: Log, settings: Weeks) -> Plan:
 
 def buyers_per_week(log: Log) -> list[int]:
     """Customers with a purchase in each week of the data."""
-    week = (log.weeks - 1) - (log.days - 1 - log.day.astype(np.int64)) // 7
-    pairs = np.unique(log.user.astype(np.int64) * log.weeks + week)
-    return [int(n) for n in np.bincount(pairs % log.weeks, minlength=log.weeks)]
+    return [int(n) for n in _buyers(log.user, log.day, first_day(log.days, 0), log.weeks)]
+
+
+@numba.njit(cache=True)
+def _buyers(user: Array, day: Array, first: int, weeks: int) -> Array:
+    """(weeks,) customers; entries ascend by user and day, so that a customer's entries of a week lie together."""
+    count = np.zeros(weeks, np.int64)
+    last = -1
+    for k in range(len(user)):
+        week = (day[k] - first) // 7
+        if week != last or user[k] != user[k - 1]:
+            count[week] += 1
+            last = week
+    return count
 
 
 @numba.njit(cache=True)

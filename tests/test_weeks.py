@@ -87,6 +87,14 @@ def test_buyers_of_a_week_and_a_week_without_any() -> None:
         weeks.buyers(shop.log, 2)
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 24)), min_size=1, max_size=50))
+def test_buyers_per_week_counts_a_customer_once_a_week(rows: set[tuple[int, int, int]]) -> None:
+    one = log.build(log_table(sorted(rows)), 5, 5, 25)
+    slow = [len(set(weeks.truth(one, week)[0].tolist())) for week in range(one.weeks)]
+    assert weeks.buyers_per_week(one) == slow
+
+
 def test_the_plan_of_ten_weeks() -> None:
     found = weeks.plan(busy(10), plan_of(validation=4, most=3))
     assert found.train == [2, 3, 4] and found.stop == 5 and found.validation == [6, 7, 8, 9]
