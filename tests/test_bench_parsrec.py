@@ -35,6 +35,13 @@ def one_session(*item: int) -> Sessions:
     return Sessions(np.array([0]), 0 * end, end, np.array(item), 0 * end, 0 * end, np.zeros(0, np.int64))
 
 
+def some_sessions(user: list[int], of: list[list[int]]) -> Sessions:
+    end = np.cumsum([len(one) for one in of])
+    begin = end - [len(one) for one in of]
+    nothing = 0 * end
+    return Sessions(np.array(user), begin, end, np.concatenate(of), nothing, nothing, np.zeros(0, np.int64))
+
+
 def test_a_session_step_by_step() -> None:
     """Articles 1, 2, 3 with scores .9, .1, .5 beside 0, 4, 5 with .8, .7, .6, k = 2.
 
@@ -191,6 +198,19 @@ def test_the_naive_estimates_are_shares_of_the_training_sessions() -> None:
     seeing, blind = found["naive, sessions without C0"], found["naive, all sessions"]
     assert seeing[0, spillover.C2] < 0.9 * blind[0, spillover.C2]  # group A buys less of what went with C0
     assert seeing[1, spillover.C2] == pytest.approx(blind[1, spillover.C2], rel=0.06)
+
+
+def test_what_is_counted_step_by_step_knows_the_session_so_far() -> None:
+    """Three categories of two articles, a customer in each group; C0 has articles 0 and 1, C1 2 and 3, C2 4 and 5."""
+    shop = Sales(
+        Settings(customers=2, sessions=2, articles=2, seed=1), (np.eye(3), np.eye(3)), np.array([0, 1]), np.ones(6),
+        np.zeros(0, np.int64), np.zeros(0, np.int32),
+    )  # fmt: skip
+    train = some_sessions([0, 0, 1], [[2, 0, 4], [4, 3], [5, 2]])  # C1 C0 C2: what comes after C0 does not count
+    left = some_sessions([0, 1], [[4, 2], [5]])
+    [found] = spillover.counted(Task(train, train, left, articles=6, customers=2), left, shop).values()
+    first, second = np.array([0, 0.5, 0.5]), np.array([0, 1, 0])  # shares at group A's two places
+    assert np.allclose(found, [first + second, [0, 0, 1]])
 
 
 def test_estimates_count_one_sale_a_step() -> None:

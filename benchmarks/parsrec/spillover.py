@@ -31,6 +31,8 @@ ESTIMATES = {  # of one step's sales
     "chance": "the network's chance of each category, over the whole assortment",
     "naive, sessions without C0": "shares of the training sessions that hold no C0",
     "naive, all sessions": "shares of all training sessions, C0 left out: blind to the spillover",
+    "counted, step by step": "at each place of a session, shares of the training steps there that come after no C0 and "
+    "are none; no C0 so far is all that a model of the next article is told, so it misses what no C0 at all would tell",
 }
 
 
@@ -49,7 +51,7 @@ def run(seed: int) -> dict[str, Any]:
     left = task.test.chosen(~_holds(task.test, shop, C0))
     group = shop.group[left.user]
     units = _units(left, shop, np.ones(len(left.user), bool))
-    estimates = estimated(network, left, shop, seed) | naive(task, left, shop)
+    estimates = estimated(network, left, shop, seed) | naive(task, left, shop) | counted(task, left, shop)
     errors = {
         name: [100 * abs(found[g, c] / units[g, c] - 1) for c, g in CASES.values()] for name, found in estimates.items()
     }
@@ -92,13 +94,36 @@ def estimated(network: Parsrec, left: Sessions, shop: Sales, seed: int) -> dict[
 def naive(task: Task, left: Sessions, shop: Sales) -> dict[str, Array]:
     """Each (G, C): the steps there are, by the shares of categories in training sessions."""
     steps = np.bincount(shop.group[left.user], weights=left.length)[:, None]
-    names = list(ESTIMATES)[3:]
+    names = list(ESTIMATES)[3:5]
     out = {}
     for name, some in zip(names, (~_holds(task.train, shop, C0), np.ones(len(task.train.user), bool)), strict=True):
         units = _units(task.train, shop, some)
         units[:, C0] = 0
         out[name] = steps * units / units.sum(1, keepdims=True)
     return out
+
+
+def counted(task: Task, left: Sessions, shop: Sales) -> dict[str, Array]:
+    """(G, C): the steps there are, by the shares of categories in training steps before which C0 was not met."""
+    session, place, category = _steps(task.train, shop)
+    met = np.cumsum(category == C0)
+    start = np.flatnonzero(place == 0)
+    none_yet = met == (met - (category == C0))[start][session]  # nor is the step itself of C0
+    shape = (len(shop.sigmas), int(task.train.length.max()), shop.categories)
+    units = np.zeros(shape)
+    np.add.at(units, (shop.group[task.train.user[session]], place, category), none_yet)
+    session, place, _ = _steps(left, shop)
+    steps = np.zeros(shape[:2])
+    np.add.at(steps, (shop.group[left.user[session]], place), 1)
+    share = units / np.maximum(units.sum(2, keepdims=True), 1)
+    return {list(ESTIMATES)[5]: (steps[:, :, None] * share).sum(1)}
+
+
+def _steps(of: Sessions, shop: Sales) -> tuple[Array, Array, Array]:
+    """Each (n,) int64: of every article bought its session, its place in it, its category."""
+    session = np.repeat(np.arange(len(of.user)), of.length)
+    place = np.arange(len(session)) - np.repeat(np.cumsum(of.length) - of.length, of.length)
+    return session, place, of.item[of.begin[session] + place] // shop.settings.articles
 
 
 def _holds(of: Sessions, shop: Sales, category: int) -> Array:
@@ -111,9 +136,7 @@ def _holds(of: Sessions, shop: Sales, category: int) -> Array:
 def _units(of: Sessions, shop: Sales, some: Array) -> Array:
     """(G, C) float64 articles sold in the sessions ``some``."""
     chosen = of.chosen(some)
-    session = np.repeat(np.arange(len(chosen.user)), chosen.length)
-    place = np.arange(len(session)) - np.repeat(np.cumsum(chosen.length) - chosen.length, chosen.length)
-    category = of.item[chosen.begin[session] + place] // shop.settings.articles
+    session, _, category = _steps(chosen, shop)
     out = np.zeros((len(shop.sigmas), shop.categories))
     np.add.at(out, (shop.group[chosen.user[session]], category), 1)
     return out
