@@ -16,7 +16,7 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Params
-from retail.shop import Shop
+from retail.shop import Shop, called
 from stage1_candidates import source
 
 
@@ -48,18 +48,20 @@ def read(folder: Path) -> Project:
             folder,
             shops.read(),
             articles["article_id"],
-            articles["prod_name" if "prod_name" in articles.columns else "article_id"],
+            articles.select(called(articles.columns)).to_series(),
             pl.read_parquet(paths.CUSTOMERS)["customer_id"],
             date.fromisoformat(json.loads(paths.CALENDAR.read_text())["first_day"]),
         )
 
 
 def weights(project: Project, network: str, before: int) -> tuple[int, dict[str, Array]] | None:
-    """The label week of the network's last training not after week ``before``, and its weights; None without one."""
+    """The label week of the network's last training not after week ``before``, and its weights; None where it has
+    learned nothing by then."""
     files = sorted((project.folder / paths.NETWORKS / network).glob("weights_*.safetensors"))
     weeks = [int(file.stem.removeprefix("weights_")) for file in files]
     fitting = [(week, file) for week, file in zip(weeks, files, strict=True) if week <= before]
-    return (fitting[-1][0], dict(load_file(fitting[-1][1]))) if fitting else None
+    found = dict(load_file(fitting[-1][1])) if fitting else {}
+    return (fitting[-1][0], found) if found else None
 
 
 def params(project: Project) -> Params:

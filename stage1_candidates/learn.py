@@ -26,13 +26,17 @@ from stage1_candidates.source import Network
 CODE = Path(__file__).parent
 
 
-def fingerprint(history: History, settings: Network, seed: int) -> str:
-    """A digest of the known past, the settings and the networks' code."""
-    digest = hashlib.blake2b(f"{settings.model_dump_json()} {seed} {history.week}".encode(), digest_size=8)
+def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int) -> str:
+    """A digest of the known past, the articles and customers, the settings and the code that a training may run."""
     log = history.log
-    for column in (log.user, log.item, log.day, log.price):
+    about = f"{settings.model_dump_json()} {seed} {history.week} {log.users} {log.items}"
+    digest = hashlib.blake2b(about.encode(), digest_size=8)
+    for column in (log.user, log.item, log.day, log.price, log.channel, log.quantity):
         digest.update(column[history.known].tobytes())
-    for file in sorted([*(CODE / "networks").rglob("*.py"), *(CODE / "deep").glob("*.py")]):
+    ages = {} if whole.age is None else {"age": whole.age}
+    for name, values in sorted({**whole.attributes, **whole.traits, **ages}.items()):
+        digest.update(name.encode() + values.tobytes())
+    for file in sorted([*CODE.rglob("*.py"), *Path(shop.__file__).parent.glob("*.py")]):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -41,7 +45,7 @@ def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -
     """The weights of network ``name`` trained on what lies before ``week``; taken up where an earlier run ended."""
     module, settings = source.load(name, params)
     history = weeks.history(whole.log, week)
-    folder = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, settings, params.seed)}"
+    folder = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, whole, settings, params.seed)}"
     done = folder / "weights.safetensors"
     if not done.exists():
         weights = module.learn(history, whole, settings, params.seed, folder)

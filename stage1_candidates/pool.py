@@ -72,10 +72,11 @@ def build(
             score = source.scores(
                 one.module, history, shop, one.state, users, whole.ptr, whole.items, one.settings, known.get(name)
             )
+            silent = source.untrained(one.state)  # no place among the others either
             columns |= {
                 f"{name}__score": score,
-                f"{name}__of_best": pairs.of_best(whole.ptr, score),
-                f"{name}__place": pairs.place(whole.ptr, score),
+                f"{name}__of_best": score if silent else pairs.of_best(whole.ptr, score),
+                f"{name}__place": score if silent else pairs.place(whole.ptr, score),
             }
             of_users = source.about(one.module, history, shop, one.state, users, one.settings)
             columns |= {f"{name}__{what}": values[whole.run] for what, values in of_users.items()}

@@ -36,7 +36,7 @@ def load_state(name: str, week: int) -> dict[str, Array]:
 
 
 def load_weights(name: str, plan: Plan, week: int, refit: int) -> dict[str, Array]:
-    """What network ``name`` learned in its last training before ``week``."""
+    """What network ``name`` learned in its last training before ``week``; {}: nothing."""
     trained = max(one for one in trainings(plan, refit) if one <= week)
     return dict(load_file(paths.of_week(paths.NETWORKS / name, "weights", trained, "safetensors")))
 
@@ -54,7 +54,7 @@ def main() -> None:
         for week in tqdm(plan.all, desc=f"source {name}", unit="week"):
             history = weeks.history(whole.log, week)
             learned = (load_weights(name, plan, week, settings.refit),) if name in params.networks else ()
-            state = module.fit(history, whole, settings, *learned)
+            state = source.UNTRAINED if learned == ({},) else module.fit(history, whole, settings, *learned)
             np.savez(paths.of_week(folder, "state", week, "npz"), **state)
             if week == plan.submission or not settings.proposes:
                 continue  # at the submission every customer is answered in shards, later

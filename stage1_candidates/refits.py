@@ -6,8 +6,10 @@ from retail.weeks import Plan
 def trainings(plan: Plan, refit: int) -> list[int]:
     """Label weeks before whose first day a network is trained, ascending; a week uses the last one not after it.
 
-    ``refit``: weeks from one training to the next; 0: one for all labelled weeks, one for the submission.
+    ``refit``: weeks from one training to the next, fewer as long as fewer lie before it, so that a short log is not
+    served by what was learned from its first days; 0: one for all labelled weeks, one for the submission.
     """
-    first = plan.labelled[0]
-    between = range(first, plan.submission, refit) if refit else [first]
-    return [*between, plan.submission]
+    asked = [plan.labelled[0]]
+    while refit and (later := asked[-1] + min(refit, asked[-1] + 1)) < plan.submission:
+        asked.append(later)
+    return [*asked, plan.submission]

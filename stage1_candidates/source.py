@@ -9,10 +9,11 @@ or, where scores are no sparse product, in place of ``walk``
     score(history, shop, state, users, ptr, items, params)   float32 scores of given pairs
 A network is a source whose weights are learned in a stage of its own: a module of ``stage1_candidates.deep`` with
 ``Params``, a subclass of ``Network``, ``propose``, ``score`` and
-    learn(history, shop, params, seed, folder) -> weights   from the label weeks before ``history.week``
+    learn(history, shop, params, seed, folder) -> weights   from the label weeks before ``history.week``; nothing ({})
+                                                      where there was too little to learn from
     fit(history, shop, params, weights) -> state      the same or earlier weights, made ready for one label week
 and, where it knows something of a customer whatever the article,
-    about(history, shop, state, users, params)        name -> (users,) float32, a feature beside its score
+    ABOUT, about(history, shop, state, users, params)   names; name -> (users,) float32, a feature beside its score
 """
 
 from types import ModuleType
@@ -92,6 +93,14 @@ def load(name: str, params: Params) -> tuple[ModuleType, Any]:
     return plugins.load("stage1_candidates.sources", "sources", name, params.sources)
 
 
+UNTRAINED = {"untrained": np.ones(1, bool)}  # the state of a network that has learned nothing yet
+
+
+def untrained(state: dict[str, Array]) -> bool:
+    """Whether it is the state of a network that has learned nothing: it proposes nothing, and its scores are NaN."""
+    return state.keys() == UNTRAINED.keys()
+
+
 def walk_of(
     module: ModuleType, history: History, shop: Shop, state: dict[str, Array], users: Array, params: Any
 ) -> Walk | None:
@@ -110,6 +119,8 @@ def proposals(
 
     ``walk``: that of ``walk_of``, where it is known already.
     """
+    if untrained(state):
+        return Lists(np.zeros(len(users) + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
     walk = walk or walk_of(module, history, shop, state, users, params)
     if walk is None:
         best: Lists = module.propose(history, shop, state, users, params)
@@ -128,7 +139,9 @@ def about(
 ) -> dict[str, Array]:
     """What the network says of each of ``users``, by name, NaN where it knows nothing; most say nothing."""
     found: dict[str, Array] = {}
-    if hasattr(module, "about"):
+    if untrained(state):
+        found = {name: np.full(len(users), np.nan, np.float32) for name in getattr(module, "ABOUT", ())}
+    elif hasattr(module, "about"):
         found = module.about(history, shop, state, users, params)
     return found
 
@@ -141,6 +154,8 @@ def scores(
 
     ``walk`` as in ``proposals``.
     """
+    if untrained(state):
+        return np.full(len(items), np.nan, np.float32)
     walk = walk or walk_of(module, history, shop, state, users, params)
     if walk is None:
         given: Array = module.score(history, shop, state, users, ptr, items, params)

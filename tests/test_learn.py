@@ -2,11 +2,13 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from safetensors.numpy import load_file
 from world import PARAMS, random_world
@@ -15,7 +17,9 @@ from retail import params as parameters
 from retail import paths, shop, weeks
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates import learn, propose, source
+from stage1_candidates import learn, lists, pool, propose, source
+from stage1_candidates.lists import Lists
+from stage1_candidates.pool import Loaded
 from stage1_candidates.refits import trainings
 
 WORLD = random_world(seed=2)
@@ -27,6 +31,15 @@ def test_trainings_by_hand() -> None:
     assert trainings(PLAN, 3) == [50, 53, 56, 58]
     assert trainings(PLAN, 8) == [50, 58]
     assert trainings(PLAN, 1) == list(range(50, 59))
+    assert trainings(PLAN, 60) == [50, 58]
+
+
+def test_a_short_log_is_trained_on_more_often_at_first() -> None:
+    """Week 1 has one week behind it, so the next training comes two weeks later, then four, eight, and ``refit``."""
+    short = weeks.Plan(train=[1, 2], stop=3, validation=[4], refit=[1, 2, 3, 4], submission=40)
+    assert trainings(short, 16) == [1, 3, 7, 15, 31, 40]
+    assert trainings(short, 5) == [1, 3, 7, 12, 17, 22, 27, 32, 37, 40]
+    assert trainings(short, 0) == [1, 40]
 
 
 class Memory(ModuleType):
@@ -99,15 +112,56 @@ def test_a_killed_stage_keeps_the_weights_it_has(project: pytest.MonkeyPatch) ->
     assert len(list((paths.NETWORKS / "memory").glob("*.safetensors"))) == 4
 
 
-def test_other_settings_or_another_past_begin_anew(project: pytest.MonkeyPatch) -> None:
-    history = weeks.history(WORLD.shop.log, 50)
-    prints = {
-        learn.fingerprint(history, settings(), 1),
-        learn.fingerprint(history, settings(), 2),
-        learn.fingerprint(history, settings(refit=4), 1),
-        learn.fingerprint(weeks.history(WORLD.shop.log, 51), settings(), 1),
-        learn.fingerprint(weeks.history(random_world(seed=5).shop.log, 50), settings(), 1),
+def test_other_settings_or_another_shop_begin_anew(project: pytest.MonkeyPatch) -> None:
+    here, other = WORLD.shop, random_world(seed=5).shop
+    some = next(iter(here.attributes))
+    renamed = replace(here, attributes={**here.attributes, some: here.attributes[some][::-1].copy()})
+    fewer = replace(here, attributes={name: code for name, code in here.attributes.items() if name != some})
+    more = replace(here, log=replace(here.log, start=np.append(here.log.start, here.log.start[-1])))
+    pieces = replace(here, log=replace(here.log, quantity=here.log.quantity + 1))
+
+    def of(whole: shop.Shop, week: int = 50, seed: int = 1, **changes: Any) -> str:
+        return learn.fingerprint(weeks.history(whole.log, week), whole, settings(**changes), seed)
+
+    shops = (renamed, fewer, more, pieces, replace(here, age=None), replace(here, traits={}), other)
+    prints = {of(here), of(here, seed=2), of(here, refit=4), of(here, week=51), *map(of, shops)}
+    assert len(prints) == 4 + len(shops)
+    later = WORLD.rewritten(weeks.history(here.log, 50).cutoff, 1).shop  # what comes after the cutoff is nothing to it
+    assert of(later) == of(here)
+
+
+class Silent(Memory):
+    """A network that finds too little to learn from before week 53."""
+
+    ABOUT = ("days",)
+
+    def learn(self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path) -> dict[str, Array]:
+        return {} if history.week < 53 else super().learn(history, shop, params, seed, folder)
+
+    def fit(self, history: History, shop: shop.Shop, params: Any, weights: dict[str, Array]) -> dict[str, Array]:
+        return weights
+
+    def propose(self, history: History, shop: shop.Shop, state: dict[str, Array], users: Array, params: Any) -> Lists:
+        return lists.gather(np.arange(len(users)), np.zeros(len(users), np.int64), np.ones(len(users)), len(users), 1)
+
+
+def test_a_network_without_a_training_proposes_nothing_and_scores_nan(project: pytest.MonkeyPatch) -> None:
+    network = Silent()
+    ran(project, network)
+    project.setattr(sys, "argv", ["propose", "memory"])
+    project.setattr(weeks, "customers", lambda log, plan, week, settings, seed: np.arange(3, dtype=np.uint32))
+    project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {}}}))
+    propose.main()
+    rows = {
+        week: pl.read_parquet(paths.of_week(paths.SOURCES / "memory", "candidates", week)).height for week in (51, 53)
     }
-    assert len(prints) == 5
-    later = WORLD.rewritten(history.cutoff, 1).shop  # what comes after the cutoff is nothing to it
-    assert learn.fingerprint(weeks.history(later.log, 50), settings(), 1) in prints
+    assert rows == {51: 0, 53: 3}
+    state = propose.load_state("memory", 51)
+    assert source.untrained(state) and not source.untrained(propose.load_state("memory", 53))
+    history, users = weeks.history(WORLD.shop.log, 51), np.arange(3)
+    loaded = {"memory": Loaded(network, settings(score=True), state)}
+    sold = lists.gather(users, np.array([4, 1, 2]), np.ones(3), 3, 1)
+    pairs, columns = pool.build(loaded, {"memory": sold}, history, WORLD.shop, users, PARAMS)
+    assert len(pairs.items) == 3 and columns["memory__days"].is_nan().all()
+    for what in ("score", "of_best", "place"):
+        assert columns[f"memory__{what}"].dtype == pl.Float32 and columns[f"memory__{what}"].is_nan().all()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from world import drawn, random_world
+from world import drawn, network_of, random_world
 
 from retail import weeks
+from retail.errors import InputError
 from stage1_candidates.networks.parsrec import answers, label_weeks, sessions
 from stage1_candidates.networks.parsrec.cell import Arnn
 from stage1_candidates.networks.parsrec.label_weeks import Examples
@@ -60,6 +61,12 @@ def test_one_step_of_the_cell_by_hand() -> None:
     assert answer.item() == pytest.approx(101, abs=1e-4) and after.item() == 0
     cell.state.weight.data = -cell.state.weight.data
     assert cell(user, state, read, chosen)[1].item() == pytest.approx(0.5, abs=1e-5)
+
+
+def test_heads_that_do_not_part_the_query_are_refused_by_name() -> None:
+    assert network_of("parsrec", model={**SHAPE.model_dump(), "heads": 16})[1].model.heads == 16  # of 2 x 8 numbers
+    with pytest.raises(InputError, match=r"parsrec\.model' is .*; .*twice the width must be a multiple of heads"):
+        network_of("parsrec", model={**SHAPE.model_dump(), "heads": 3})
 
 
 def test_the_chosen_articles_are_a_set_to_the_cell() -> None:

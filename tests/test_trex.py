@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from world import drawn, random_world
+from world import drawn, network_of, random_world
 
 from benchmarks.trex import baselines, masked, protocol
 from benchmarks.trex.masked import Masked
 from retail import weeks
+from retail.errors import InputError
 from retail.log import Array
 from retail.shop import Shop
 from stage1_candidates import lists
@@ -376,6 +377,15 @@ def learned(shop: Shop, week: int, folder: Path) -> dict[str, Array]:
     return plugin.learn(weeks.history(shop.log, week), shop, plugin.Params(**PARAMS), 1, folder)
 
 
+def test_settings_that_do_not_fit_are_refused_by_name() -> None:
+    for changes, message in (
+        ({"model": {**SHAPE, "heads": 3}}, r"trex\.model' is .*; .*width must be a multiple of heads"),
+        ({"examples": {**PARAMS["examples"], "category": "type"}}, r"category' is 'type'; .*product_type_no"),
+    ):
+        with pytest.raises(InputError, match=message):
+            network_of("trex", **changes)
+
+
 @pytest.mark.parametrize("bare", [False, True])
 def test_a_customer_alone_is_answered_as_among_others(bare: bool, tmp_path: Path) -> None:
     shop = world(bare)
@@ -408,12 +418,19 @@ def test_learning_is_blind_to_the_future_and_says_the_same_twice(tmp_path: Path)
     )
 
 
-def test_a_shop_with_nothing_to_learn_from_gives_weights_all_the_same(tmp_path: Path) -> None:
-    weights = learned(world(), 1, tmp_path)
-    assert all(np.array_equal(value, weights[name]) for name, value in learned(world(), 1, tmp_path).items())
-    shop = drawn("." * 400 + "ab", items=2)
-    best, score = answered(shop, 2, np.array([0], np.uint32), learned(shop, 2, tmp_path))
-    assert len(best.target) == 0 and not score.any()
+def test_a_shop_with_nothing_to_learn_from(tmp_path: Path) -> None:
+    assert learned(world(), 1, tmp_path) == {}
+    assert learned(drawn("." * 400 + "ab", items=2), 2, tmp_path) == {}
+
+
+def test_the_weeks_held_out_are_the_last_with_sales(tmp_path: Path) -> None:
+    """Both customers buy in weeks 0 to 9 and then no more: at week 14 the held ones are 8 and 9, not 12 and 13."""
+    shop = drawn("ab.....ba....." * 5 + "." * 35, ".a.b...a.b...." * 5 + "." * 35, items=2)
+    history = weeks.history(shop.log, 14)
+    examples = plugin.Params(**PARAMS).examples.model_copy(update={"hold": 2})
+    params = plugin.Params(**PARAMS).model_copy(update={"examples": examples})
+    train, held = plugin._examples(plugin._tokens(history, shop, params), history.cutoff, params)
+    assert np.unique(held.cutoff).tolist() == [56, 63] and train.cutoff.max() == 49
 
 
 # The benchmark

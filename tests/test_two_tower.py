@@ -11,10 +11,13 @@ from world import random_world, small
 
 from benchmarks.two_tower import recall
 from retail import weeks
+from retail.errors import InputError
 from retail.log import Array
+from retail.params import validated
 from retail.shop import Shop
 from stage1_candidates import ann, source
 from stage1_candidates.deep import two_tower as plugin
+from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.two_tower import batches as tower_batches
 from stage1_candidates.networks.two_tower import inputs as tower_inputs
 from stage1_candidates.networks.two_tower.batches import Batch, Examples
@@ -308,6 +311,12 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, A
     return shop, plugin.learn(weeks.history(shop.log, 50), shop, PARAMS, 1, folder)
 
 
+def test_a_customer_without_a_bag_is_refused_by_name() -> None:
+    block = {**BLOCK, "model": {**SETTINGS.model_dump(), "half_lives": []}}
+    with pytest.raises(InputError, match=r"two_tower\.model' is .*; .*half_lives must name at least one"):
+        validated(plugin.Params, block, "networks.two_tower")
+
+
 def test_learning_twice_gives_the_same_and_knows_no_later_week(
     learned: tuple[Shop, dict[str, Array]], tmp_path: Path
 ) -> None:
@@ -354,8 +363,9 @@ def test_only_articles_sold_lately_are_proposed(learned: tuple[Shop, dict[str, A
 def test_a_shop_with_nothing_to_learn_from(week: int, tmp_path: Path) -> None:
     shop = hand_drawn()
     history = weeks.history(shop.log, week)
-    weights = plugin.learn(history, shop, PARAMS, 1, tmp_path)
-    state = plugin.fit(history, shop, PARAMS, weights)
+    assert plugin.learn(history, shop, PARAMS, 1, tmp_path) == {}
+    weights = stored.arrays(TwoTower(tower_inputs.attribute_codes(shop), tower_inputs.trait_rows(shop), PARAMS.model))
+    state = plugin.fit(history, shop, PARAMS, weights)  # of any weights, in a shop as young as this
     best = plugin.propose(history, shop, state, np.arange(3, dtype=np.uint32), PARAMS)
     assert np.diff(best.ptr).tolist() == [[0, 3, 4][week]] * 3
     score = plugin.score(

@@ -70,17 +70,20 @@ class Twins:
 
 
 def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
-    """Weights of both twins, and the vocabulary; trained on baskets before ``history.week``, the last ones held out."""
+    """Weights of both twins, and the vocabulary; trained on baskets before ``history.week``, those of the last ``hold``
+    weeks with any held out. Nothing without examples."""
     vocabulary = funnels.vocabulary(history, params.examples.articles)
     of = funnels.funnels(history, vocabulary, params.model.sales_half_life)
     every = funnels.examples(of, params.examples.least)
-    late = every.day >= history.cutoff - 7 * params.examples.hold
+    back = (history.cutoff - 1 - every.day) // 7  # 0: the week before the cutoff
+    late = np.isin(back, np.unique(back)[: params.examples.hold])
     train, held = every.chosen(~late), every.chosen(late)
     held = held.chosen(np.sort(np.argsort(held.day, kind="stable")[-params.examples.held :]))
     torch.manual_seed(seed)
+    if not len(train.user) or not len(held.user):
+        return {}
     twins = Lens(of.articles, of.users, params.model), Clock(of.articles, of.users, params.model)
-    if len(train.user) and len(held.user):
-        _train(*twins, of, train, held, params, seed, folder, history.week)
+    _train(*twins, of, train, held, params, seed, folder, history.week)
     basket, clock = (stored.arrays(network) for network in twins)
     return {
         VOCABULARY: vocabulary,
@@ -154,6 +157,9 @@ def score(
         wanted = (here[run] >= 0) & (column >= 0)
         out[wanted] = value[here[run[wanted]], column[wanted]]
     return out
+
+
+ABOUT = ("days_left", "overdue")
 
 
 def about(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> dict[str, Array]:

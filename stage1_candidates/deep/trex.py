@@ -6,12 +6,12 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import nn
 
 from retail.log import Array
 from retail.params import Block, Days, Positive
-from retail.shop import Shop
+from retail.shop import ATTRIBUTES, Shop
 from retail.weeks import History
 from stage1_candidates import lists
 from stage1_candidates.lists import Lists
@@ -25,10 +25,11 @@ from stage1_candidates.networks.trex.network import Shape, Trex
 from stage1_candidates.source import Network
 
 K = 10  # of the validation metric, recall of categories
+Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]
 
 
 class Examples(Block):
-    category: str  # the attribute whose values are predicted; where the shop lacks it, the product_code
+    category: Attribute  # whose values are predicted; where the shop lacks it, the product_code
     most: Positive  # (customer, label week) pairs, the latest
     hold: Positive  # label weeks before the cutoff that are kept for early stopping
     splits: Positive  # label weeks of a customer in an epoch, drawn anew for each
@@ -43,9 +44,19 @@ class Params(Network):
     own_half_life: Days  # of the customer's own purchases within a category
     smoothing: Days  # own purchases that weigh as much as the category's sales
 
+    @field_validator("model")
+    @classmethod
+    def _fits(cls, model: Shape) -> Shape:
+        if model.width % model.heads:
+            raise ValueError("width must be a multiple of heads")
+        return model
+
 
 def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
-    """Weights trained to name the categories bought in a label week from what was known at its own cutoff."""
+    """Weights trained to name the categories bought in a label week from what was known at its own cutoff.
+
+    Nothing without examples.
+    """
     from stage1_candidates.networks import training  # brings Lightning, which takes seconds; asking needs none of it
 
     of = _tokens(history, shop, params)
@@ -53,7 +64,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     torch.manual_seed(seed)
     network = Trex(of.categories, params.model)
     if len(train.user) == 0 or len(held.user) == 0:
-        return stored.arrays(network)
+        return {}
     network.expect(np.bincount(train.target, minlength=of.categories))
     examples, shape = params.examples, params.model
 
@@ -121,11 +132,11 @@ def _tokens(history: History, shop: Shop, params: Params) -> Tokens:
 
 
 def _examples(of: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
-    """The latest (customer, label week) pairs before ``cutoff``: those to train on, and those of the held weeks."""
+    """The latest (customer, label week) pairs before ``cutoff``: to train on and of the last weeks with any."""
     back = -(-(cutoff - of.day) // 7)  # 1: the week before the cutoff
     every = baskets.splits(of, -back, cutoff - 7 * back)
     some = every.chosen(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
-    held = some.cutoff >= cutoff - 7 * params.examples.hold
+    held = np.isin(some.cutoff, np.unique(some.cutoff)[-params.examples.hold :])
     return some.chosen(~held), some.chosen(held)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import field_validator
 from torch import nn
 
 from retail.log import Array
@@ -25,12 +26,23 @@ from stage1_candidates.networks.two_tower.network import Settings, TwoTower
 from stage1_candidates.networks.two_tower.vectors import article_vectors, customer_vectors
 from stage1_candidates.source import Network
 
+# What ends a training is measured so, whatever ``take``, ``sold_days`` and ``search`` ask for: these may change without
+# another training.
+MEASURED, MEASURED_SOLD, EXACT = 100, 60, Search(kind="flat", effort=1)
+
 
 class Params(Network):
     sold_days: Positive  # only articles sold within so many days before the cutoff are proposed
     search: Search
     model: Settings
     examples: Examples
+
+    @field_validator("model")
+    @classmethod
+    def _has_bags(cls, model: Settings) -> Settings:
+        if not model.half_lives:
+            raise ValueError("half_lives must name at least one, a bag for each")
+        return model
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class Ready:
 def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained on the label weeks before ``history.week``, the last ``hold`` of which end the training.
 
-    Every one is seen from its own first day. Where no week is left to train on or to hold, the first weights.
+    Every one is seen from its own first day. Nothing where no week is left to train on.
     """
     from stage1_candidates.networks import training  # brings Lightning, which takes seconds; asking needs none of it
 
@@ -57,17 +69,18 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     parts = [label_week(history.log, week, params.examples, seed) for week in range(first, history.week)]
     parts = [part for part in parts if len(part.users)]  # a shop closes over Christmas
     train, held = parts[: -params.examples.hold], parts[-params.examples.hold :]
-    if train:
-        training.train(
-            network,
-            lambda epoch: batches(train, shop, params.model.bag, params.examples, [seed, epoch]),
-            count(train, params.examples),
-            lambda trained: _recall(trained, held, shop, params),
-            params.training,
-            seed,
-            folder,
-            f"two_tower, week {history.week}",
-        )
+    if not train:
+        return {}
+    training.train(
+        network,
+        lambda epoch: batches(train, shop, params.model.bag, params.examples, [seed, epoch]),
+        count(train, params.examples),
+        lambda trained: _recall(trained, held, shop, params),
+        params.training,
+        seed,
+        folder,
+        f"two_tower, week {history.week}",
+    )
     return stored.arrays(network)
 
 
@@ -128,14 +141,14 @@ def _network(shop: Shop, state: dict[str, Array], params: Params) -> TwoTower:
 
 
 def _recall(network: nn.Module, held: list[Week], shop: Shop, params: Params) -> float:
-    """Share of what customers of the held weeks bought that is among their ``take`` nearest articles."""
+    """Share of what customers of the held weeks bought that is among their MEASURED nearest articles."""
     trained = copy.deepcopy(network).double().to(stored.device())
     hits, purchases = 0, 0
     for week in held:
         mine = customer_vectors(trained, week.history, shop, week.users, params.model.bag)  # type: ignore[arg-type]
         vectors = article_vectors(trained, week.history)  # type: ignore[arg-type]
-        index = ann.build(vectors, ann.sold_lately(week.history, params.sold_days), params.search)
-        items, _ = ann.search(index, mine, params.take)
+        index = ann.build(vectors, ann.sold_lately(week.history, MEASURED_SOLD), EXACT)
+        items, _ = ann.search(index, mine, MEASURED)
         row = np.repeat(np.arange(len(week.users)), np.diff(week.ptr))
         hits += int((items[row] == week.bought[:, None]).any(1).sum())
         purchases += len(week.bought)

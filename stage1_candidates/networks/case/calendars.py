@@ -42,10 +42,12 @@ def calendars(history: History, users: Array, rate: Array, horizon: int, most: i
     visits = np.where(end > begin, log.visit[np.maximum(end - 1, 0)].astype(np.int64) + 1, 0)
     sold = history.once("calendar sales", lambda: recent_sales(history))[:, item[last]]
     prior = priors(ptr, day_ptr, day, visits, visits[run[last]] - log.visit[entry[last]], rate[item[last]], sold)
-    seen = day < horizon
-    seen_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(seen)])[day_ptr]
-    whole = Candidates(ptr, item[last] + 1, seen_ptr, day[seen], prior, np.zeros(len(last), np.float32))
-    return whole if np.diff(ptr).max(initial=0) <= most else recent(whole, most)
+    whole = Candidates(ptr, item[last] + 1, day_ptr, day, prior, np.zeros(len(last), np.float32))
+    if np.diff(ptr).max(initial=0) > most:
+        whole = recent(whole, most)  # before the days beyond the horizon are gone, by which it tells the latest
+    seen = whole.day < horizon
+    seen_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(seen)])[whole.day_ptr]
+    return replace(whole, day_ptr=seen_ptr, day=whole.day[seen])
 
 
 def recent_sales(history: History) -> Array:

@@ -17,7 +17,7 @@ class Examples(Block):
 
 
 def examples(history: History, of: Examples, seed: int) -> tuple[Sessions, Sessions]:
-    """Sessions of the label weeks before ``history.week``: those to train on, and those of the ``hold`` latest weeks.
+    """Sessions of the label weeks before ``history.week``: those to train on, and those of the latest with any.
 
     A customer's first week has nothing before it and is no session.
     """
@@ -34,7 +34,7 @@ def examples(history: History, of: Examples, seed: int) -> tuple[Sessions, Sessi
     every = Sessions(user, bounds[:-1], bounds[1:], item, since, until, log.item)
     later = np.flatnonzero(until > since)
     later = np.sort(later[np.argsort(back[later], kind="stable")[: of.most]])
-    held = back[later] <= of.hold
+    held = np.isin(back[later], np.unique(back[later])[: of.hold])
     return every.chosen(later[~held]), every.chosen(later[held])
 
 
