@@ -17,7 +17,7 @@ from retail import plugins
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Block, Params
-from retail.shop import ATTRIBUTES, Shop
+from retail.shop import ATTRIBUTES, TRAITS, Shop
 from retail.weeks import History
 from stage1_candidates import pairs as pairs_of
 from stage1_candidates.pairs import Pairs
@@ -50,18 +50,27 @@ def compute(name: str, module: ModuleType, history: History, shop: Shop, pairs: 
         columns = {what: values[pairs.run] for what, values in of_users.items()}
     else:
         columns = dict(module.compute(history, shop, pairs, settings))
-    return named(name, columns, pairs, settings.within)
+    return named(name, columns, pairs, settings.within, _lacking(shop))
 
 
-def named(name: str, columns: dict[str, Array], pairs: Pairs, within: tuple[str, ...]) -> pl.DataFrame:
+def _lacking(shop: Shop) -> tuple[str, ...]:
+    """The optional columns that this shop's files lack."""
+    age = ("age",) if shop.age is None else ()
+    traits = (name for name in TRAITS if name not in shop.traits)
+    return *age, *traits, *(name for name in ATTRIBUTES if name not in shop.attributes)
+
+
+def named(
+    name: str, columns: dict[str, Array], pairs: Pairs, within: tuple[str, ...], lacking: tuple[str, ...]
+) -> pl.DataFrame:
     """``columns`` as Float32 under ``<name>__``, with ``_of_best`` and ``_place`` of those listed in ``within``.
 
     Both compare a row with all candidates of its customer, so they are made before any row is sampled away. A
-    column of ``within`` that this shop's data cannot fill is left out like the feature itself.
+    column of ``within`` that begins with one that the shop is ``lacking`` is left out like the feature itself.
     """
     whole = {what: np.ascontiguousarray(values, np.float32) for what, values in columns.items()}
     for what in within:
-        if what not in whole and not what.startswith((*ATTRIBUTES, "age")):
+        if what not in whole and not what.startswith(lacking):
             raise InputError(
                 f"params.yaml: 'features.{name}.within' names {what!r}; expected one of: {', '.join(sorted(columns))}"
             )

@@ -16,7 +16,7 @@ LAST_VISIT, FIRST_VISIT, V1, V3, V5, V10, BY_VISIT, DECAY = range(10, 18)
 WINDOWS = (7, 14, 28, 91)
 LATE_VISITS = (1, 3, 5, 10)
 VISIT_DECAY = 0.8  # weight of a basket relative to the one after it
-YEAR_AGO = (350, 371)  # ages in days of the label week a year before, a week to either side
+YEAR_AGO = (350, 371)  # ages in days: the label week a year before (358 to 364), the week before it, 8 days after it
 
 
 def affinity(

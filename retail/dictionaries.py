@@ -34,8 +34,10 @@ def article_id_rules() -> list[Rule]:
 
 def article_rules() -> list[Rule]:
     """The rules of a row of articles.csv."""
+    blank = pl.col("article_id").str.contains(r"\s")
     return [
         *article_id_rules(),
+        Rule("article_id", blank, "an article id without a blank", "mend the id: a submission parts ids by blanks"),
         Rule("article_id", ~pl.col("article_id").is_first_distinct(), "each article once", "delete the repeat"),
         Rule("product_code", pl.col("product_code") == "", "a product code", "fill it in"),
     ]

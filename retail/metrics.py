@@ -36,7 +36,7 @@ def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> 
 
     ``weeks``: one (user, value) pair of arrays a week. A customer is drawn for all weeks at once, by a Poisson(1)
     weight, so that a customer's weeks stay together; the same seed draws the same customers, which makes the
-    difference of two lists' values a paired comparison.
+    difference of two lists' values a paired comparison. A week of which nobody was drawn keeps its own mean.
     """
     rng = np.random.default_rng(seed)
     customers = np.unique(np.concatenate([user for user, _ in weeks]))
@@ -46,7 +46,8 @@ def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> 
         times_drawn = rng.poisson(1.0, len(customers))
         for column, (place, (_, value)) in enumerate(zip(places, weeks, strict=True)):
             times = times_drawn[place]
-            means[draw, column] = times @ value / max(times.sum(), 1)
+            drawn = times.sum()
+            means[draw, column] = times @ value / drawn if drawn else value.mean()
     mean: Array = means.mean(axis=1)
     return mean
 

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from retail import csvs, dictionaries, params, paths, schema, stage, transactions
 from retail.csvs import Csv
+from retail.errors import InputError
+from retail.metrics import K
 from retail.transactions import Calendar
 
 ARTICLES = "articles.csv"
@@ -29,6 +31,11 @@ def main() -> None:
     folder = data.folder
     files = _opened(folder)  # every header first: a misnamed column is known before gigabytes are read
     articles, no_article = dictionaries.articles(_articles(files[ARTICLES]))
+    if articles.height < K:
+        raise InputError(
+            f"{folder / ARTICLES}: {articles.height} article(s), expected at least {K}, as many as a customer is "
+            "offered; add articles"
+        )
     raw = _customers(files[CUSTOMERS])
     customers, no_customer = dictionaries.customers(raw)
     users, items = customers["customer_id"], articles["article_id"]

@@ -1,7 +1,7 @@
 """The shop as the stages read it: its log, and the dense codes of its articles and customers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,8 +23,15 @@ ATTRIBUTES = (
     "index_code",
     "section_no",
 )
+NAMES = ("prod_name", "product_type_name")  # the first that is there
 TRAITS = ("FN", "Active", "club_member_status", "fashion_news_frequency", "postal_code")
 AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster below 35
+
+
+def called(columns: Sequence[str]) -> pl.Expr:
+    """What an article is called, of a table with these columns: its name, else its type's, else its id."""
+    known = [pl.col(name).replace("", None) for name in NAMES if name in columns]
+    return pl.coalesce(*known, "article_id")
 
 
 @dataclass(frozen=True)

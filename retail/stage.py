@@ -31,6 +31,7 @@ _NO_ROOM_SAID = re.compile(  # by polars and safetensors, SQLite, LightGBM, nump
 )
 _NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
+_NO_FILE = {errno.EISDIR}
 
 
 def run(main: Callable[[], None], name: str) -> None:
@@ -110,6 +111,9 @@ def os_line(error: BaseException) -> str | None:
         return f"{where}: cannot be written; give yourself write permission on its folder and run again"
     if code in _NO_FOLDER:
         return f"{where}: a file lies where a folder is needed; move it away and run again"
+    if code in _NO_FILE:
+        where = getattr(error, "filename2", None) or where  # of a rename, its target
+        return f"{where}: a folder lies where a file is to be; move it away or name another file"
     return None
 
 

@@ -17,6 +17,7 @@ CHANNEL = "sales_channel_id"
 MOST_DAYS = 32_767  # what a day of the log (Int16) can count
 MOST_QUANTITY = 65_535
 NO_CHANNEL = 256  # above every channel, so that a known one wins the minimum
+DATE = "^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,18 @@ class Calendar:
         return (self.last_day - self.first_day).days + 1
 
 
+def texts(file: Csv) -> pl.LazyFrame:
+    """The text columns that are read, and ``cut``: the file's last column is empty. Others may be called anything."""
+    channel = pl.col(CHANNEL) if CHANNEL in file.columns else pl.lit("").alias(CHANNEL)
+    return file.scan().select(*REQUIRED, channel, cut=pl.col(file.columns[-1]) == "")
+
+
 def coded(rows: pl.LazyFrame, users: pl.Series, items: pl.Series) -> pl.LazyFrame:
     """``rows`` (text columns) with date, user, item, paid and channel beside them, null where a field says nothing."""
     text = pl.col("t_dat")
     return rows.with_columns(
-        # Ten bytes: the parser alone would take "2020-9-1" and years before Christ.
-        date=pl.when(text.str.len_bytes() == 10).then(text.str.to_date("%Y-%m-%d", strict=False)),
+        # The parser alone would take "2020-9-1", "2020- 9-01" and years that Python's calendar lacks: 0 and before.
+        date=pl.when(text.str.contains(DATE)).then(text.str.to_date("%Y-%m-%d", strict=False)),
         user=code_of("customer_id", users),
         item=code_of("article_id", items),
         paid=number("price"),
@@ -52,7 +59,7 @@ def rules() -> list[Rule]:
     """The rules of a coded row; the last two are the ones that params.yaml can turn into a dropped row."""
     odd_channel = pl.col("channel").is_null() & (pl.col(CHANNEL) != "")
     return [
-        Rule("t_dat", pl.col("date").is_null(), "a date of the calendar as YYYY-MM-DD", "mend the date"),
+        Rule("t_dat", pl.col("date").is_null(), "a date from 1000-01-01 on as YYYY-MM-DD", "mend the date"),
         Rule("customer_id", pl.col("customer_id") == "", "a customer id", "fill it in or delete the row"),
         *article_id_rules(),
         Rule("price", ~is_amount(pl.col("paid")), "a price of 0 or more", "mend the price or delete the row"),
@@ -87,7 +94,7 @@ def log(
     every = rules()
     article, customer = len(every) - 1, len(every)
     dropped = [n for n, how in ((article, unknown_article), (customer, unknown_customer)) if how == "drop"]
-    text = file.scan() if CHANNEL in file.columns else file.scan().with_columns(pl.lit("").alias(CHANNEL))
+    text = texts(file)
     rows = file.collect(
         coded(text, users, items).select(
             "date",
@@ -95,7 +102,7 @@ def log(
             "item",
             pl.col("paid").alias("price"),
             "channel",
-            cut=pl.col(file.columns[-1]) == "",
+            "cut",
             fault=first_broken(every),
         )
     )

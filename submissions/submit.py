@@ -44,8 +44,6 @@ def main() -> None:
     params = parameters.read()
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
-    if shop.log.items < K:
-        raise InputError(f"articles.csv: {shop.log.items} articles, expected at least {K} to choose from")
     history = weeks.history(shop.log, plan.submission)
     blend, sources = Blend.load(paths.REFIT), loaded(plan.submission, params)
     wanted = schema.check(pl.read_parquet(paths.WANTED), schema.WANTED, "wanted", key=("user",))["user"].to_numpy()

@@ -1,4 +1,4 @@
-"""A shop of three customers and three articles as CSV files, for tests that spoil one thing in it."""
+"""A shop of three customers and twelve articles, three of them sold, as CSV files, to spoil one thing in it."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
+
+
+def unsold(empty: int) -> str:
+    """The lines of nine articles that nobody bought, items 3 to 11, with so many empty fields each."""
+    return "".join(f"090000000{k},90000{k}{',' * empty}\n" for k in range(1, 10))
+
+
 FILES = {
     # Neither file is in the order of its ids: codes go by id (a, b, c are users 0, 1, 2), answers by file order.
     "articles.csv": (
@@ -15,7 +22,8 @@ FILES = {
         "0200000001,200000,Jeans,272,Trousers,1001,9,Five pockets.\n"
         "0108775044,108775,Strap top,253,Vest top,1676,10,Narrow straps.\n"
         "0108775015,108775,Strap top,253,Vest top,1676,9,\n"
-    ),
+    )
+    + unsold(empty=6),
     "customers.csv": (
         "customer_id,FN,Active,club_member_status,fashion_news_frequency,age,postal_code\n"
         "c,1.0,1.0,ACTIVE,Regularly,49,p2\n"

@@ -38,7 +38,7 @@ def swap(name: str, old: str, new: str) -> Spoil:
 
 
 def add(name: str, line: str) -> Spoil:
-    """The file has one line more: row 5 of customers and articles, row 8 of the transactions."""
+    """The file has one line more: row 5 of customers, 14 of articles, 8 of the transactions."""
     return put(name, FILES[name] + line)
 
 
@@ -88,11 +88,11 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
     ),
     "last line of articles cut": (
         add(ARTICLES, "0300000001,300000,Sock"),
-        r"articles\.csv, column 'product_type_no', row 5: found 3 fields, expected 8",
+        r"articles\.csv, column 'product_type_no', row 14: found 3 fields, expected 8",
     ),
     "cut inside a quote": (
         add(ARTICLES, '0300000001,300000,Sock,302,Socks,1001,9,"Soft, wa'),
-        r"articles\.csv, .* row 5: .*unexpected end of data.* mend the quotes",
+        r"articles\.csv, .* row 14: .*unexpected end of data.* mend the quotes",
     ),
     "line in the middle cut": (
         swap(CUSTOMERS, "a,,,PRE-CREATE,NONE,,p1", "a,,,PRE-CREATE"),
@@ -137,9 +137,15 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
     "30 February": (swap(TX, "2020-09-03,b", "2020-02-30,b"), r"'t_dat', row 5: found '2020-02-30', expected"),
     "date and time": (swap(TX, "2020-09-03,b", "2020-09-03 00:00:00,b"), r"'t_dat', row 5: found '2020-09-03 00"),
     "no date": (swap(TX, "2020-09-03,b", ",b"), r"'t_dat', row 5: found nothing, expected a date"),
+    "year 0": (
+        swap(TX, "2020-09-03,b", "0000-01-01,b"),
+        r"'t_dat', row 5: found '0000-01-01', expected a date from 1000-01-01 on as YYYY-MM-DD; mend the date",
+    ),
+    "year before 0": (swap(TX, "2020-09-03,b", "-020-01-01,b"), r"'t_dat', row 5: found '-020-01-01', expected a date"),
+    "blank in a date": (swap(TX, "2020-09-03,b", "2020- 9-03,b"), r"'t_dat', row 5: found '2020- 9-03', expected"),
     "date far away": (
-        swap(TX, "2020-09-03,b", "0202-09-03,b"),
-        r"column 't_dat': dates run from 0202-09-03 to 2020-09-09, expected at most 32767 days",
+        swap(TX, "2020-09-03,b", "1202-09-03,b"),
+        r"column 't_dat': dates run from 1202-09-03 to 2020-09-09, expected at most 32767 days",
     ),
     "negative price": (
         swap(TX, "0.04", "-0.04"),
@@ -187,7 +193,7 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
     ),
     "article twice": (
         add(ARTICLES, "0108775015,108775,Strap top,253,Vest top,1676,9,\n"),
-        r"articles\.csv, column 'article_id', row 5: found '0108775015', expected each article once",
+        r"articles\.csv, column 'article_id', row 14: found '0108775015', expected each article once",
     ),
     "leading zero lost in a transaction": (
         swap(TX, "0200000001", "200000001"),
@@ -201,6 +207,15 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
     "article id as a fraction": (
         swap(ARTICLES, "0108775044,", "108775044.0,"),
         r"articles\.csv, column 'article_id', row 3: found '108775044\.0', expected exactly 10 .* as text",
+    ),
+    "blank in an article id": (
+        put(ARTICLES, FILES[ARTICLES].replace("0108775044", "0108 75044")),
+        r"articles\.csv, column 'article_id', row 3: found '0108 75044', expected an article id without a blank; "
+        r"mend the id: a submission parts ids by blanks",
+    ),
+    "eleven articles": (
+        swap(ARTICLES, "0900000009,900009,,,,,,\n", ""),
+        r"shop/articles\.csv: 11 article\(s\), expected at least 12, as many as a customer is offered; add articles",
     ),
     "age in words": (swap(CUSTOMERS, "49", "old"), r"customers\.csv, column 'age', row 2: found 'old', expected years"),
     "sample with unknown customer": (
@@ -285,7 +300,7 @@ def test_rows_are_records_where_a_field_holds_line_ends(here: Path, line: Callab
     write(here, {**FILES, ARTICLES: spread.replace("0108775015", "108775015")})
     assert re.search(r"articles\.csv, column 'article_id', row 4: found '108775015'", line())
     write(here, {**FILES, ARTICLES: spread + "0300000001,300000\n"})
-    assert re.search(r"articles\.csv, column 'prod_name', row 5: found 2 fields", line())
+    assert re.search(r"articles\.csv, column 'prod_name', row 14: found 2 fields", line())
 
 
 PARAMS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
@@ -422,6 +437,28 @@ def test_a_file_in_the_place_of_the_folder(here: Path, line: Callable[..., str])
     write(here, FILES)
     (here / "data").write_text("a file")
     assert re.search(r"data: a file lies where a folder is needed; move it away", line())
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out.csv").mkdir()
+
+    def whole() -> None:
+        with stage.whole_file(tmp_path / "out.csv") as part:
+            part.write_text("a file")
+
+    def straight() -> None:
+        (tmp_path / "out.csv").write_text("a file")
+
+    for write_out in (whole, straight):
+        with pytest.raises(SystemExit) as ended:
+            stage.guarded(write_out, "insight")
+        error = capsys.readouterr().err
+        assert ended.value.code == 2
+        assert (
+            error == f"insight: {tmp_path}/out.csv: a folder lies where a file is to be; move it away or name "
+            "another file\n"
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
 def test_an_error_of_the_program_keeps_its_traceback() -> None:

@@ -14,6 +14,7 @@ from world import drawn, group_of, random_world, small
 from features import group, kernels
 from features.rebuy import hazards
 from retail import weeks
+from retail.errors import InputError
 from retail.log import Array
 from retail.shop import Shop
 from retail.weeks import History
@@ -133,6 +134,17 @@ def test_affinity_by_hand() -> None:
     assert a[kernels.DECAY] == pytest.approx(1 / 2 + 1 / 2**5 + 1 / 2**11 + 1 / 2**12)
     assert b[[kernels.VISITS, kernels.LAST_DAY, kernels.LAST_VISIT, kernels.GAPS]].tolist() == [1, 11, 3, 0]
     assert np.isnan(never).sum() == 4 and np.nansum(never) == 0
+
+
+def test_the_time_of_a_year_ago_is_its_label_week_the_week_before_and_eight_days_after() -> None:
+    # Bought on every day; label week 57 begins on day 399, that of a year before on day 399 - 364 = 35.
+    shop = drawn("a" * 399)
+    history = weeks.history(shop.log, 57)
+    assert history.cutoff == 399
+    everything = np.zeros(1, np.int32), 1, np.zeros(1, np.uint32), np.array([0, 1]), np.zeros(1, np.int64)
+    year = kernels.affinity(history, *everything, [1.0], [kernels.YEAR])
+    assert year.tolist() == [[7 + 7 + 8]]  # days 28-34, 35-41 and 42-49
+    assert kernels.YEAR_AGO == (399 - 49, 399 - 28)
 
 
 # item_sales
@@ -413,10 +425,45 @@ def test_match_by_hand() -> None:
 
 def test_a_column_compared_within_the_customers_candidates_and_one_that_the_shop_lacks() -> None:
     columns = {"x": np.array([1.0, 4.0, 2.0, 5.0])}
-    frame = group.named("g", columns, pairs_of((0, [0, 1, 2]), (1, [0])), ("x", "age"))
+    frame = group.named("g", columns, pairs_of((0, [0, 1, 2]), (1, [0])), ("x", "age"), ("age",))
     assert frame.columns == ["g__x", "g__x_of_best", "g__x_place"]
     assert frame["g__x_of_best"].to_list() == [1 / 4, 4 / 4, 2 / 4, 5 / 5]
     assert frame["g__x_place"].to_list() == [3, 1, 2, 1]
+
+
+def test_a_misspelt_column_is_named_where_the_shop_has_what_it_is_made_of() -> None:
+    rows = [(0, 0, 2), (0, 1, 4)]
+    full = small(rows, 1, 2, 14, customers={"age": [20.0], "FN": [1]}, articles={"colour_group_code": [0, 1]})
+    bare, pairs = small(rows, 1, 2, 14), pairs_of((0, [0, 1]))
+    for name, right, wrong in (
+        ("item_profile", "age_mean", "age_men"),
+        ("item_profile", "colour_group_code", "colour_group_codes"),
+        ("user_profile", "FN", "FNN"),
+    ):
+        assert f"{right}_place" in columns_of(name, full, 1, pairs, within=[right])
+        assert f"{right}_place" not in columns_of(name, bare, 1, pairs, within=[right])
+        with pytest.raises(InputError, match=f"'features.{name}.within' names '{wrong}'; expected one of: .*{right}"):
+            columns_of(name, full, 1, pairs, within=[wrong])
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("taste", {"attributes": ["product_code", "colour"]}, r"attributes\.1' is 'colour'; .*colour_group_code"),
+        ("taste", {"attributes": []}, r"attributes' is \[\]; .* at least 1 item"),
+        ("own", {"half_lives": []}, r"half_lives' is \[\]; .* at least 1 item"),
+        ("item_sales", {"half_lives": []}, r"half_lives' is \[\]; .* at least 1 item"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused_by_name(name: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=rf"params\.yaml: 'features\.{name}\.{message}"):
+        group_of(name, **changes)
+
+
+def test_an_attribute_that_the_shop_lacks_is_left_out() -> None:
+    shop = drawn("a...c..........", articles={"product_type_no": [0, 0, 1]})
+    found = columns_of("taste", shop, 1, pairs_of((0, [0])), attributes=["product_type_no", "section_no"])
+    assert "product_type_no_visits" in found and not any(name.startswith("section_no") for name in found)
 
 
 def test_the_forecast_is_the_line_through_four_weeks() -> None:

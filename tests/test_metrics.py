@@ -115,6 +115,26 @@ def test_bootstrap_is_seeded() -> None:
     assert not np.array_equal(metrics.bootstrap_means(weeks, 20, 3), metrics.bootstrap_means(weeks, 20, 4))
 
 
+def test_a_draw_of_nobody_keeps_the_mean_of_one_buyer() -> None:
+    found = metrics.bootstrap_means([(np.array([7]), np.array([0.5]))], 40, 1)
+    drawn = np.random.default_rng(1).poisson(1.0, 40)
+    assert (drawn == 0).sum() > 5 and found.tolist() == [1 / 2] * 40
+
+
+def test_draws_of_two_buyers_by_hand() -> None:
+    """Customer 3 has AP 0 and customer 7 AP 1; drawn a and b times, they have b / (a + b); nobody drawn: 1/2."""
+    found = metrics.bootstrap_means([(np.array([3, 7]), np.array([0.0, 1.0]))], 40, 1)
+    times = np.random.default_rng(1).poisson(1.0, (40, 2)).tolist()
+    assert [0, 0] in times and [2, 1] in times
+    assert found.tolist() == [b / (a + b) if a + b else 1 / 2 for a, b in times]
+
+
+def test_a_week_of_which_nobody_was_drawn_leaves_the_other_week_its_draw() -> None:
+    """Customer 3 buys in the first week, AP 0, customer 7 in the second, AP 1/2: 1/2 of it, whoever is drawn."""
+    weeks = [(np.array([3]), np.array([0.0])), (np.array([7]), np.array([0.5]))]
+    assert metrics.bootstrap_means(weeks, 40, 1).tolist() == [(0 + 1 / 2) / 2] * 40
+
+
 def test_the_difference_of_a_list_with_itself_is_exactly_zero() -> None:
     weeks = [(user, value - value) for user, value in simulated(1)]
     assert metrics.interval(metrics.bootstrap_means(weeks, 50, 1)) == (0.0, 0.0)

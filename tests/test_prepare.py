@@ -11,11 +11,12 @@ import csv_shop
 import numpy as np
 import polars as pl
 import pytest
-from csv_shop import FILES
+from csv_shop import FILES, unsold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail import csvs, paths, prepare, schema, shop, transactions
+from retail.errors import InputError
 
 REAL = csv_shop.ROOT / "../shared/data/online_retail"
 Rows = list[dict[str, Any]]
@@ -44,7 +45,7 @@ def entry(user: int, item: int, day: int, price: float, channel: int, quantity: 
     return {"user": user, "item": item, "day": day, "price": price, "channel": channel, "quantity": quantity}
 
 
-# Users a, b, c = 0, 1, 2; items 0108775015, 0108775044, 0200000001 = 0, 1, 2; 2020-09-01 is day 0.
+# Users a, b, c = 0, 1, 2; items 0108775015, 0108775044, 0200000001 = 0, 1, 2, unsold ones 3 to 11; 2020-09-01 is day 0.
 LOG = [
     entry(0, 2, 0, 0.03, 1, 1),
     entry(0, 0, 2, 0.02, 0, 1),  # its channel is empty
@@ -81,9 +82,10 @@ def test_articles_by_hand(here: Path) -> None:
         (0, "0108775015", 0, 0, 1, 0),
         (1, "0108775044", 0, 0, 1, 1),  # colour 9 before colour 10: numbers ascend as numbers
         (2, "0200000001", 1, 1, 0, 0),
+        *((2 + k, f"090000000{k}", 1 + k, -1, -1, -1) for k in range(1, 10)),
     ]
     texts = ("prod_name", "product_type_name", "detail_desc")
-    assert [tuple(row[name] for name in texts) for row in rows] == [
+    assert [tuple(row[name] for name in texts) for row in rows[:3]] == [
         ("Strap top", "Vest top", ""),
         ("Strap top", "Vest top", "Narrow straps."),
         ("Jeans", "Trousers", "Five pockets."),
@@ -113,8 +115,8 @@ def test_calendar_and_report_by_hand(here: Path, capsys: pytest.CaptureFixture[s
 def test_the_shop_reads_what_prepare_wrote(here: Path) -> None:
     prepared(here)
     read = shop.read()
-    assert (read.log.users, read.log.items, read.log.days) == (3, 3, 9)
-    assert read.category.tolist() == [0, 0, 1]
+    assert (read.log.users, read.log.items, read.log.days) == (3, 12, 9)
+    assert read.category.tolist() == [0, 0, 1] + [-1] * 9
     assert read.age_bin is not None
     assert read.age_bin.tolist() == [-1, 1, 5]  # 21 in 20..24, 49 in 45..54
 
@@ -147,7 +149,8 @@ def test_missing_and_empty_optional_columns_are_left_out_and_named(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bare = {
-        "articles.csv": "article_id,product_code\n0200000001,200000\n0108775044,108775\n0108775015,108775\n",
+        "articles.csv": "article_id,product_code\n0200000001,200000\n0108775044,108775\n0108775015,108775\n"
+        + unsold(empty=0),
         "customers.csv": "customer_id,FN,age,postal_code\nc,,,x\na,,,\nb,,,\n",
         "transactions_train.csv": "t_dat,customer_id,article_id,price\n2020-09-01,a,0200000001,0.03\n",
     }
@@ -172,15 +175,26 @@ def test_a_column_of_names_stands_in_for_its_numbers(here: Path) -> None:
     articles = (
         "article_id,product_code,department_name,index_name,index_code\n"
         "0200000001,200000,Jersey,Kids,\n0108775044,108775,,Men,\n0108775015,108775,Blouse,Kids,\n"
-    )
+    ) + unsold(empty=3)
     rows = prepared(here, {"articles.csv": articles})["articles"]
-    assert [(row["department_no"], row["index_code"]) for row in rows] == [(0, 0), (-1, 1), (1, 0)]
+    assert [(row["department_no"], row["index_code"]) for row in rows[:3]] == [(0, 0), (-1, 1), (1, 0)]
 
 
 def test_bom_crlf_and_no_last_line_end_change_nothing(here: Path) -> None:
     plain = prepared(here)
     foreign = {name: b"\xef\xbb\xbf" + text.rstrip("\n").replace("\n", "\r\n").encode() for name, text in FILES.items()}
     assert str(prepared(here, foreign)) == str(plain)  # as text: NaN equals NaN
+
+
+@pytest.mark.parametrize("name", ["date", "user", "item", "paid", "channel", "cut", "row", "fault"])
+@pytest.mark.parametrize("value", ["x", ""])
+def test_a_further_last_column_may_be_called_anything(here: Path, name: str, value: str) -> None:
+    lines = FILES["transactions_train.csv"].splitlines()
+    tx = "".join(f"{line},{name if n == 0 else value}\n" for n, line in enumerate(lines))
+    unknown = f"2020-09-03,a,0999999999,0.05,1,{value}\n"
+    assert prepared(here, {"transactions_train.csv": tx + unknown}, unknown_article="drop")["log"] == LOG
+    with pytest.raises(InputError, match=r"column 'article_id', row 8: found '0999999999'"):
+        prepared(here, {"transactions_train.csv": tx + unknown})
 
 
 def test_quoted_fields_may_hold_commas_quotes_and_line_ends(here: Path) -> None:

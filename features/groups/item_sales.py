@@ -1,6 +1,7 @@
 """How an article sells: counts in trailing windows, trend, ranks, age in the shop, the same weeks a year ago."""
 
 import numpy as np
+from pydantic import Field
 
 from features import kernels
 from features.group import Group
@@ -14,7 +15,7 @@ KEY = "item"
 
 class Params(Group):
     windows: tuple[Positive, ...]  # days
-    half_lives: tuple[Days, ...]
+    half_lives: tuple[Days, ...] = Field(min_length=1)  # the last one: of an article's share of its category
 
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:

@@ -1,6 +1,7 @@
 """The customer's past with the article itself: counts, decays, gaps, whether it is due, baskets since."""
 
 import numpy as np
+from pydantic import Field
 
 from features import kernels
 from features.group import Group
@@ -41,7 +42,7 @@ PLAIN = {
 
 
 class Params(Group):
-    half_lives: tuple[Days, ...]
+    half_lives: tuple[Days, ...] = Field(min_length=1)
     hazard_windows: tuple[Positive, ...]  # days
     hazard_smoothing: Days  # visits
 
