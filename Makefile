@@ -57,8 +57,10 @@ bench-kernels: .venv/ready  # the fast paths beside plain polars, where `dvc rep
 gpu-check: .venv/ready  # the same answers on the GPU as on the CPU, where there is a GPU
 	.venv/bin/python -m benchmarks.gpu_check
 
-clean:  # everything that was made, the environment excepted
-	rm -rf data .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+MADE = bench checkpoints costs demo evaluation features model networks pool prepared refit sources table tuning
+
+clean:  # everything that was made, the environment and your own files excepted
+	rm -rf $(MADE:%=data/%) $(MADE:%=data/.%.part) .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	rm -f submissions/submission.csv submissions/explanations.parquet submissions/report.html stage2_ranker/best.json submissions/metrics.json submissions/map_by_week.csv submissions/recall.csv
 
 .venv/ready: pyproject.toml constraints.txt

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from insights import clusters, models
+from insights import clusters, models, seeds
 from insights import project as projects
 from insights.models import Model
 from insights.project import Project
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
     parser.add_argument("--days", type=int, default=DAYS, help="of the log, the last ones, judged (%(default)s)")
     parser.add_argument("--model", choices=("auto", "lens", "plain"), default="auto", help="auto: LENS if trained")
-    parser.add_argument("--seed", type=int, default=1, help="of the clusters (%(default)s)")
+    parser.add_argument("--seed", type=seeds.seed, default=1, help="of the clusters (%(default)s)")
     asked = parser.parse_args()
     if asked.days < 1:
         raise InputError(f"--days is {asked.days}; expected 1 or more")

@@ -17,6 +17,8 @@ def of_vectors(vectors: Array, groups: int | None, seed: int) -> Array:
 
     Vectors are compared by their direction: each is brought to length 1. LEARNED of them, at most, tell the centres.
     """
+    if not len(vectors):
+        return np.zeros(0, np.int64)
     some = _directions(vectors[_some(len(vectors), LEARNED, seed)])
     distinct = len(np.unique(some, axis=0))
     counts = range(2, min(MOST, distinct - 1) + 1) if groups is None else [min(groups, distinct)]

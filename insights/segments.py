@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from insights import clusters, models
+from insights import clusters, models, seeds
 from insights import project as projects
 from insights.models import Model
 from insights.project import Project
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--articles", type=int, help="segments of articles (default: the best silhouette's)")
     parser.add_argument("--customers", type=int, help="segments of customers (default: the best silhouette's)")
     parser.add_argument("--model", choices=("auto", "lens", "plain"), default="auto", help="auto: LENS if trained")
-    parser.add_argument("--seed", type=int, default=1, help="of the clusters (%(default)s)")
+    parser.add_argument("--seed", type=seeds.seed, default=1, help="of the clusters (%(default)s)")
     asked = parser.parse_args()
     for name in ("articles", "customers"):
         if getattr(asked, name) is not None and getattr(asked, name) < 1:

@@ -39,6 +39,7 @@ class Rows:
         The tables are taken out of ``weeks`` one by one, so that they and the rows need not be in memory twice.
         """
         newest, n = max(weeks), sum(_height(table, only_sampled) for table in weeks.values())
+        told = ", ".join(map(str, weeks))
         names = [name for name in weeks[newest].columns if name not in KEYS]
         features, at = np.empty((len(names), n), np.float32), 0  # by column, as LightGBM and the tables have it
         labels, ages, groups = [], [], []
@@ -58,8 +59,8 @@ class Rows:
         rows = Rows(features.T, label, age, sizes, names)
         if not rows.label.any():
             raise InputError(
-                "table: no candidate of any training week was bought; expected some: bring more weeks of "
-                "transactions or raise pool.take in params.yaml"
+                f"table: no candidate of label week(s) {told} was bought, expected some; bring a log with more "
+                "purchases a week, or raise pool.take in params.yaml"
             )
         return rows
 

@@ -27,7 +27,7 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import Plan
-from stage2_ranker import choose, ranker, recipe, search, space, trials
+from stage2_ranker import choose, known_settings, ranker, recipe, search, space, trials
 from stage2_ranker.blend import say
 from stage2_ranker.choose import Candidate
 from stage2_ranker.forest import raw_scores
@@ -168,6 +168,7 @@ def write(best: Best, ended: list[FrozenTrial]) -> None:
 
 def main() -> None:
     params = parameters.read()
+    known_settings.check(recipe.of_params(params.ranker), params.ranker)
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
     asked = task(shop, plan, params)

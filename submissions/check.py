@@ -28,6 +28,9 @@ def main() -> None:
         source.load(name, params)
     for name in params.features:
         group.load(name, params)
+    from stage2_ranker import known_settings, recipe  # bring LightGBM, which who puts aside alone has no use for
+
+    known_settings.check(recipe.of_params(params.ranker), params.ranker)
     put_aside(Path())
 
 

@@ -3,6 +3,7 @@
 import polars as pl
 
 from retail import paths
+from retail.shop import called
 
 FILE = paths.SUBMISSIONS / "explanations.parquet"
 REASONS = 3
@@ -26,5 +27,4 @@ def stored(customer_id: str) -> pl.DataFrame:
 def described() -> pl.DataFrame:
     """One row per article of the shop: article_id and name, else its type, else its id."""
     table = pl.read_parquet(paths.ARTICLES)
-    known = [pl.col(name).replace("", None) for name in ("prod_name", "product_type_name") if name in table.columns]
-    return table.select("article_id", name=pl.coalesce(*known, "article_id"))
+    return table.select("article_id", name=called(table.columns))

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from retail import paths, weeks
 from retail import shop as shops
+from retail.errors import InputError
 from retail.log import Array
 from retail.metrics import K
 from retail.params import Params
@@ -110,7 +111,10 @@ def of(wanted: Array, params: Params) -> pl.DataFrame:
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
     explainer = Explainer.of(Blend.load(paths.REFIT), K * len(wanted))
-    sources = loaded(plan.submission, params)
+    try:
+        sources = loaded(plan.submission, params)
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: no such file; run `dvc repro`") from error
     articles, users = labels(params.data.folder, described()), np.sort(wanted)
     parts = []
     with tqdm(total=len(users), desc="explain", unit="customer", disable=len(users) == 1) as bar:

@@ -1,5 +1,6 @@
 """Contributions are TreeSHAP of the blend; the table of reasons holds the submission's lists; a page for anybody."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
-from world import PARAMS, random_world, source_of
+from world import PARAMS, prepared, random_world, source_of
 
 from retail import params as parameters
 from retail import paths, prepare, stage, weeks
@@ -194,6 +195,8 @@ def test_an_article_that_fills_a_list_up_says_so() -> None:
     assert set(filled["reason_1"]) == {explanations.FILLED} and set(filled["reason_2"]) == {""}
     cold = int(random_world(3).cold[0])  # repurchase proposes nothing to whoever bought nothing
     assert found.filter(pl.col("user") == cold)["score"].null_count() == 12
+    alone = only.explained(np.array([cold], np.uint32))  # nobody has a candidate
+    assert alone.equals(found.filter(pl.col("user") == cold))
 
 
 # The stage and the page
@@ -278,6 +281,27 @@ def test_an_unknown_customer_ends_in_one_line(shop: Path, capsys: pytest.Capture
     error = capsys.readouterr().err
     assert ended.value.code == 2 and error.count("\n") == 1
     assert "customer 'zoe': not in customers.csv, expected one of its ids, such as 'a'" in error
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_source_that_did_not_run_ends_in_one_line(
+    off: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No source has run; or the first by name has, switched off, which it is no longer."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(csv_shop.ROOT / "params.yaml", paths.PARAMS)
+    prepared(random_world(5))
+    paths.REFIT.mkdir()
+    model = {"one": fitted(*rows())}
+    Blend(model, {"one": 1.0}, {"one": 1.0}, {"one": 12}, "scores").save(paths.REFIT)
+    if off:
+        (paths.SOURCES / "category").mkdir(parents=True)
+        (paths.SOURCES / "category/off").touch()
+    with pytest.raises(SystemExit) as ended:
+        stage.guarded(lambda: explain.show("c0001"), "explain")
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and error.count("\n") == 1
+    assert "data/sources/category/state_058.npz: no such file; run `dvc repro`" in error
 
 
 def test_nothing_prepared_ends_in_one_line(

@@ -177,6 +177,8 @@ def test_folders_count_sources_alone() -> None:
         ("  match: {use: true", "  macth: {use: true", "unknown 'features.macth'; expected the name of a file in"),
         ("hazard_smoothing: 20", "hazard_smoothing: -1", "'features.own.hazard_smoothing' is -1; Input should be"),
         ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: shard"),
+        ("num_leaves: 31", "num_leafs: 31", "params.yaml: 'ranker.models.binary_deep.settings': unknown 'num_leafs'"),
+        ("num_leaves: 31", "num_leaves: 1", "'ranker.models.binary_deep.settings': LightGBM says: Check failed: "),
     ],
 )  # fmt: skip
 def test_a_typo_is_named_before_the_first_stage(

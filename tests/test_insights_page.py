@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import browser
@@ -13,7 +14,7 @@ from csv_shop import ROOT
 from safetensors.numpy import save_file
 from world import World, prepared, random_world, weights_of
 
-from insights import cadence, spillover
+from insights import cadence, segments, spillover
 from insights import project as projects
 from insights.page import __main__ as page
 from insights.page import stock
@@ -146,6 +147,7 @@ def test_a_shop_without_categories_has_the_rest_of_the_page(tmp_path: Path) -> N
         ),
         (["--column", "shape"], "data/demo/articles.csv: no such file; expected a CSV file with article_id, shape"),
         (["--resupply", "none.csv"], "insights: none.csv: no such file"),
+        (["--seed", "-1"], "insights: --seed is -1; expected 0 to 2**63 - 1"),
     ],
 )
 def test_what_the_shop_lacks_is_one_line(
@@ -155,6 +157,46 @@ def test_what_the_shop_lacks_is_one_line(
         run(monkeypatch, bare, *arguments)
     error = capsys.readouterr().err
     assert ended.value.code == 2 and line in error and error.count("\n") == 1
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Path:
+    """A shop whose baskets hold one article each; an article of it has no name, its type has."""
+    world = random_world(5)
+    made(tmp_path, replace(world, tx=world.tx.unique(["user", "day"], keep="first", maintain_order=True)))
+    file = tmp_path / paths.ARTICLES
+    first = pl.int_range(pl.len()) == 0
+    names = pl.when(first).then(pl.lit("")).otherwise("prod_name").alias("prod_name")
+    pl.read_parquet(file).with_columns(names).write_parquet(file)
+    return tmp_path
+
+
+def test_baskets_of_one_article_have_a_page(lone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Groups of customers and articles" in run(monkeypatch, lone)
+    assert ids(sections(lone))["groups"] == ["who-buys-what"]
+
+
+def test_baskets_of_one_article_have_segments_of_customers_alone(lone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [str(lone / "out"), "--articles", "2", "--project", str(lone)]
+    monkeypatch.setattr(sys, "argv", ["segments", *arguments])
+    stage.guarded(segments.main, "segments")
+    assert pl.read_csv(lone / "out/articles.csv").height == 0
+    assert pl.read_csv(lone / "out/customers.csv")["segment"].to_list()[:2] == [0, 0]
+
+
+def test_an_article_without_a_name_is_called_by_its_type(lone: Path) -> None:
+    assert projects.read(lone).name.to_list()[:2] == [KINDS[0], ODD]
+
+
+def test_a_seed_of_spillover_that_is_none_is_one_line(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out.csv")
+    monkeypatch.setattr(sys, "argv", ["spillover", "Sock", out, "--project", str(bare), "--seed", "-1"])
+    with pytest.raises(SystemExit) as ended:
+        stage.guarded(spillover.main, "spillover")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "spillover: --seed is -1; expected 0 to 2**63 - 1\n"
 
 
 def test_spillover_as_a_program(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

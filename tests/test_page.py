@@ -172,6 +172,25 @@ def test_without_reasons_the_page_says_so(explained: pl.DataFrame | None) -> Non
     assert "No reasons were computed" in found.text and not found.people
 
 
+def test_an_article_without_a_name_is_called_by_its_type_or_else_by_its_id() -> None:
+    names = {"prod_name": ["Strap top", "", None, ""], "product_type_name": ["Vest", "Vest", "", "Sock"]}
+    articles = pl.DataFrame(
+        {"item": pl.Series(range(4), dtype=pl.UInt32), "article_id": [f"010000000{i}" for i in range(4)], **names}
+    )
+    listed = pl.DataFrame(
+        {
+            "customer_id": ["a"] * 4,
+            "place": [1, 2, 3, 4],
+            "article_id": articles["article_id"],
+            "sources": [["ease"]] * 4,
+            **{name: ["once"] * 4 for name in ("reason_1", "reason_2", "reason_3")},
+        }
+    )
+    found = people(listed, rows((0, 1, 3)), 5, date(2020, 1, 1), pl.Series(["a"]), articles).people[0]
+    assert [place.article for place in found.places] == ["Strap top", "Vest", "0100000002", "Sock"]
+    assert found.history[0].articles == ["Vest"]
+
+
 @pytest.mark.parametrize(("completed", "figures"), [(0, 0), (1, 1), (2, 3)])
 def test_few_trials_are_said_to_be_few(completed: int, figures: int) -> None:
     found = tuning(study(completed, pruned=1), BEST)
@@ -235,11 +254,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluated(world: World) -> None:
+def evaluated(world: World, validation: int = 2) -> None:
     rng = np.random.default_rng(1)
-    last = world.shop.log.weeks - 1
+    end = world.shop.log.weeks
     parts = []
-    for week in (last - 1, last):
+    for week in range(end - validation, end):
         history, users = weeks.history(world.shop.log, week), weeks.buyers(world.shop.log, week)
         lists = {name: rng.integers(world.articles.height, size=(len(users), 12)) for name in evaluate.LISTS}
         truth = weeks.truth(world.shop.log, week)
@@ -304,6 +323,17 @@ def test_the_same_tables_give_the_same_page(
     page.main()
     assert page.PAGE.read_bytes() == before
     assert capsys.readouterr().out.splitlines()[-1] == "report: submissions/report.html"
+
+
+def test_many_label_weeks_are_drawn_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mark for each of 40 weeks and list; the segments stand behind 120 rows whose names are numbers."""
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    evaluated(random_world(5), 40)
+    parts = {part.id: part for part in page.sections(parameters.read())}
+    (weeks_,), (segments_,) = (parts[name].figures for name in ("score", "recency"))
+    assert [len(list(list_.y)) for list_ in weeks_.plot.data] == [40] * len(evaluate.LISTS)
+    assert len(list(segments_.plot.data[0].y)) > 1
 
 
 def test_names_are_text_and_nothing_is_fetched(root: Path) -> None:

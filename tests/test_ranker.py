@@ -1,5 +1,6 @@
 """The ranker: groups that are customers, fits that repeat, models that survive their file, objectives that blend."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,11 +9,13 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
+from lightgbm import basic
+from world import PARAMS
 
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Average, Ranker
-from stage2_ranker import ranker, train
+from stage2_ranker import known_settings, ranker, recipe, train
 from stage2_ranker.blend import Blend, ranks, say
 from stage2_ranker.ranker import Rows
 from stage2_ranker.recipe import Objective, Recipe
@@ -113,7 +116,8 @@ def test_a_week_of_no_rows_makes_no_group(only_sampled: bool) -> None:
 @pytest.mark.parametrize("only_sampled", [False, True])
 @pytest.mark.parametrize("weeks", [[table((0, [0, 0]))], [table((0, [0])), table((1, [0, 0]))], [table()]])
 def test_nothing_bought_is_nothing_to_learn(weeks: list[pl.DataFrame], only_sampled: bool) -> None:
-    with pytest.raises(InputError, match=r"no candidate .* was bought; expected some: bring more weeks"):
+    told = f"no candidate of label week(s) {', '.join(str(week) for week in range(len(weeks)))} was bought, expected"
+    with pytest.raises(InputError, match=re.escape(told)):
         rows_of(weeks, only_sampled)
 
 
@@ -231,3 +235,47 @@ def test_stopping_by_the_mean_of_neighbouring_rounds() -> None:
 def test_stopping_ends_the_fit_after_patience() -> None:
     stopping = fed([1, 2, 3, 2, 1, 0, 9, 9], patience=3, smooth=1)
     assert len(stopping.figures) == 6 and stopping.best_round == 3
+
+
+# Settings
+
+
+def test_the_settings_of_params_are_known(capfd: pytest.CaptureFixture[str]) -> None:
+    known_settings.check(recipe.of_params(PARAMS.ranker), PARAMS.ranker)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_aliases_and_small_shares_are_known(objective: Objective) -> None:
+    aliases: dict[str, Any] = {"eta": 0.1, "num_leaf": 7, "sub_row": 0.01, "subsample_freq": 1, "verbose": 1}
+    known_settings.check([of("one", objective, **aliases)], settings())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"num_leafs": 3}, "unknown 'num_leafs'; expected names of LightGBM's"),
+        ({"num_leafs": 3, "verbosity": -1, "lamda_l2": 1.0}, "unknown 'lamda_l2', 'num_leafs'; expected"),
+        ({"num_leaves": 1}, "LightGBM says: Check failed: (num_leaves) > (1); mend it"),
+        ({"num_leaves": 15.5}, 'LightGBM says: Parameter num_leaves should be of type int, got "15.5"; mend it'),
+        ({"min_data_in_leaf": float("inf")}, "LightGBM says: cannot convert float infinity to integer; mend it"),
+        ({"early_stopping_round": 5}, "LightGBM says: For early stopping, at least one dataset"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_lightgbm_does_not_take_is_named(
+    objective: Objective, wrong: dict[str, Any], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = basic._LOGGER
+    with pytest.raises(InputError) as error:
+        known_settings.check([of("fine", objective), of("one", objective, **wrong)], settings())
+    assert str(error.value).startswith(f"params.yaml: 'ranker.models.one.settings': {told}")
+    assert basic._LOGGER is before and capfd.readouterr() == ("", "") and "\n" not in str(error.value)
+
+
+def test_a_check_of_settings_changes_no_fit(rows: tuple[Rows, Rows]) -> None:
+    one = ranker.fit(*rows, BOTH, settings(rounds=5), None, None)
+    known_settings.check([of("other", "lambdarank", seed=9)], settings())
+    other = ranker.fit(*rows, BOTH, settings(rounds=5), None, None)
+    for name in one.models:
+        assert one.models[name].model_to_string() == other.models[name].model_to_string()

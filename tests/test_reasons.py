@@ -420,6 +420,15 @@ def test_the_strongest_that_have_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert strongest(of, two).rows() == [("b0", "a0", ""), ("a1", "b1", ""), ("", "", "")]
 
 
+def test_nobody_has_no_reasons(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    none = np.zeros(0, np.float32)
+    of = chosen(world.shop, WEEK, [])
+    monkeypatch.setattr("submissions.reasons.strongest._said", lambda *_: pl.Series([], dtype=pl.String))
+    for weight in ({"a": none, "b": none}, {"own": none}):
+        found = strongest(of, weight)
+        assert found.columns == ["reason_1", "reason_2", "reason_3"] and found.height == 0
+
+
 def test_votes() -> None:
     columns = {f"{name}__rank": [1.0, float("nan")] for name in ("popular", "ease", "two_tower")}
     columns |= {"two_tower__place": [2.0, 3.0], "two_tower__score": [0.5, 0.4], "ease__rank": [float("nan"), 4.0]}

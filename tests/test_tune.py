@@ -519,6 +519,16 @@ def test_no_trial_is_judged_by_the_stopping_week(whole: dict[str, bytes], tmp_pa
         assert both and all(one["reports"][rounds] == another["reports"][rounds] for rounds in both)
 
 
+def test_a_setting_that_lightgbm_does_not_know_ends_the_stage_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("num_leaves: 31", "num_leafs: 31")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"params\.yaml: 'ranker\.models\.binary_deep\.settings': unknown 'num_leafs'"):
+        tune.main()
+
+
 @pytest.mark.parametrize(
     ("block", "why"),
     [({"tuning": {"trials": 0}}, "no trial was asked for"), ({"weeks": {"train": {"most": 1}}}, "too few training")],

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from insights import categories as columns
-from insights import models, parsrec, segments, spillover
+from insights import models, parsrec, seeds, segments, spillover
 from insights import project as projects
 from insights.categories import Categories
 from insights.page import cadence, company, groups, leaving, stock, unlike
@@ -109,7 +109,7 @@ def arguments(line: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--category", help="that leaves (default: the one that sells most)")
     parser.add_argument("--column", help=f"of articles.csv that holds the category ({columns.COLUMN})")
     parser.add_argument("--resupply", type=Path, help="CSV file: article_id, date, pieces; turns demand into alerts")
-    parser.add_argument("--seed", type=int, default=1, help="of clusters and samples (%(default)s)")
+    parser.add_argument("--seed", type=seeds.seed, default=1, help="of clusters and samples (%(default)s)")
     return parser.parse_args(line)
 
 

@@ -15,7 +15,7 @@ TITLE = ("groups", "Groups of customers and articles")
 
 
 def section(project: Project, model: Model, by: str, found: Segments) -> Section:
-    customers, articles = (np.bincount(group) for group in (found.of_user, found.of_item))
+    customers, articles = (np.bincount(group, minlength=1) for group in (found.of_user, found.of_item))
     text = (
         f"Articles are near that are bought together, customers that buy near articles; by {by}. As many groups as "
         "have the best silhouette, 0 the largest."

@@ -28,6 +28,7 @@ from submissions.page.variety import variety
 
 PAGE = paths.SUBMISSIONS / "report.html"
 EXPLANATIONS = paths.SUBMISSIONS / "explanations.parquet"
+TEXT = {"name": pl.String}  # of intervals.csv: weeks, whose numbers alone would make it a number, then segments
 EXPLAINED = {"customer_id": pl.String, "article_id": pl.String}
 
 
@@ -37,7 +38,7 @@ def sections(params: Params) -> list[Section]:
     calendar = json.loads(paths.CALENDAR.read_text())
     begin, days = date.fromisoformat(calendar["first_day"]), calendar["days"]
     first_days = [first_day(begin, days, week) for week in range(calendar["weeks"])]
-    table = {file.stem: pl.read_csv(file) for file in sorted(paths.EVALUATION.glob("*.csv"))}
+    table = {file.stem: pl.read_csv(file, schema_overrides=TEXT) for file in sorted(paths.EVALUATION.glob("*.csv"))}
     log = pl.read_parquet(paths.LOG, columns=["user", "item", "day"])
     customer_id = pl.read_parquet(paths.CUSTOMERS, columns=["customer_id"])["customer_id"]
     days_of = {week: first_days[int(week)] for week in metrics["by_week"]}

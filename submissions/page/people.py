@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
+from retail.shop import called
 from submissions.page.figure import Section
 from submissions.page.quality import SEGMENT_NAMES
 from submissions.recency import segments
@@ -65,7 +66,7 @@ def people(
     users = ids.join(codes, on="customer_id", how="inner", validate="1:1")["user"].sort()
     bought = log.filter(pl.col("user").is_in(users.implode()))
     picked = chosen(users, bought, days)
-    names = articles.select("item", "article_id", name=_name(articles))
+    names = articles.select("item", "article_id", name=called(articles.columns))
     found = [
         _person(user, segment, str(customer_id[user]), bought, explained, names, begin) for user, segment in picked
     ]
@@ -137,9 +138,3 @@ def _person(
     ]
     short = customer_id if len(customer_id) <= LONG else f"{customer_id[:LONG]}…"
     return Person(customer_id, short, SEGMENT_NAMES[segment], mine["day"].n_unique(), mine.height, history, places)
-
-
-def _name(articles: pl.DataFrame) -> pl.Expr:
-    """The article's own name, else its type's, else its id."""
-    known = [column for column in ("prod_name", "product_type_name") if column in articles.columns]
-    return pl.coalesce(*[pl.col(column) for column in known], pl.col("article_id"))

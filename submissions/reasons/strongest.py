@@ -39,7 +39,7 @@ def strongest(of: Chosen, topics: Mapping[str, Array]) -> pl.DataFrame:
     nothing = pl.Series("text", [None] * of.rows, dtype=pl.String)
     said = [_said(of, topic).alias("text") for topic in topics]
     text = pl.concat([*said, *[nothing] * REASONS])  # (topics * n,), the last of them silent
-    silent = text.is_null().to_numpy().reshape(-1, of.rows)
+    silent = text.is_null().to_numpy().reshape(len(said) + REASONS, of.rows)
     weight = np.zeros(silent.shape)
     weight[: len(said)] = np.stack(list(topics.values()))
     weight[silent] = 0
