@@ -89,11 +89,21 @@ def _fuse(start: Array, target: Array, rrf: float, articles: int, fused: Array, 
 
 @numba.njit(parallel=True, cache=True)
 def _ascending(ptr: Array, target: Array, weight: Array) -> None:
+    """Each row's targets, with their places behind them, are sorted as one number.
+
+    No argsort: numba calls the inner parts of sort and of argsort by the same names, and a kernel that comes from its
+    cache may then be linked to the other's.
+    """
     for r in numba.prange(len(ptr) - 1):
-        low, high = ptr[r], ptr[r + 1]
-        order = np.argsort(target[low:high])
-        target[low:high] = target[low:high][order]
-        weight[low:high] = weight[low:high][order]
+        low = ptr[r]
+        code = np.empty(ptr[r + 1] - low, np.uint64)
+        for k in range(len(code)):
+            code[k] = (np.uint64(target[low + k]) << np.uint64(32)) | np.uint64(k)
+        code.sort()
+        before = weight[low : ptr[r + 1]].copy()
+        for k in range(len(code)):
+            target[low + k] = np.uint32(code[k] >> np.uint64(32))
+            weight[low + k] = before[np.int64(code[k] & np.uint64(0xFFFFFFFF))]
 
 
 @numba.njit(parallel=True, cache=True)
