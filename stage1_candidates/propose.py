@@ -54,7 +54,7 @@ def main() -> None:
         for week in tqdm(plan.all, desc=f"source {name}", unit="week"):
             history = weeks.history(whole.log, week)
             learned = (load_weights(name, plan, week, settings.refit),) if name in params.networks else ()
-            state = source.UNTRAINED if learned == ({},) else module.fit(history, whole, settings, *learned)
+            state = source.fitted(module, history, whole, settings, *learned)
             np.savez(paths.of_week(folder, "state", week, "npz"), **state)
             if week == plan.submission or not settings.proposes:
                 continue  # at the submission every customer is answered in shards, later

@@ -101,6 +101,14 @@ def untrained(state: dict[str, Array]) -> bool:
     return state.keys() == UNTRAINED.keys()
 
 
+def fitted(
+    module: ModuleType, history: History, shop: Shop, params: Any, *weights: dict[str, Array]
+) -> dict[str, Array]:
+    """The state at ``history`` of a source, or of a network with its ``weights``; UNTRAINED where these are nothing."""
+    state: dict[str, Array] = UNTRAINED if weights == ({},) else module.fit(history, shop, params, *weights)
+    return state
+
+
 def walk_of(
     module: ModuleType, history: History, shop: Shop, state: dict[str, Array], users: Array, params: Any
 ) -> Walk | None:
