@@ -7,6 +7,7 @@ known.
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -54,7 +55,7 @@ def main() -> None:
         for week in tqdm(plan.all, desc=f"source {name}", unit="week"):
             history = weeks.history(whole.log, week)
             learned = (load_weights(name, plan, week, settings.refit),) if name in params.networks else ()
-            state = source.fitted(module, history, whole, settings, *learned)
+            state: dict[str, Any] = source.fitted(module, history, whole, settings, *learned)
             np.savez(paths.of_week(folder, "state", week, "npz"), **state)
             if week == plan.submission or not settings.proposes:
                 continue  # at the submission every customer is answered in shards, later
