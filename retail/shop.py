@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from retail import log as logs
 from retail import paths, schema
@@ -23,6 +25,7 @@ ATTRIBUTES = (
     "index_code",
     "section_no",
 )
+Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]  # one of them, in params.yaml
 NAMES = ("prod_name", "product_type_name")  # the first that is there
 TRAITS = ("FN", "Active", "club_member_status", "fashion_news_frequency", "postal_code")
 AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster below 35

@@ -73,7 +73,10 @@ def main() -> None:
             latest_first = [[name, str(week)] for week in reversed(asked)]  # the longest first
             side_by_side.run("stage1_candidates.learn", latest_first, at_once(len(asked)))
         for week in asked:
-            save_file(learned(name, whole, week, params), paths.of_week(folder, "weights", week, "safetensors"))
+            weights = learned(name, whole, week, params)
+            if not weights:
+                print(f"{name}: too little to learn from before label week {week}; it says nothing there")
+            save_file(weights, paths.of_week(folder, "weights", week, "safetensors"))
             description = {"network": name, "week": week, "seed": params.seed, "settings": settings.model_dump()}
             paths.of_week(folder, "weights", week, "json").write_text(json.dumps(description, indent=1))
     shutil.rmtree(paths.CHECKPOINTS / name, ignore_errors=True)

@@ -145,9 +145,12 @@ class Silent(Memory):
         return lists.gather(np.arange(len(users)), np.zeros(len(users), np.int64), np.ones(len(users)), len(users), 1)
 
 
-def test_a_network_without_a_training_proposes_nothing_and_scores_nan(project: pytest.MonkeyPatch) -> None:
+def test_a_network_without_a_training_proposes_nothing_and_scores_nan(
+    project: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     network = Silent()
     ran(project, network)
+    assert "memory: too little to learn from before label week 50; it says nothing there" in capsys.readouterr().out
     project.setattr(sys, "argv", ["propose", "memory"])
     project.setattr(weeks, "customers", lambda log, plan, week, settings, seed: np.arange(3, dtype=np.uint32))
     project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {}}}))

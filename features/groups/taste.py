@@ -1,7 +1,5 @@
 """The customer's past with the article's kind: its product_code, type, department, colour and the like."""
 
-from typing import Annotated
-
 import numpy as np
 from pydantic import Field
 
@@ -10,7 +8,7 @@ from features.group import Group
 from features.kernels import BY_VISIT, D28, DECAY, LAST_DAY, LAST_VISIT, V5, VISITS
 from retail.log import Array
 from retail.params import Days
-from retail.shop import ATTRIBUTES, Shop
+from retail.shop import Attribute, Shop
 from retail.weeks import History
 from stage1_candidates.pairs import Pairs
 
@@ -19,7 +17,6 @@ PLAIN = {
     "visits": VISITS, "visits_28d": D28, "days_since": LAST_DAY, "visits_since": LAST_VISIT, "in_last_5": V5,
     "by_visit": BY_VISIT,
 }  # fmt: skip
-Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]
 
 
 class Params(Group):

@@ -11,7 +11,7 @@ from torch import nn
 
 from retail.log import Array
 from retail.params import Block, Days, Positive
-from retail.shop import ATTRIBUTES, Shop
+from retail.shop import Attribute, Shop
 from retail.weeks import History
 from stage1_candidates import lists
 from stage1_candidates.lists import Lists
@@ -25,7 +25,6 @@ from stage1_candidates.networks.trex.network import Shape, Trex
 from stage1_candidates.source import Network
 
 K = 10  # of the validation metric, recall of categories
-Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]
 
 
 class Examples(Block):
