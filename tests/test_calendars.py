@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from world import drawn, random_world
+from world import drawn, random_world, small
 
 from retail import weeks
 from retail.log import Array
@@ -81,3 +81,11 @@ def test_joined_calendars_are_the_customers_of_both() -> None:
     both = calendars.joined([at(1), at(2)])
     assert both.ptr.tolist() == [0, 2, 3, 5, 6] and both.item.tolist() == [1, 2, 3, 1, 2, 3]
     assert days(both) == days(at(1)) + days(at(2)) and len(both.prior) == len(both.label) == 6
+
+
+def test_the_articles_bought_last_are_kept_though_they_lie_beyond_the_horizon() -> None:
+    """Ages 899, 409, 509 and 9 days with a horizon of 364: of the older three the one of 409 is kept."""
+    of = small([(0, 0, 10), (0, 1, 500), (0, 2, 400), (0, 3, 900)], 1, 4, 910)
+    history = weeks.history(of.log, 130)
+    found = calendars.calendars(history, np.zeros(1, np.int64), np.full(4, 0.1, np.float32), 364, 2)
+    assert found.item.tolist() == [2, 4] and found.day.tolist() == [9] and found.day_ptr.tolist() == [0, 0, 1]

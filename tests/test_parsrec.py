@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from world import drawn, network_of, random_world
+from world import drawn, network_of, random_world, small
 
 from retail import weeks
 from retail.errors import InputError
@@ -209,6 +209,13 @@ def test_the_latest_sessions_are_kept() -> None:
     assert listed(some[1]) == listed(every[1]) and len(some[0].user) == 5
     assert some[0].until.max() <= len(shop.log.day)
     assert all(one in listed(every[0]) for one in listed(some[0]))
+
+
+def test_a_shop_that_was_closed_holds_out_its_last_open_week() -> None:
+    """Both customers buy in weeks 0 to 4, then the shop is closed until week 14."""
+    shop = small([(user, week % 3, 7 * week + user) for week in range(5) for user in range(2)], 2, 3, 98)
+    train, held = label_weeks.examples(weeks.history(shop.log, 14), FEW, 1)
+    assert len(held.user) == 2 and len(train.user) == 6  # weeks 1 to 3: a customer's first is none
 
 
 def test_the_best_articles_are_those_of_a_full_sort() -> None:

@@ -328,6 +328,17 @@ def test_learning_twice_gives_the_same_and_knows_no_later_week(
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
 
 
+def test_what_is_asked_of_the_network_later_has_no_part_in_its_training(
+    learned: tuple[Shop, dict[str, Array]], tmp_path: Path
+) -> None:
+    """DVC trains nothing again where these three change."""
+    shop, weights = learned
+    search = ann.Search(kind="ivf", effort=1)
+    asked = PARAMS.model_copy(update={"take": 3, "sold_days": 7, "search": search})
+    again = plugin.learn(weeks.history(shop.log, 50), shop, asked, 1, tmp_path)
+    assert all(np.array_equal(again[name], weights[name]) for name in weights)
+
+
 def test_one_customer_alone_hears_what_it_hears_among_others(learned: tuple[Shop, dict[str, Array]]) -> None:
     """Bit for bit, over more customers than a block has."""
     shop, weights = learned
