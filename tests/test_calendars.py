@@ -1,11 +1,14 @@
 """Calendars and rebuy rates by hand, on a shop that can be read off the drawing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from world import drawn, random_world, small
+from world import drawn, network_of, random_world, small
 
 from retail import weeks
-from retail.log import Array
+from retail.log import Array, Log
+from stage1_candidates.deep import case as plugin
 from stage1_candidates.networks.case import calendars
 from stage1_candidates.networks.case.batches import Candidates
 
@@ -89,3 +92,28 @@ def test_the_articles_bought_last_are_kept_though_they_lie_beyond_the_horizon() 
     history = weeks.history(of.log, 130)
     found = calendars.calendars(history, np.zeros(1, np.int64), np.full(4, 0.1, np.float32), 364, 2)
     assert found.item.tolist() == [2, 4] and found.day.tolist() == [9] and found.day_ptr.tolist() == [0, 0, 1]
+
+
+def test_the_weeks_held_out_are_the_last_with_sales(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Both customers buy in weeks 0 to 9 and then no more: at week 14 the held ones are 8 and 9, not 12 and 13."""
+    shop = drawn("ab.....ba....." * 5 + "." * 28, ".a.b...a.b...." * 5 + "." * 28, items=2)
+    examples, joined = plugin._examples, calendars.joined
+    week_of: dict[int, int] = {}
+    parts_of: list[list[Candidates]] = []
+
+    def noted(log: Log, week: int, counts: dict[int, Array], params: plugin.Params) -> Candidates:
+        part = examples(log, week, counts, params)
+        week_of[id(part)] = week
+        return part
+
+    def cut(parts: list[Candidates]) -> Candidates:
+        parts_of.append(parts)
+        return joined(parts)
+
+    monkeypatch.setattr(plugin, "_examples", noted)
+    monkeypatch.setattr(calendars, "joined", cut)
+    _, params = network_of("case")
+    few = params.model_copy(update={"examples": params.examples.model_copy(update={"hold": 2})})
+    assert plugin.learn(weeks.history(shop.log, 14), shop, few, 1, tmp_path)
+    train, held = ([week_of[id(part)] for part in parts] for parts in parts_of)
+    assert held == [8, 9] and train == [*range(1, 8)]

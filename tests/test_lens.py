@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from world import drawn, network_of, random_world
 
 from retail import weeks
 from retail.shop import Shop
+from stage1_candidates.deep import lens as plugin
 from stage1_candidates.networks import weights as stored
 from stage1_candidates.networks.lens import answers, funnels, warm
 from stage1_candidates.networks.lens import rows as lens_rows
@@ -382,3 +384,15 @@ def test_what_is_said_of_a_customer_by_hand() -> None:
     assert of.day.tolist() == [0, 6, 0] and history.cutoff == 7
     assert found["days_left"].tolist()[:2] == [4, 0] and found["overdue"].tolist()[:2] == [0, 2]
     assert np.isnan(found["days_left"][2]) and np.isnan(found["overdue"][2])
+
+
+def test_the_weeks_held_out_are_the_last_with_baskets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Both customers buy in weeks 0 to 9 and then no more: at week 14 the held ones are 8 and 9, not 12 and 13."""
+    shop = drawn("ab.....ba....." * 5 + "." * 28, ".a.b...a.b...." * 5 + "." * 28, items=2)
+    seen: list[Asked] = []
+    monkeypatch.setattr(plugin, "_train", lambda basket, clock, of, train, held, *rest: seen.extend([train, held]))
+    _, params = network_of("lens")
+    examples = params.examples.model_copy(update={"hold": 2})
+    plugin.learn(weeks.history(shop.log, 14), shop, params.model_copy(update={"examples": examples}), 1, tmp_path)
+    train, held = (some.day // 7 for some in seen)
+    assert np.unique(held).tolist() == [8, 9] and train.max() == 7
