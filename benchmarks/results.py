@@ -15,6 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from retail.stage import whole_file
+from stage1_candidates.side_by_side import cores
 
 RESULTS = Path("benchmarks/results")
 LIBRARIES = ("torch", "lightning", "numpy", "scipy", "numba", "lightgbm", "optuna", "polars")
@@ -30,13 +31,14 @@ def digest(files: Iterable[Path]) -> str:
 
 
 def device() -> str:
-    """The GPU's name where there is one, else the processor's."""
+    """The GPU's name where there is one, else the processor's, its threads, and how many of them served if not all."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]}, {len(names)} threads" if names else platform.machine()
+    used = f" ({cores()} used)" if cores() < len(names) else ""
+    return f"{names[0]}, {len(names)} threads{used}" if names else platform.machine()
 
 
 def made_from(data: Sequence[Path], seeds: Sequence[int], command: str, seconds: float) -> dict[str, Any]:

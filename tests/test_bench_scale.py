@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from world import random_world
 
-from benchmarks import alike, graph, kernels, scale, scratch
+from benchmarks import alike, graph, kernels, results, scale, scratch
 from features import kernels as fast
 from retail import metrics, paths, weeks
 from retail.log import Array
@@ -125,3 +125,14 @@ def test_counts_of_both_ways() -> None:
     for name, column in zip(("times", "times_28d", "days_since_last", "days_since_first"), ours, strict=True):
         np.testing.assert_allclose(plain[name].cast(pl.Float32).fill_null(np.nan).to_numpy(), column)
     assert ours[0].max() > 1
+
+
+def test_the_device_says_how_many_of_its_threads_served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("model name : Quick\nflags : a\nmodel name : Quick\n")
+    monkeypatch.setattr(results, "Path", lambda _: info)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(results, "cores", lambda: 2)
+    assert results.device() == "Quick, 2 threads"
+    monkeypatch.setattr(results, "cores", lambda: 1)
+    assert results.device() == "Quick, 2 threads (1 used)"
