@@ -67,6 +67,11 @@ def drawn(*customers: str | tuple[str, ...], items: int | None = None, **columns
     return small(rows, len(lines), items or 1 + max(row[1] for row in rows), len(lines[0][0]), **columns)
 
 
+def closed() -> Shop:
+    """Both customers buy in every one of weeks 0 to 9, then the shop is closed until week 14, where the log ends."""
+    return drawn("ab.....ba....." * 5 + "." * 28, ".a.b...a.b...." * 5 + "." * 28, items=2)
+
+
 def source_of(name: str, **changes: Any) -> tuple[Any, Any]:
     """The module of a source or network and its block of params.yaml with some keys changed."""
     kind = "networks" if name in PARAMS.networks else "sources"
