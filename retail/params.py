@@ -44,6 +44,7 @@ class Train(Block):
 
 class Weeks(Block):
     validation: Positive
+    stop: Positive
     stop_customers: Positive
     train: Train
 
@@ -73,6 +74,7 @@ class Ranker(Block):
     rounds: Positive
     patience: Positive
     smooth: Positive
+    again: bool
     refit_growth: Annotated[float, Field(gt=0)]
     average: Average
     models: dict[str, Model]

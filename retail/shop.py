@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
 
@@ -11,8 +11,9 @@ import polars as pl
 from pydantic import Field
 
 from retail import log as logs
-from retail import paths, schema
+from retail import paths, schema, wording
 from retail.log import Array, Log
+from retail.wording import Wording
 
 # Article columns that group articles; the first is the category that sources mean by "category".
 ATTRIBUTES = (
@@ -27,6 +28,7 @@ ATTRIBUTES = (
 )
 Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]  # one of them, in params.yaml
 NAMES = ("prod_name", "product_type_name")  # the first that is there
+TEXTS = ("prod_name", "detail_desc")  # whose words are the article's; what names its type is an attribute already
 TRAITS = ("FN", "Active", "club_member_status", "fashion_news_frequency", "postal_code")
 AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster below 35
 
@@ -45,11 +47,17 @@ class Shop:
     attributes: Mapping[str, Array]  # name -> (items,) int32 dense code, -1 where missing
     traits: Mapping[str, Array]  # name -> (users,) int32 dense code, -1 where missing
     age: Array | None  # (users,) float32, NaN where missing
+    texts: Mapping[str, pl.Series] = field(default_factory=dict)  # name -> (items,) text, null or "" where missing
 
     @property
     def category(self) -> Array:
         """(items,) int32 the article's category: its product type, or else its product_code."""
         return self.attributes.get("product_type_no", self.attributes["product_code"])
+
+    @cached_property
+    def wording(self) -> Wording:
+        """The words of the articles' texts."""
+        return wording.of_texts(list(self.texts.values()), self.log.items)
 
     @cached_property
     def age_bin(self) -> Array | None:
@@ -76,4 +84,5 @@ def of_tables(tx: pl.DataFrame, customers: pl.DataFrame, articles: pl.DataFrame,
         attributes={name: articles[name].to_numpy() for name in ATTRIBUTES if name in articles.columns},
         traits={name: customers[name].to_numpy() for name in TRAITS if name in customers.columns},
         age=customers["age"].to_numpy().astype(np.float32) if "age" in customers.columns else None,
+        texts={name: articles[name] for name in TEXTS if name in articles.columns},
     )

@@ -1,12 +1,13 @@
 """The calendar and its one door: a label week's past is what lies before its first day, and nothing else.
 
 Weeks count up. The last seven days of data are week W-1; the label week of the submission is W. With four
-validation weeks, two training weeks and W = 104 (s: early stopping, t: training, v: validation):
+validation weeks, two training and two stopping weeks, W = 104 (s: early stopping, t: training, v: validation):
 
     week       96  97  98  99 100 101 102 103 104
-    evaluated       t   t   s   v   v   v   v
-    submitted                       t   t   t   answered
+    evaluated   t   t   s   s   v   v   v   v
+    submitted                   t   t   t   t   answered
 
+The ranker is trained on t, stopped by s, and then fitted once more, for as many rounds, on both.
 The last training weeks are also tuning weeks: a search for the ranker's settings trains its models on the weeks before
 them, stops on s and judges by the tuning weeks. The ranker with the settings found is then trained on all of t.
 """
@@ -84,17 +85,22 @@ def customers(log: Log, plan: "Plan", week: int, settings: Weeks, seed: int) -> 
     """(c,) uint32, ascending: the buyers of ``week`` that are looked at, all of them in a validation week.
 
     Other weeks take a seeded sample where they have more buyers than their share of ``train.customers``, the
-    stopping week than ``stop_customers``.
+    stopping weeks than theirs of ``stop_customers``.
     """
     users = buyers(log, week)
     if week in plan.validation:
         return users
-    return sampled(users, settings.stop_customers if week == plan.stop else share(plan, settings), week, seed)
+    return sampled(users, stop_share(plan, settings) if week in plan.stop else share(plan, settings), week, seed)
 
 
 def share(plan: "Plan", settings: Weeks) -> int:
     """Customers that a training week may have."""
     return -(-settings.train.customers // len(plan.train))
+
+
+def stop_share(plan: "Plan", settings: Weeks) -> int:
+    """Customers that a stopping week may have."""
+    return -(-settings.stop_customers // len(plan.stop))
 
 
 def judged(log: Log, plan: "Plan", week: int, settings: Weeks, most: int, seed: int) -> Array:
@@ -114,7 +120,7 @@ class Plan:
     """Which weeks do what; every list ascends."""
 
     train: list[int]  # label weeks of the evaluated ranker
-    stop: int  # its early stopping
+    stop: list[int]  # its early stopping
     validation: list[int]  # reported
     refit: list[int]  # label weeks of the ranker that answers the submission
     submission: int  # the week after the data
@@ -126,7 +132,7 @@ class Plan:
     @property
     def labelled(self) -> list[int]:
         """Every week whose truth is known and used."""
-        return sorted({*self.train, self.stop, *self.validation, *self.refit})
+        return sorted({*self.train, *self.stop, *self.validation, *self.refit})
 
     @property
     def all(self) -> list[int]:
@@ -136,12 +142,12 @@ class Plan:
 def plan(log: Log, settings: Weeks) -> Plan:
     """The plan for this log: as many training weeks as ``train.customers`` buyers fill, within least..most.
 
-    One week is left to the past at the least, so that no label week is answered from nothing.
+    At most a quarter of the weeks before the reported ones stop the training, but one at the least. One week is left
+    to the past at the least, so that no label week is answered from nothing.
     """
     last = log.weeks - 1
     validation = list(range(last - settings.validation + 1, last + 1))
-    stop = validation[0] - 1
-    room = stop - 1  # training weeks 1..stop-1: week 0 is only history
+    room = validation[0] - 2  # training weeks 1..room if one week stops them: week 0 is only history
     if room < 1:
         needed = settings.validation + 3
         raise InputError(
@@ -149,11 +155,12 @@ def plan(log: Log, settings: Weeks) -> Plan:
             f"{settings.validation} validation weeks; bring more weeks or lower weeks.validation in params.yaml"
         )
     counts = buyers_per_week(log)
+    # a shop closes over Christmas: nothing to learn from, and no reason to end
+    open_weeks = [week for week in range(validation[0] - 1, 0, -1) if counts[week] > 0]
+    stop = open_weeks[: max(1, min(settings.stop, len(open_weeks) // 4))]
     train: list[int] = []
     total = 0
-    for week in range(stop - 1, 0, -1):
-        if counts[week] == 0:
-            continue  # a shop closes over Christmas: nothing to learn from, and no reason to end
+    for week in open_weeks[len(stop) :]:
         total += counts[week]
         if len(train) == settings.train.most or (
             len(train) >= settings.train.least and total > settings.train.customers
@@ -161,16 +168,17 @@ def plan(log: Log, settings: Weeks) -> Plan:
             break
         train.append(week)
     train.reverse()
+    stop.reverse()
     if not train:
         raise InputError(
-            "transactions_train.csv: no customer bought in any week before the validation weeks; "
+            "transactions_train.csv: no customer bought in any two weeks before the validation weeks; "
             "expected buyers to learn from; bring more weeks or lower weeks.validation in params.yaml"
         )
     return Plan(
         train=train,
         stop=stop,
         validation=validation,
-        refit=[*train, stop, *validation][-len(train) - 1 :],  # one week more: none need be held out
+        refit=[*train, *stop, *validation][-len(train) - len(stop) :],  # as many as train and stop together
         submission=last + 1,
     )
 

@@ -2,7 +2,7 @@
 
 Writes data/pool/: pool_<week>.parquet (user, item, label, sampled, kept, then the columns of pool.build; ascending by
 user, item), and recall.json, the figures of the validation weeks' pools over all their buyers. ``sampled`` rows are
-trained on; ``kept`` ones get features: the same, every row of the stopping week, and in the tuning weeks every row of
+trained on; ``kept`` ones get features: the same, every row of the stopping weeks, and in the tuning weeks every row of
 the customers by whom they judge.
 """
 
@@ -97,7 +97,7 @@ def one_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.Data
         whole = {name: read_candidates(name, week, everybody) for name in proposing}
         figures = recall.figures(whole, everybody, truth, params.pool)
     users = everybody
-    if week != plan.stop:
+    if week not in plan.stop:
         users = weeks.sampled(everybody, weeks.share(plan, params.weeks), week, params.seed)
     proposed = {name: read_candidates(name, week, users) for name in proposing}
     pairs, columns = pool.build(sources, proposed, history, shop, users, params)
@@ -107,7 +107,7 @@ def one_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.Data
 
 def kept_whole(shop: Shop, plan: Plan, week: int, params: Params) -> Array:
     """(c,) uint32 customers all of whose candidates are kept: those that stop a training or judge a search."""
-    if week == plan.stop:
+    if week in plan.stop:
         return weeks.customers(shop.log, plan, week, params.weeks, params.seed)
     if week in plan.tuning(params.tuning.weeks):
         return weeks.judged(shop.log, plan, week, params.weeks, params.tuning.customers, params.seed)

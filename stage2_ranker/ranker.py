@@ -155,13 +155,13 @@ def fit_one(
     )
     stopping = Stopping(settings.patience, settings.smooth)
     calls: list[Callable[..., Any]] = [stopping, *looks]
-    booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop week"], callbacks=calls)
+    booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop weeks"], callbacks=calls)
     booster.best_iteration = stopping.best_round
     return booster
 
 
 class Stopping:
-    """Early stopping by the running mean of the stopping week's MAP@12 over the last ``smooth`` rounds.
+    """Early stopping by the running mean of the stopping weeks' MAP@12 over the last ``smooth`` rounds.
 
     A single round's figure hangs on a few hundred customers and peaks by luck, often long before the ranker is done;
     the mean over neighbouring rounds peaks where it is. ``best_round``: the middle of the best such run of rounds.

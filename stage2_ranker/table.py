@@ -1,7 +1,7 @@
 """Stage ``table``: the ranker's rows of every label week, the pool's columns and all feature groups side by side.
 
 Writes data/table/table_<week>.parquet: user, item, label, sampled, then Float32 features; ascending by user, so that
-a customer's rows are one contiguous group. ``sampled`` rows are trained on; the stopping week has all its rows, a
+a customer's rows are one contiguous group. ``sampled`` rows are trained on; the stopping weeks have all their rows, a
 tuning week all rows of the customers by whom it judges.
 """
 

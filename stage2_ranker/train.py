@@ -1,8 +1,11 @@
-"""Stage ``train``: the ranker that is evaluated, fitted on the training weeks, ended by the stopping week.
+"""Stage ``train``: the ranker that is evaluated, fitted on the training weeks, ended by the stopping weeks.
 
-Its models are those of stage2_ranker/best.json. No validation week is seen, neither in training nor in stopping.
-Writes data/model/: LightGBM text, blend.json, gain.csv.
+With ``ranker.again`` it is then fitted once more, for the same rounds, on the stopping weeks, too: they are the newest
+that it may know. Its models are those of stage2_ranker/best.json. No validation week is seen, neither in training nor
+in stopping. Writes data/model/: LightGBM text, blend.json, gain.csv.
 """
+
+import math
 
 import polars as pl
 
@@ -10,6 +13,8 @@ from retail import params as parameters
 from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
+from retail.params import Params
+from retail.weeks import Plan
 from stage2_ranker import ranker, recipe
 from stage2_ranker.blend import Blend
 from stage2_ranker.keys import KEYS
@@ -44,14 +49,32 @@ def gains(blend: Blend) -> pl.DataFrame:
     return pl.DataFrame({"feature": names, "gain": share}).sort(["gain", "feature"], descending=[True, False])
 
 
+def stopped(plan: Plan, params: Params) -> Blend:
+    """Models trained on the training weeks, each for as many rounds as serve the stopping weeks best."""
+    train = Rows.of(read_weeks(plan.train, True), only_sampled=True)
+    stop = Rows.of(read_weeks(plan.stop, False), only_sampled=False)
+    print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
+    return ranker.fit(train, stop, recipe.read(), params.ranker, rounds=None, like=None)
+
+
+def anew(label_weeks: list[int], like: Blend, growth: float, plan: Plan, params: Params) -> Blend:
+    """The models of ``like`` fitted on ``label_weeks`` for their rounds times ``growth``, weighed as they were.
+
+    A model that sees only its newest weeks sees more of them by the stopping weeks, which no longer are held out.
+    """
+    rounds = {name: math.ceil(n * growth) for name, n in like.rounds.items()}
+    recipes = [one.model_copy(update={"weeks": one.weeks and one.weeks + len(plan.stop)}) for one in recipe.read()]
+    rows = Rows.of(read_weeks(label_weeks, True), only_sampled=True)
+    print(f"again: {len(rows.label):,} rows of weeks {label_weeks[0]}..{label_weeks[-1]}, rounds {rounds}")
+    return ranker.fit(rows, None, recipes, params.ranker, rounds, like)
+
+
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    recipes = recipe.read()
-    train = Rows.of(read_weeks(plan.train, True), only_sampled=True)
-    stop = Rows.of(read_weeks([plan.stop], False), only_sampled=False)
-    print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
-    blend = ranker.fit(train, stop, recipes, params.ranker, rounds=None, like=None)
+    blend = stopped(plan, params)
+    if params.ranker.again:
+        blend = anew([*plan.train, *plan.stop], blend, 1.0, plan, params)
     with stage.whole_folder(paths.MODEL) as folder:
         blend.save(folder)
         gains(blend).write_csv(folder / "gain.csv")

@@ -1,7 +1,7 @@
 """Stage ``tune``: the models of the ranker and their weights, found by a search that starts from those of params.yaml.
 
-A trial is one LightGBM model: trained on the training weeks before the tuning weeks, ended by the stopping week as in
-stage ``train``, worth its MAP@12 on the tuning weeks at that round. The stopping week is never judged by, the tuning
+A trial is one LightGBM model: trained on the training weeks before the tuning weeks, ended by the stopping weeks as in
+stage ``train``, worth its MAP@12 on the tuning weeks at that round. The stopping weeks are never judged by, the tuning
 weeks are never stopped on, though a trial far behind earlier ones is given up by them, and the validation weeks are not
 read. Writes stage2_ranker/best.json, which ``train`` and ``refit`` read, and data/tuning/, the trials. The study lies
 in data/checkpoints/tuning under a fingerprint of all that a trial knows: a killed run goes on, more trials are added to
@@ -124,7 +124,7 @@ def task(shop: Shop, plan: Plan, params: Params) -> Task | str:
         params,
         recipe.of_params(params.ranker),
         Rows.of(before, only_sampled=True),
-        Rows.of(read_weeks([plan.stop], False), only_sampled=False),
+        Rows.of(read_weeks(plan.stop, False), only_sampled=False),
         by,
         paths.CHECKPOINTS / "tuning" / fingerprint(plan, by, params),
     )
@@ -135,7 +135,7 @@ def fingerprint(plan: Plan, by: Judge, params: Params) -> str:
     settings = params.tuning.model_dump(exclude={"trials"})
     versions = {name: version(name) for name in LIBRARIES}
     digest = hashlib.blake2b(f"{settings} {params.ranker} {params.seed} {versions}".encode(), digest_size=8)
-    for week in [*plan.train, plan.stop]:
+    for week in [*plan.train, *plan.stop]:
         digest.update(paths.of_week(paths.TABLE, "table", week).read_bytes())
     for one in by.weeks.values():
         digest.update(one.users.tobytes() + one.start.tobytes() + one.bought.tobytes())

@@ -485,7 +485,7 @@ def small_log(days: list[int], length: int) -> log.Log:
     return log.build(tx, users=1, items=1, days=length)
 
 
-SETTINGS = {"validation": 1, "stop_customers": 1, "train": {"most": 1, "least": 1, "customers": 1}}
+SETTINGS = {"validation": 1, "stop": 1, "stop_customers": 1, "train": {"most": 1, "least": 1, "customers": 1}}
 
 
 def test_one_single_week_of_history(line: Callable[..., str]) -> None:

@@ -131,7 +131,12 @@ def shop(stages: Stages, tmp_path: Path) -> dict[str, Any]:
     """Params of a tiny shop of few sources and features; its CSV files are there."""
     raw = params()
     raw["demo"] = {"customers": 150, "articles": 100, "weeks": 12, "seed": 1}
-    raw["weeks"] = {"validation": 1, "stop_customers": 100, "train": {"most": 2, "least": 2, "customers": 100}}
+    raw["weeks"] = {
+        "validation": 1,
+        "stop": 1,
+        "stop_customers": 100,
+        "train": {"most": 2, "least": 2, "customers": 100},
+    }
     for kind, some in (("sources", ("popular", "repurchase")), ("networks", ()), ("features", ("own", "item_sales"))):
         raw[kind] = {name: {**block, "use": name in some} for name, block in raw[kind].items()}
     binary = raw["ranker"]["models"]["binary"]

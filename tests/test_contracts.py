@@ -399,7 +399,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder, start = tmp_path_factory.mktemp("project"), Path.cwd()
     small = random_world(seed=4, users=70, days=120, entries=1500)
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    raw["weeks"] |= {"validation": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
+    raw["weeks"] |= {"validation": 2, "stop": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
     raw["pool"] |= {"take": 15}
     raw["table"] |= {"negatives": 3}
     raw["tuning"] |= {"trials": 0, "weeks": 1, "customers": 7}
@@ -462,19 +462,31 @@ def test_training_rows_carry_the_truth_of_their_week(built: Built) -> None:
         assert 0 < rows["label"].sum() < rows.height
 
 
-def test_the_stopping_week_and_the_customers_of_the_tuning_weeks_are_kept_whole(built: Built) -> None:
+def test_the_stopping_weeks_and_the_customers_of_the_tuning_weeks_are_kept_whole(built: Built) -> None:
     log, plan, params = built.shop.log, built.plan, built.params
     judging = plan.tuning(params.tuning.weeks)
     assert len(judging) == params.tuning.weeks and set(judging) < set(plan.train)
     for week in plan.labelled:
         pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week))
-        whole = {plan.stop: pool["user"].unique().to_list()}
+        whole = dict.fromkeys(plan.stop, pool["user"].unique().to_list())
         for each in judging:
             users = weeks.judged(log, plan, each, params.weeks, params.tuning.customers, params.seed)
             assert len(users) == params.tuning.customers
             whole[each] = users.tolist()
         kept = pool["sampled"] | pool["user"].is_in(whole.get(week, []))
         assert pool["kept"].equals(kept) and not pool["sampled"].all()
+
+
+def test_the_evaluated_ranker_learns_from_the_stopping_weeks_once_they_have_told_the_rounds(built: Built) -> None:
+    plan, params, blend = built.plan, built.params, built.blend
+    assert len(plan.stop) == 2 and params.ranker.again
+    stopped = train.stopped(plan, params)
+    assert (blend.rounds, blend.spreads) == (stopped.rounds, stopped.spreads)
+    rows = Rows.of(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)
+    assert set(np.unique(rows.age)) == {plan.stop[-1] - week for week in [*plan.train, *plan.stop]}
+    for one in recipe.of_params(params.ranker):
+        same = ranker.fit_one(rows, None, one, params.ranker, stopped.rounds[one.name], [])
+        assert same.model_to_string() == blend.models[one.name].model_to_string()
 
 
 @pytest.mark.parametrize("which", ["validation", "submission"])

@@ -76,7 +76,9 @@ BOTH = [of("lambdarank", "lambdarank"), of("binary", "binary", seed=2)]
 
 
 def settings(rounds: int = 25, average: Average = "scores") -> Ranker:
-    return Ranker(rounds=rounds, patience=5, refit_growth=1.0, half_life=20.0, smooth=2, average=average, models={})
+    return Ranker(
+        rounds=rounds, patience=5, again=True, refit_growth=1.0, half_life=20.0, smooth=2, average=average, models={}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +221,7 @@ def fed(figures: list[float], patience: int, smooth: int) -> ranker.Stopping:
     stopping = ranker.Stopping(patience, smooth)
     for figure in figures:
         try:
-            stopping(SimpleNamespace(evaluation_result_list=[("stop week", "map@12", figure, True)]))
+            stopping(SimpleNamespace(evaluation_result_list=[("stop weeks", "map@12", figure, True)]))
         except lgb.callback.EarlyStopException:
             break
     return stopping

@@ -414,7 +414,12 @@ def project(folder: Path, world: World, labels: dict[int, int]) -> Params:
     world.articles.write_parquet(folder / paths.ARTICLES)
     (folder / paths.CALENDAR).write_text(json.dumps({"days": world.days}))
     raw = json.loads(PARAMS.model_dump_json())
-    raw["weeks"] |= {"validation": 2, "stop_customers": 40, "train": {"most": 6, "least": 6, "customers": 600}}
+    raw["weeks"] |= {
+        "validation": 2,
+        "stop": 1,
+        "stop_customers": 40,
+        "train": {"most": 6, "least": 6, "customers": 600},
+    }
     raw["ranker"] |= {"rounds": 150, "patience": 60, "smooth": 10}
     raw["tuning"] = {"trials": 5, "weeks": 2, "customers": 30, "rows": 900}
     for model in raw["ranker"]["models"].values():
@@ -422,7 +427,7 @@ def project(folder: Path, world: World, labels: dict[int, int]) -> Params:
     (folder / paths.PARAMS).write_text(json.dumps(raw))
     params = Params.model_validate(raw)
     plan = weeks.plan(world.shop.log, params.weeks)
-    for week in [*plan.train, plan.stop]:
+    for week in [*plan.train, *plan.stop]:
         rng = np.random.default_rng([week, labels.get(week, 0)])
         users = weeks.customers(world.shop.log, plan, week, params.weeks, params.seed)
         n = len(users) * 12

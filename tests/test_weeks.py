@@ -12,9 +12,9 @@ from retail.log import Log
 from retail.params import Train, Weeks
 
 
-def plan_of(validation: int = 4, most: int = 3, least: int = 1, customers: int = 10**6) -> Weeks:
+def plan_of(validation: int = 4, most: int = 3, least: int = 1, customers: int = 10**6, stop: int = 1) -> Weeks:
     train = Train(most=most, least=least, customers=customers)
-    return Weeks(validation=validation, stop_customers=100, train=train)
+    return Weeks(validation=validation, stop=stop, stop_customers=100, train=train)
 
 
 def busy(weeks_of_data: int, buyers: int = 1) -> Log:
@@ -97,14 +97,32 @@ def test_buyers_per_week_counts_a_customer_once_a_week(rows: set[tuple[int, int,
 
 def test_the_plan_of_ten_weeks() -> None:
     found = weeks.plan(busy(10), plan_of(validation=4, most=3))
-    assert found.train == [2, 3, 4] and found.stop == 5 and found.validation == [6, 7, 8, 9]
+    assert found.train == [2, 3, 4] and found.stop == [5] and found.validation == [6, 7, 8, 9]
     assert found.refit == [6, 7, 8, 9] and found.submission == 10
     assert found.labelled == [2, 3, 4, 5, 6, 7, 8, 9] and found.all == [*found.labelled, 10]
 
 
+def test_the_plan_with_several_stopping_weeks() -> None:
+    found = weeks.plan(busy(20), plan_of(validation=4, most=3, stop=3))
+    assert found.train == [10, 11, 12] and found.stop == [13, 14, 15] and found.validation == [16, 17, 18, 19]
+    assert found.refit == [14, 15, 16, 17, 18, 19] and found.labelled == list(range(10, 20))
+
+
+@pytest.mark.parametrize(("before", "stop"), [(2, [2]), (7, [7]), (8, [7, 8]), (12, [10, 11, 12]), (30, [28, 29, 30])])
+def test_no_more_than_a_quarter_of_the_weeks_stop_the_training(before: int, stop: list[int]) -> None:
+    found = weeks.plan(busy(before + 3), plan_of(validation=2, most=99, stop=3))
+    assert found.stop == stop and found.train == list(range(1, stop[0]))
+
+
+def test_a_closed_week_neither_trains_nor_stops() -> None:
+    rows = [(0, 0, 7 * week) for week in range(20) if week not in (9, 14)]
+    found = weeks.plan(log.build(log_table(rows), 1, 1, 140), plan_of(validation=4, most=3, stop=3))
+    assert found.stop == [12, 13, 15] and found.train == [8, 10, 11]
+
+
 def test_the_plan_leaves_the_first_week_to_the_past() -> None:
     found = weeks.plan(busy(7), plan_of(validation=4, most=99))
-    assert found.train == [1] and found.stop == 2 and found.validation == [3, 4, 5, 6] and found.refit == [5, 6]
+    assert found.train == [1] and found.stop == [2] and found.validation == [3, 4, 5, 6] and found.refit == [5, 6]
 
 
 def test_the_plan_takes_as_many_weeks_as_the_customers_fill() -> None:
@@ -117,7 +135,7 @@ def test_the_plan_takes_as_many_weeks_as_the_customers_fill() -> None:
 
 def test_tuning_weeks_are_the_last_training_weeks_and_leave_one_to_train_on() -> None:
     found = weeks.plan(busy(12), plan_of(validation=4, most=5))
-    assert found.train == [2, 3, 4, 5, 6] and found.stop == 7
+    assert found.train == [2, 3, 4, 5, 6] and found.stop == [7]
     assert found.tuning(3) == [4, 5, 6] and found.tuning(4) == [3, 4, 5, 6] and found.tuning(9) == [3, 4, 5, 6]
     assert weeks.plan(busy(7), plan_of(validation=4, most=99)).tuning(3) == []
 
@@ -133,8 +151,8 @@ def test_the_customers_of_a_tuning_week_are_some_of_those_that_training_looks_at
 def test_no_week_is_trained_on_and_reported() -> None:
     for n in range(7, 30):
         found = weeks.plan(busy(n), plan_of(most=6))
-        assert not {*found.train, found.stop} & {*found.validation} and found.stop not in found.train
-        assert max(found.train) < found.stop < min(found.validation) and max(found.refit) == n - 1
+        assert not {*found.train, *found.stop} & {*found.validation} and not {*found.train} & {*found.stop}
+        assert max(found.train) < found.stop[0] <= found.stop[-1] < min(found.validation) and max(found.refit) == n - 1
         assert min(found.train) >= 1 and len(found.refit) == len(found.train) + 1
 
 
@@ -162,6 +180,9 @@ def test_all_buyers_of_a_validation_week_and_a_share_of_the_others() -> None:
     assert len(found.train) == 1  # 60 buyers a week fill 30 customers at once
     counts = {week: len(weeks.customers(one, found, week, settings_, seed=1)) for week in found.labelled}
     assert counts == {4: 30, 5: 7, 6: 60, 7: 60, 8: 60, 9: 60}
+    one, settings_ = busy(20, buyers=60), settings_.model_copy(update={"stop": 3})
+    found = weeks.plan(one, settings_)
+    assert [len(weeks.customers(one, found, week, settings_, seed=1)) for week in found.stop] == [3, 3, 3]  # of 7
 
 
 def test_what_a_history_computes_once_is_kept_for_its_week_only() -> None:

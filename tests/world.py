@@ -190,6 +190,7 @@ def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, e
             "article_id": [f"0{i:09d}" for i in range(items)],
             "product_code": pl.Series(np.unique(product, return_inverse=True)[1], dtype=pl.Int32),
             **{name: codes(items, 5, 0.1) for name in shops.ATTRIBUTES if name != "product_code"},
+            "prod_name": worded(items, np.random.default_rng([seed, 1])),
         }
     )
     age = np.where(rng.random(users) < 0.2, np.nan, rng.integers(16, 80, users))
@@ -203,6 +204,13 @@ def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, e
         }
     )
     return World(tx, customers, articles, days, tuple(int(u) for u in cold))
+
+
+def worded(items: int, rng: np.random.Generator) -> list[str | None]:
+    """Names of one to three of nine words, a tenth of them missing."""
+    words = np.array(["RED", "blue", "Heart", "HEART-SHAPED", "tin", "T-LIGHT", "No. 5", "étagère", "mug"])
+    names = [" ".join(rng.choice(words, 1 + i % 3, replace=False)) for i in range(items)]
+    return [None if missing else name for name, missing in zip(names, rng.random(items) < 0.1, strict=True)]
 
 
 def prepared(world: World, **texts: Sequence[str]) -> None:

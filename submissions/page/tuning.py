@@ -19,7 +19,7 @@ def tuning(study: optuna.Study, best: Best) -> Section:
     pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
     text = (
         f"{len(done)} trials were completed and {len(pruned)} given up early. Each is judged by the MAP@12 of weeks "
-        "before the stopping week, which neither its training nor this page's figures use. The ranker's models are "
+        "before the stopping weeks, which neither its training nor this page's figures use. The ranker's models are "
         f"{'those it found' if best.kept == 'found' else 'those of params.yaml'}; {best.why}."
     )
     if not done:

@@ -8,6 +8,7 @@ import polars as pl
 from retail.log import Array
 from submissions.explanation_table import REASONS
 from submissions.reasons import article, others, past, votes
+from submissions.reasons.called import called
 from submissions.reasons.chosen import Chosen
 
 SAID_BY: Mapping[str, Callable[[Chosen], pl.Series]] = {
@@ -15,6 +16,7 @@ SAID_BY: Mapping[str, Callable[[Chosen], pl.Series]] = {
     "paid": past.paid,
     "product": past.product,
     "taste": past.taste,
+    "words": called,
     "together": others.together,
     "neighbours": others.neighbours,
     "age": others.age,

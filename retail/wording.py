@@ -1,0 +1,62 @@
+"""The words of the articles' names and descriptions, as one sparse table of weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from retail.log import Array
+
+WORD = r"\p{L}{2,}"  # two letters or more; numbers and sizes say little, and product codes nothing
+
+
+@dataclass(frozen=True)
+class Wording:
+    """Article i has the words ``word[ptr[i]:ptr[i + 1]]``, ascending, with ``weight``: TF-IDF, squares summing to 1.
+
+    An article without a word that another one shares has an empty run.
+    """
+
+    ptr: Array  # (items + 1,) int64
+    word: Array  # (n,) int32 codes, in the order of ``words``
+    weight: Array  # (n,) float32
+    words: list[str]  # ascending; each in the texts of two articles at least
+
+    @property
+    def article(self) -> Array:
+        """(n,) int64 the article of each entry."""
+        return np.repeat(np.arange(len(self.ptr) - 1), np.diff(self.ptr))
+
+    def of_articles(self, per_word: Array) -> Array:
+        """(items,) float64: the weighted sum of ``per_word`` (words,) over each article's words."""
+        return np.bincount(self.article, self.weight * per_word[self.word], len(self.ptr) - 1)
+
+    def of_words(self, per_article: Array) -> Array:
+        """(words,) float64: the weighted sum of ``per_article`` (items,) over the articles with each word."""
+        return np.bincount(self.word, self.weight * per_article[self.article], len(self.words))
+
+
+def of_texts(texts: Sequence[pl.Series], items: int) -> Wording:
+    """The wording of ``items`` articles; each of ``texts`` (items,) is a column of theirs, null where empty.
+
+    A word counts once for an article, however often it is there: names repeat what descriptions say. Its weight is
+    log(articles / articles with the word) before the squares are made to sum to 1.
+    """
+    article = pl.Series("article", np.arange(items, dtype=np.uint32))
+    found = [
+        pl.DataFrame({"article": article, "word": text.cast(pl.String).str.to_lowercase().str.extract_all(WORD)})
+        .explode("word")
+        .drop_nulls()
+        for text in texts
+    ]
+    pairs = pl.concat([pl.DataFrame(schema={"article": pl.UInt32, "word": pl.String}), *found]).unique()
+    common = pairs.group_by("word").len("articles").filter(pl.col("articles") > 1).sort("word")
+    common = common.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
+    rows = pairs.join(common, on="word").sort("article", "code")
+    rare = np.log(items / rows["articles"].to_numpy())  # 0 where every article has the word
+    of = rows["article"].to_numpy().astype(np.int64)
+    length = np.sqrt(np.bincount(of, rare**2, items))
+    weight = (rare / np.maximum(length[of], 1e-12)).astype(np.float32)
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=items))]).astype(np.int64)
+    return Wording(ptr, rows["code"].to_numpy(), weight, common["word"].to_list())
