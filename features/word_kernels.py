@@ -16,6 +16,7 @@ from retail.wording import Wording
 COLUMNS = ("sum", "mean", "lift", "best")
 SUM, MEAN, LIFT, BEST = range(4)
 RARE = 1e-4  # added to a word's usual share: a word that no one buys is no sign of anything
+TINY = 1e-300  # purchases so old that 2^(-age / half_life) is 0
 ROUNDING = 1e-9  # of the sum: what is left of a difference that would be 0 without rounding
 
 
@@ -67,7 +68,8 @@ def _overlap(begin: Array, end: Array, item: Array, day: Array, cutoff: int, ite
             continue
         said = np.zeros((len(usual), lives))  # weighted sum of the words bought
         mass = np.zeros((items, lives))  # of the customer's purchases of each article
-        total = np.zeros(lives)
+        rise = np.zeros((len(usual), lives))  # what LIFT's logarithm is for an article that was not bought
+        total, sums = np.zeros(lives), np.zeros((len(COLUMNS), lives))
         for r in range(low, high):
             total[:] = 0
             for p in range(begin[r], end[r]):
@@ -78,23 +80,36 @@ def _overlap(begin: Array, end: Array, item: Array, day: Array, cutoff: int, ite
                     total[h] += value
                     for q in range(word_ptr[i], word_ptr[i + 1]):
                         said[word[q], h] += value * weight[q]
+            for p in range(begin[r], end[r]):
+                i = item[p]
+                for q in range(word_ptr[i], word_ptr[i + 1]):
+                    c = word[q]
+                    if rise[c, 0] == 0:  # a logarithm costs more than all the rest: once a customer and word
+                        for h in range(lives):
+                            rise[c, h] = np.log1p(said[c, h] / max(total[h], TINY) / (usual[c] + RARE))
             for k in range(ptr[r], ptr[r + 1]):
                 i = wanted[k]
+                sums[:] = 0
+                for q in range(word_ptr[i], word_ptr[i + 1]):
+                    c, own = word[q], weight[q]
+                    for h in range(lives):
+                        common = said[c, h] - mass[i, h] * own
+                        if common > ROUNDING * total[h]:
+                            step = rise[c, h]
+                            if mass[i, h] > 0:
+                                others = total[h] - mass[i, h]
+                                step = np.log1p(common / others / (usual[c] + RARE))
+                            sums[SUM, h] += common * own
+                            sums[LIFT, h] += own * own * step
+                            sums[BEST, h] = max(sums[BEST, h], common * own)
                 for h in range(lives):
                     others = total[h] - mass[i, h]
-                    least = ROUNDING * total[h]
-                    if others <= least:
-                        continue
-                    for q in range(word_ptr[i], word_ptr[i + 1]):
-                        common = said[word[q], h] - mass[i, h] * weight[q]
-                        if common > least:
-                            out[h, SUM, k] += common * weight[q]
-                            unusual = common / others / (usual[word[q]] + RARE)
-                            out[h, LIFT, k] += weight[q] * weight[q] * np.log1p(unusual)
-                            out[h, BEST, k] = max(out[h, BEST, k], common * weight[q] / others)
-                    out[h, MEAN, k] = out[h, SUM, k] / others
+                    if others > ROUNDING * total[h]:
+                        out[h, SUM, k], out[h, MEAN, k] = sums[SUM, h], sums[SUM, h] / others
+                        out[h, LIFT, k], out[h, BEST, k] = sums[LIFT, h], sums[BEST, h] / others
             for p in range(begin[r], end[r]):
                 i = item[p]
                 mass[i] = 0
                 for q in range(word_ptr[i], word_ptr[i + 1]):
                     said[word[q]] = 0
+                    rise[word[q]] = 0
