@@ -496,7 +496,10 @@ def test_one_single_week_of_history(line: Callable[..., str]) -> None:
 
 def test_the_least_history_that_can_be_planned() -> None:
     settings = Weeks.model_validate(SETTINGS)
-    assert weeks.plan(small_log([0, 7, 27], length=28), settings).train == [1]
+    found = weeks.plan(small_log([0, 7, 14, 27], length=28), settings)
+    assert found.train == [1] and found.stop == [2]
+    with pytest.raises(InputError, match="no customer bought in any two weeks before the validation weeks"):
+        weeks.plan(small_log([0, 7, 27], length=28), settings)
     with pytest.raises(InputError, match=r"3 week\(s\) of history, expected at least 4"):
         weeks.plan(small_log([0, 20], length=21), settings)
 

@@ -19,6 +19,7 @@ PREFIXES = {
     "taste__product_code_": "product",
     "taste__": "taste",
     "category__": "taste",
+    "words__": "words",
     "item_cf__": "together",
     "ease__": "together",
     "next_basket__": "together",
