@@ -155,7 +155,7 @@ def fit_one(
     )
     stopping = Stopping(settings.patience, settings.smooth)
     calls: list[Callable[..., Any]] = [stopping, *looks]
-    booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop weeks"], callbacks=calls)
+    booster = lgb.train(parameters, data, rounds, valid_sets=[held_out], valid_names=["stop set"], callbacks=calls)
     booster.best_iteration = stopping.best_round
     return booster
 

@@ -221,7 +221,7 @@ def fed(figures: list[float], patience: int, smooth: int) -> ranker.Stopping:
     stopping = ranker.Stopping(patience, smooth)
     for figure in figures:
         try:
-            stopping(SimpleNamespace(evaluation_result_list=[("stop weeks", "map@12", figure, True)]))
+            stopping(SimpleNamespace(evaluation_result_list=[("stop set", "map@12", figure, True)]))
         except lgb.callback.EarlyStopException:
             break
     return stopping
