@@ -126,8 +126,8 @@ class Plan:
     submission: int  # the week after the data
 
     def tuning(self, most: int) -> list[int]:
-        """The last label weeks of ``train``, at most ``most``, by which a search judges; one is left to train it on."""
-        return self.train[max(len(self.train) - most, 1) :]
+        """The last label weeks of ``train``, at most ``most`` and half of them, by which a search judges."""
+        return self.train[len(self.train) - min(most, len(self.train) // 2) :]
 
     @property
     def labelled(self) -> list[int]:

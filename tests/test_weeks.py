@@ -133,10 +133,10 @@ def test_the_plan_takes_as_many_weeks_as_the_customers_fill() -> None:
     assert weeks.plan(one, plan_of(validation=2, most=2, customers=10**6)).train == [7, 8]
 
 
-def test_tuning_weeks_are_the_last_training_weeks_and_leave_one_to_train_on() -> None:
+def test_tuning_weeks_are_the_last_training_weeks_and_at_most_half_of_them() -> None:
     found = weeks.plan(busy(12), plan_of(validation=4, most=5))
     assert found.train == [2, 3, 4, 5, 6] and found.stop == [7]
-    assert found.tuning(3) == [4, 5, 6] and found.tuning(4) == [3, 4, 5, 6] and found.tuning(9) == [3, 4, 5, 6]
+    assert found.tuning(1) == [6] and found.tuning(2) == [5, 6] and found.tuning(9) == [5, 6]
     assert weeks.plan(busy(7), plan_of(validation=4, most=99)).tuning(3) == []
 
 
