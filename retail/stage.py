@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -42,8 +43,8 @@ def run(main: Callable[[], None], name: str) -> None:
 
     def costed() -> None:
         started = time.perf_counter()
-        family = Family()
-        main()
+        with Family() as family:
+            main()
         seconds = time.perf_counter() - started
         cost = {"seconds": round(seconds, 2), "peak_mb": round(family.peak() / 2**20)}
         with whole_file(paths.COSTS / f"{name}.json") as part:
@@ -53,18 +54,27 @@ def run(main: Callable[[], None], name: str) -> None:
 
 
 class Family:
-    """The largest resident memory of this process and its children together, looked at from now on."""
+    """The largest resident memory of this process and its children together, looked at within its ``with``."""
 
     def __init__(self) -> None:
         self._largest = 0
-        threading.Thread(target=self._look, daemon=True).start()
+        self._over = threading.Event()
+        self._looking = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._looking.join()  # where many stages run in one process hundreds would go on looking
 
     def _look(self) -> None:
         here = psutil.Process()
-        while True:
+        while not self._over.is_set():
             if children := here.children(recursive=True):
                 self._largest = max(self._largest, sum(map(_resident, [here, *children])))
-            time.sleep(LOOK)
+            self._over.wait(LOOK)
 
     def peak(self) -> int:
         """Bytes; of this process alone they are what the system says, not what a look every now and then found."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from retail import stage
+from retail.errors import InputError
 from stage1_candidates import side_by_side
 
 CHILD = """
@@ -74,15 +76,29 @@ def test_a_killed_parent_leaves_no_child(child: Path) -> None:
 
 def test_memory_of_children_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "LOOK", 0.02)
-    family = stage.Family()
-    alone = family.peak()
-    program = f"import time; block = b'x' * {alone}; print(len(block), flush=True); time.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    assert process.stdout and process.stdout.readline()
-    grown = waited(lambda: family.peak() > 1.3 * alone)
-    process.kill()
-    process.wait()
+    with stage.Family() as family:
+        alone = family.peak()
+        program = f"import time; block = b'x' * {alone}; print(len(block), flush=True); time.sleep(60)"
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        assert process.stdout and process.stdout.readline()
+        grown = waited(lambda: family.peak() > 1.3 * alone)
+        process.kill()
+        process.wait()
     assert grown
+
+
+def test_no_stage_leaves_a_thread_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed() -> None:
+        raise InputError("no")
+
+    monkeypatch.chdir(tmp_path)
+    within: list[int] = []
+    before = threading.active_count()
+    stage.run(lambda: within.append(threading.active_count()), "done")
+    with pytest.raises(SystemExit):
+        stage.run(failed, "failed")
+    assert within == [before + 1]  # it was there to look
+    assert threading.active_count() == before
 
 
 def waited(what: Callable[[], bool]) -> bool:

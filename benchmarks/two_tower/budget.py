@@ -155,7 +155,7 @@ def lines(found: dict[str, Any]) -> list[list[str]]:
 
 def measured(params: Params, batch: list[int], traits: list[int], number: int, queries: int) -> dict[str, Any]:
     """All pieces of the shop in this folder, and the estimates."""
-    family, shop = stage.Family(), shops.read()
+    shop = shops.read()
     _, settings = source.load("two_tower", params)
     history = weeks.history(shop.log, shop.log.weeks)
     ready, parts = timed(
@@ -172,7 +172,7 @@ def measured(params: Params, batch: list[int], traits: list[int], number: int, q
             found["estimates"][name] = estimate(
                 shop, params, settings, size, one["all"], found["label week"], found["answers"]
             )
-    return {**found, "threads": torch.get_num_threads(), "peak MB": round(family.peak() / 2**20)}
+    return {**found, "threads": torch.get_num_threads()}
 
 
 def main() -> None:
@@ -189,7 +189,9 @@ def main() -> None:
         raise InputError(f"{asked.folder}: no such folder; name one in which `python -m retail.prepare` has run")
     with contextlib.chdir(asked.folder):
         params = parameters.read()
-        found = measured(params, asked.batch, asked.traits, asked.steps, asked.queries)
+        with stage.Family() as family:
+            found = measured(params, asked.batch, asked.traits, asked.steps, asked.queries)
+        found["peak MB"] = round(family.peak() / 2**20)
         files = [file.resolve() for file in sorted(params.data.folder.glob("*.csv"))]
     table = Table("what", "core-seconds, core-minutes")
     for line in lines(found):
