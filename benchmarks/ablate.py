@@ -2,7 +2,8 @@
 
 Two tables: without the columns of one feature group, of the pool or of one source; without one source altogether,
 candidates and columns. Runs the graph's own stages in a scratch folder and goes on where an earlier run was ended. The
-ranker's models are those of stage2_ranker/best.json where the project has it, else those of params.yaml.
+ranker's models are those of stage2_ranker/best.json where the project has it, else those of params.yaml; every variant
+is fitted for as many rounds as serve everything best.
 """
 
 import argparse
@@ -47,21 +48,21 @@ def without_source(raw: dict[str, Any], name: str) -> dict[str, Any]:
 
 def variants(base: Scratch, only: str | None) -> dict[str, Variants]:
     """Table -> its variants; everything stands at the head of each."""
-    parts = columns_by_part(scratch.columns(base))
+    parts, everything = columns_by_part(scratch.columns(base)), base.variant("everything", base.raw)
     whole: Variants = {
-        EVERYTHING: partial(scratch.without_columns, base, base.variant("everything", base.raw), []),
-        RESEEDED: partial(scratch.without_columns, base, reseeded(base), []),
+        EVERYTHING: partial(scratch.without_columns, base, everything, []),
+        RESEEDED: partial(scratch.without_columns, base, reseeded(base), [], everything),
     }
     tables = {kind: dict(whole) for kind in TITLES if only in (None, kind)}
     if "groups" in tables:
         for name, columns in parts.items():
             variant = base.variant(f"columns_{name}", base.raw)
-            tables["groups"][name] = partial(scratch.without_columns, base, variant, columns)
+            tables["groups"][name] = partial(scratch.without_columns, base, variant, columns, everything)
     proposing = source.proposing(base.params)
     if "sources" in tables and len(proposing) > 1:  # a pool of none cannot be ranked
         for name in proposing:
             variant = base.variant(f"source_{name}", without_source(base.raw, name))
-            tables["sources"][name] = partial(scratch.repooled, variant)
+            tables["sources"][name] = partial(scratch.repooled, variant, everything)
     return tables
 
 

@@ -29,6 +29,7 @@ from stage2_ranker import recipe
 from stage2_ranker.recipe import Best
 
 ROOT = Path(__file__).parent.parent
+FIT_LIKE = ROOT / "benchmarks" / "fit_like.py"  # the one program of a variant's that is no stage of the graph
 ROOMS = ("retail", "stage1_candidates", "features", "stage2_ranker", "submissions")
 AP = paths.EVALUATION / "ap.parquet"
 LAST_LINES = 12  # of a stage that failed
@@ -130,7 +131,7 @@ def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
     """A digest of the settings, of the data they point at and of the code that is run."""
     csvs = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
     shop = {**raw["data"], "folder": results.digest(csvs)}
-    code = sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+    code = sorted([FIT_LIKE, *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))])
     settings = json.dumps([{**raw, "data": shop}, best.model_dump(), drop, results.digest(code)], sort_keys=True)
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
@@ -162,14 +163,19 @@ def columns(scratch: Scratch) -> list[str]:
     return list(pl.read_parquet_schema(next((scratch.folder / paths.TABLE).glob("*.parquet"))))
 
 
-def repooled(variant: Scratch) -> pl.DataFrame:
-    """AP@12 of every buyer of the validation weeks by a variant's own pool and the ranker fitted on it."""
+def repooled(variant: Scratch, like: Scratch | None = None) -> pl.DataFrame:
+    """AP@12 of every buyer of the validation weeks by a variant's own pool and the ranker fitted on it.
+
+    With ``like`` for as many rounds as that variant's, which has been evaluated.
+    """
     if not variant.finished:
         pool(variant)
-    return _evaluated(variant)
+    return _evaluated(variant, like)
 
 
-def without_columns(pooled: Scratch, variant: Scratch, left_out: Sequence[str]) -> pl.DataFrame:
+def without_columns(
+    pooled: Scratch, variant: Scratch, left_out: Sequence[str], like: Scratch | None = None
+) -> pl.DataFrame:
     """As ``repooled``, by a ranker fitted on the table of ``pooled`` in which the columns ``left_out`` are 0.
 
     LightGBM never splits on a constant column and draws none for a tree: the ranker is the one that it would be
@@ -178,7 +184,7 @@ def without_columns(pooled: Scratch, variant: Scratch, left_out: Sequence[str]) 
     if not variant.finished:
         pool(pooled)
         blank(pooled.folder / paths.TABLE, variant.folder / paths.TABLE, left_out)
-    return _evaluated(variant)
+    return _evaluated(variant, like)
 
 
 def blank(table: Path, into: Path, left_out: Iterable[str]) -> None:
@@ -189,8 +195,11 @@ def blank(table: Path, into: Path, left_out: Iterable[str]) -> None:
             rows.with_columns(pl.lit(0.0, pl.Float32).alias(name) for name in left_out).write_parquet(part / file.name)
 
 
-def _evaluated(variant: Scratch) -> pl.DataFrame:
-    variant.make(paths.MODEL, "stage2_ranker.train")
+def _evaluated(variant: Scratch, like: Scratch | None) -> pl.DataFrame:
+    if like is None:
+        variant.make(paths.MODEL, "stage2_ranker.train")
+    else:
+        variant.make(paths.MODEL, "benchmarks.fit_like", str(like.folder / paths.MODEL))
     variant.make(paths.EVALUATION, "submissions.evaluate")
     variant.tidy()
     return pl.read_parquet(variant.folder / AP)
