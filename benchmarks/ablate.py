@@ -2,8 +2,8 @@
 
 Two tables: without the columns of one feature group, of the pool or of one source; without one source altogether,
 candidates and columns. Runs the graph's own stages in a scratch folder and goes on where an earlier run was ended. The
-ranker's models are those of stage2_ranker/best.json where the project has it, else those of params.yaml; every variant
-is fitted for as many rounds as serve everything best.
+ranker's models are those of stage2_ranker/best.json where the project has it, else those of params.yaml; since some
+thirty rankers are fitted, on fewer rows than there, and each for as many rounds as serve everything best.
 """
 
 import argparse
@@ -28,6 +28,7 @@ EVERYTHING, RESEEDED = "everything", "everything, other seeds"
 TITLES = {"groups": "without the columns of", "sources": "without the source"}
 HEADER = ["MAP@12", "95%", "minus everything", "95%", "p (Holm)"]
 OTHER_SEEDS = 1000  # added to every seed of the ranker
+ROWS = 100_000  # of all training weeks together
 
 Variants = dict[str, Callable[[], pl.DataFrame]]  # its name -> AP@12 of every buyer of the validation weeks
 
@@ -127,15 +128,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablate", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
     parser.add_argument("--weeks", type=int, default=8, help="label weeks that are reported (%(default)s)")
+    parser.add_argument("--rows", type=int, default=ROWS, help="that a ranker is fitted on (%(default)s)")
     parser.add_argument("--only", choices=tuple(TITLES), help="one of the two tables")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "ablate")
     parser.add_argument("--out", type=Path, default=results.RESULTS)
     asked = parser.parse_args()
     raw = scratch.asked(asked.data, asked.weeks)
+    raw["table"]["rows"] = min(asked.rows, raw["table"]["rows"])
     base = scratch.base(asked.scratch, raw)
     scratch.pool(base)
     rows = compared(evaluated(variants(base, asked.only)))
-    command = f"make ablate ({asked.weeks} label weeks{f', {asked.only} alone' if asked.only else ''})"
+    alone = f", {asked.only} alone" if asked.only else ""
+    command = f"make ablate ({asked.weeks} label weeks, {asked.rows:,} rows{alone})"
     made = results.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
     leave(rows, asked.weeks, made, asked.out)
 
