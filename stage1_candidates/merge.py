@@ -7,6 +7,7 @@ the customers by whom they judge.
 """
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,8 @@ from stage1_candidates.pairs import Pairs, of_columns
 from stage1_candidates.pool import Loaded
 from stage1_candidates.propose import load_state
 
+LEAST_NEGATIVES = 0.5  # per positive, of all training rows, where there are as many
+
 
 def loaded(week: int, params: Params) -> dict[str, Loaded]:
     """The sources that are on, with what they learned for ``week``."""
@@ -42,17 +45,27 @@ def labels(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
     return np.isin(code, bought).astype(np.uint8)
 
 
-def probability(counts: list[tuple[int, int]], settings: Table) -> float:
-    """The one probability by which a negative of any training week is kept.
+class Shares(NamedTuple):
+    """Of what training could see: the share of the customers, and of their negatives."""
+
+    customers: float
+    negatives: float
+
+
+def shares(counts: list[tuple[int, int]], settings: Table) -> Shares:
+    """By which probabilities a customer and a negative of any training week are kept.
 
     ``counts``: (positives, negatives of customers with a positive) of each training week. At most ``negatives`` for a
-    positive and ``rows`` rows in all are kept. One probability for all weeks: weeks thinned differently would differ
-    in their share of positives, and a pointwise ranker would spend its trees on telling the weeks apart.
+    positive and ``rows`` rows in all are kept. Every customer stays unless the positives fill the rows: a ranker that
+    saw next to no negative would have nothing to tell them from, so ``LEAST_NEGATIVES`` for each are kept, of fewer
+    customers. The same for all weeks: weeks thinned differently would differ in their share of positives, and a
+    pointwise ranker would spend its trees on telling the weeks apart.
     """
     positives, negatives = (sum(column) for column in zip(*counts, strict=True))
-    wanted = max(min(settings.negatives * positives, settings.rows - positives), 0)
-    rate: float = min(1.0, wanted / max(negatives, 1))
-    return rate
+    least = positives + min(LEAST_NEGATIVES * positives, negatives)
+    customers = min(1.0, settings.rows / max(least, 1))
+    wanted = min(settings.negatives * customers * positives, settings.rows - customers * positives)
+    return Shares(customers, min(1.0, wanted / max(customers * negatives, 1)))
 
 
 def useful(pairs: Pairs, label: Array) -> Array:
@@ -62,14 +75,17 @@ def useful(pairs: Pairs, label: Array) -> Array:
     return rows
 
 
-def sampled(pairs: Pairs, label: Array, share: float, week: int, seed: int) -> Array:
+def sampled(pairs: Pairs, label: Array, share: Shares, week: int, seed: int) -> Array:
     """(n,) bool: the rows that training sees of a week.
 
-    Customers without a positive are left out, every positive stays, a negative stays with probability ``share``.
-    The sample is uniform: thinning by rank would show the ranker other candidates than it must order.
+    Customers without a positive are left out, of the others a ``share`` stays, with every positive and a ``share`` of
+    the negatives. The sample is uniform: thinning by rank would show the ranker other candidates than it must order.
     """
-    drawn = np.random.default_rng([seed, week]).random(len(label)) < share
+    rng = np.random.default_rng([seed, week])
+    drawn = rng.random(len(label)) < share.negatives
     rows: Array = useful(pairs, label) & ((label == 1) | drawn)
+    if share.customers < 1:
+        rows &= (rng.random(len(pairs.users)) < share.customers)[pairs.run]
     return rows
 
 
@@ -114,7 +130,7 @@ def kept_whole(shop: Shop, plan: Plan, week: int, params: Params) -> Array:
     return np.empty(0, np.uint32)
 
 
-def with_sample(rows: pl.DataFrame, share: float, whole: Array, week: int, seed: int) -> pl.DataFrame:
+def with_sample(rows: pl.DataFrame, share: Shares, whole: Array, week: int, seed: int) -> pl.DataFrame:
     """A week's pool with the columns ``sampled`` and ``kept`` behind its keys; of the customers ``whole`` all is kept.
 
     Who is kept whole changes nothing in what is sampled.
@@ -140,14 +156,15 @@ def main() -> None:
                 label = rows["label"].to_numpy()
                 of_useful = useful(of_columns(rows["user"].to_numpy(), rows["item"].to_numpy()), label)
                 counts.append((int(label.sum()), int(of_useful.sum() - label.sum())))
-        share = probability(counts, params.table)
+        share = shares(counts, params.table)
         for week in tqdm(plan.labelled, desc="sample", unit="week"):
             file = paths.of_week(folder, "pool", week)
             whole = kept_whole(shop, plan, week, params)
             rows = with_sample(pl.read_parquet(file), share, whole, week, params.seed)
             schema.check(rows, schema.POOL, "pool", key=("user", "item"), more=True).write_parquet(file)
         (folder / "recall.json").write_text(json.dumps(recall.mean_of_weeks(reported), indent=1))
-    print(f"pool: {share:.4f} of the negatives of {len(plan.train)} training weeks are sampled")
+    fewer = f"{share.customers:.4f} of the customers (see table.rows) and " if share.customers < 1 else ""
+    print(f"pool: {fewer}{share.negatives:.4f} of the negatives of {len(plan.train)} training weeks are sampled")
 
 
 if __name__ == "__main__":
