@@ -50,7 +50,13 @@ def compute(name: str, module: ModuleType, history: History, shop: Shop, pairs: 
         columns = {what: values[pairs.run] for what, values in of_users.items()}
     else:
         columns = dict(module.compute(history, shop, pairs, settings))
-    return named(name, columns, pairs, settings.within, _lacking(shop))
+    lacking = _lacking(shop)
+    if not columns:
+        raise InputError(
+            f"params.yaml: 'features.{name}' makes no column of this shop, which lacks {', '.join(lacking)}; expected "
+            "one or more; name others or set use: false"
+        )
+    return named(name, columns, pairs, settings.within, lacking)
 
 
 def _lacking(shop: Shop) -> tuple[str, ...]:

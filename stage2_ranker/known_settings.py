@@ -1,4 +1,7 @@
-"""Whether LightGBM takes the models' settings in params.yaml: names that it does not know it passes over in silence."""
+"""Whether LightGBM takes the models' settings in params.yaml: names that it does not know it passes over in silence.
+
+So it does with a second name of what the ranker sets itself; such names are refused, too.
+"""
 
 import os
 import re
@@ -19,6 +22,11 @@ CUSTOMERS, CANDIDATES = 500, 10  # made up: enough that a small bagging_fraction
 UNKNOWN = "Unknown parameter: "
 ONCE = {"verbosity": 0, "num_iterations": 1}  # 0: errors and warnings
 STDERR = 2
+ELSEWHERE = {  # LightGBM's name -> where it is asked for
+    "objective": "'objective' beside 'settings'",
+    "seed": "'seed' beside 'settings'",
+    "num_iterations": "'ranker.rounds'",
+}
 
 
 def check(recipes: list[Recipe], settings: Ranker) -> None:
@@ -26,6 +34,11 @@ def check(recipes: list[Recipe], settings: Ranker) -> None:
     rows = _rows()
     for one in recipes:
         where = f"params.yaml: 'ranker.models.{one.name}.settings'"
+        for name, place in (
+            (name, place) for main, place in ELSEWHERE.items() for name in basic._ConfigAliases.get(main)
+        ):
+            if name in one.settings:
+                raise InputError(f"{where}: {name!r} has no effect here; expected none; set {place}")
         once = one.model_copy(update={"settings": {**one.settings, **ONCE}})
         with _heard() as lines:
             try:

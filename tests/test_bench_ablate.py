@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from csv_shop import params
 
-from benchmarks import ablate, networks, paired, scratch
+from benchmarks import ablate, fit_like, networks, paired, scratch
 from benchmarks.scratch import Scratch
 from retail import stage
 from retail.errors import InputError
@@ -156,7 +156,7 @@ def test_both_tables_of_a_tiny_shop(
     monkeypatch.setattr(paired, "DRAWS", 50)
     out = tmp_path / "out"
     where = ["--data", shop["data"]["folder"], "--scratch", str(tmp_path / "kept"), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["ablate", "--weeks", "1", *where])
+    monkeypatch.setattr(sys, "argv", ["ablate", "--weeks", "1", "--rows", "700", *where])
     stages.most = 35  # it is killed in the midst of the variants
     with pytest.raises(KeyboardInterrupt):
         ablate.main()
@@ -164,6 +164,8 @@ def test_both_tables_of_a_tiny_shop(
     stages.ran.clear()
     ablate.main()
     assert before[0] == "retail.prepare" and "retail.prepare" not in stages.ran
+    asked = [json.loads(file.read_text()) for file in (tmp_path / "kept").rglob("params.yaml")]
+    assert len(asked) == 10 and all(of["table"]["rows"] == 700 for of in asked)  # the base's and its variants'
     # everything, other seeds, five parts' columns and two sources: a ranker each, and not one of them twice
     every = before + stages.ran
     fits = [command.partition(" ")[0] for command in every]
@@ -184,6 +186,17 @@ def test_both_tables_of_a_tiny_shop(
     ablate.main()
     assert stages.ran == []
     assert (out / "ablate.md").read_text() == text
+
+
+def test_a_ranker_that_is_not_there_to_be_like(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fit_like", "elsewhere/data/model"])
+    with pytest.raises(SystemExit) as ended:
+        stage.run(fit_like.main, "fit_like")
+    assert ended.value.code == 2 and not list(tmp_path.rglob("*.txt"))
+    assert "elsewhere/data/model: no ranker lies there; name the folder data/model" in capsys.readouterr().err
 
 
 def test_networks_beside_none_on_a_log_that_ends_a_week_earlier(

@@ -466,6 +466,12 @@ def test_an_attribute_that_the_shop_lacks_is_left_out() -> None:
     assert "product_type_no_visits" in found and not any(name.startswith("section_no") for name in found)
 
 
+def test_a_group_that_is_left_without_a_column_says_so() -> None:
+    shop = drawn("a...c..........", articles={"product_type_no": [0, 0, 1]})
+    with pytest.raises(InputError, match=r"'features\.taste' makes no column of this shop, which lacks .*section_no"):
+        columns_of("taste", shop, 1, pairs_of((0, [0])), attributes=["section_no"])
+
+
 def test_the_forecast_is_the_line_through_four_weeks() -> None:
     # Sales by week, the oldest first: 1, 2, 3, 4 -> 5 next; 4, 3, 2, 1 -> 0; 0, 0, 0, 4 -> 4; 4, 0, 0, 0 -> 0, not -2.
     weekly = {0: [1, 2, 3, 4], 1: [4, 3, 2, 1], 2: [0, 0, 0, 4], 3: [4, 0, 0, 0]}

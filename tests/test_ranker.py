@@ -263,6 +263,9 @@ def test_aliases_and_small_shares_are_known(objective: Objective) -> None:
         ({"num_leaves": 15.5}, 'LightGBM says: Parameter num_leaves should be of type int, got "15.5"; mend it'),
         ({"min_data_in_leaf": float("inf")}, "LightGBM says: cannot convert float infinity to integer; mend it"),
         ({"early_stopping_round": 5}, "LightGBM says: For early stopping, at least one dataset"),
+        ({"random_state": 5}, "'random_state' has no effect here; expected none; set 'seed' beside 'settings'"),
+        ({"loss": 1}, "'loss' has no effect here; expected none; set 'objective' beside 'settings'"),
+        ({"n_estimators": 9}, "'n_estimators' has no effect here; expected none; set 'ranker.rounds'"),
     ],
 )  # fmt: skip
 def test_a_setting_that_lightgbm_does_not_take_is_named(
@@ -273,6 +276,15 @@ def test_a_setting_that_lightgbm_does_not_take_is_named(
         known_settings.check([of("fine", objective), of("one", objective, **wrong)], settings())
     assert str(error.value).startswith(f"params.yaml: 'ranker.models.one.settings': {told}")
     assert basic._LOGGER is before and capfd.readouterr() == ("", "") and "\n" not in str(error.value)
+
+
+def test_the_size_of_a_leaf_counts_under_each_of_its_names(rows: tuple[Rows, Rows]) -> None:
+    def trees(**asked: Any) -> str:
+        one = of("one", "binary").model_copy(update={"settings": {"num_leaves": 7, **ONE_THREAD, **asked}})
+        text: str = ranker.fit_one(rows[0], None, one, settings(), 3, []).model_to_string()
+        return text.partition("\nparameters:")[0]
+
+    assert trees(min_child_samples=20) == trees(min_data_in_leaf=20) != trees(min_data_in_leaf=2)
 
 
 def test_a_check_of_settings_changes_no_fit(rows: tuple[Rows, Rows]) -> None:
