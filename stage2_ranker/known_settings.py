@@ -1,6 +1,6 @@
 """Whether LightGBM takes the models' settings in params.yaml: names that it does not know it passes over in silence.
 
-So it does with a second name of what the ranker sets itself; such names are refused, too.
+A second name of what the ranker sets itself is passed over, or passes over what was set; such names are refused, too.
 """
 
 import os
@@ -34,11 +34,9 @@ def check(recipes: list[Recipe], settings: Ranker) -> None:
     rows = _rows()
     for one in recipes:
         where = f"params.yaml: 'ranker.models.{one.name}.settings'"
-        for name, place in (
-            (name, place) for main, place in ELSEWHERE.items() for name in basic._ConfigAliases.get(main)
-        ):
-            if name in one.settings:
-                raise InputError(f"{where}: {name!r} has no effect here; expected none; set {place}")
+        for main, place in ELSEWHERE.items():
+            for name in sorted(basic._ConfigAliases.get(main) & set(one.settings)):
+                raise InputError(f"{where}: {name!r} is asked for in another place; set {place}")
         once = one.model_copy(update={"settings": {**one.settings, **ONCE}})
         with _heard() as lines:
             try:

@@ -263,9 +263,9 @@ def test_aliases_and_small_shares_are_known(objective: Objective) -> None:
         ({"num_leaves": 15.5}, 'LightGBM says: Parameter num_leaves should be of type int, got "15.5"; mend it'),
         ({"min_data_in_leaf": float("inf")}, "LightGBM says: cannot convert float infinity to integer; mend it"),
         ({"early_stopping_round": 5}, "LightGBM says: For early stopping, at least one dataset"),
-        ({"random_state": 5}, "'random_state' has no effect here; expected none; set 'seed' beside 'settings'"),
-        ({"loss": 1}, "'loss' has no effect here; expected none; set 'objective' beside 'settings'"),
-        ({"n_estimators": 9}, "'n_estimators' has no effect here; expected none; set 'ranker.rounds'"),
+        ({"random_state": 5}, "'random_state' is asked for in another place; set 'seed' beside 'settings'"),
+        ({"loss": 1}, "'loss' is asked for in another place; set 'objective' beside 'settings'"),
+        ({"n_estimators": 9}, "'n_estimators' is asked for in another place; set 'ranker.rounds'"),
     ],
 )  # fmt: skip
 def test_a_setting_that_lightgbm_does_not_take_is_named(
