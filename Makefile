@@ -61,7 +61,7 @@ MADE = bench checkpoints costs demo evaluation features model networks pool prep
 
 clean:  # everything that was made, the environment and your own files excepted
 	rm -rf $(MADE:%=data/%) $(MADE:%=data/.%.part) .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	rm -f submissions/submission.csv submissions/explanations.parquet submissions/report.html stage2_ranker/best.json submissions/metrics.json submissions/map_by_week.csv submissions/recall.csv
+	rm -f submissions/submission.csv submissions/explanations.parquet submissions/cost.json submissions/report.html stage2_ranker/best.json submissions/metrics.json submissions/map_by_week.csv submissions/recall.csv
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

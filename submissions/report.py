@@ -1,4 +1,7 @@
-"""Stage ``report``: metrics.json and the table at the end of a run, the costs of every stage included."""
+"""Stage ``report``: the table at the end of a run, the figures in metrics.json, the costs of every stage in cost.json.
+
+The costs are no metric: they differ from run to run, and the figures that are compared and committed do not.
+"""
 
 import json
 from typing import Any
@@ -9,19 +12,9 @@ from rich.table import Table
 
 from retail import params as parameters
 from retail import paths, stage
-from retail.params import Params
 from stage1_candidates import source
 from stage1_candidates.recall import AT
-
-
-def costs(params: Params) -> dict[str, Any]:
-    """Seconds and peak memory of each stage's last run, in the graph's order; a stage that left no figure is absent."""
-    networks, groups = [f"network_{name}" for name in params.networks], [f"features_{name}" for name in params.features]
-    sources = [f"source_{name}" for name in (*params.sources, *params.networks)]
-    last = ("table", "tune", "train", "refit", "evaluate", "submit", "explain")
-    names = ["synthesize", "prepare", *networks, *sources, "pool", *groups, *last]
-    files = {name: paths.COSTS / f"{name}.json" for name in names}
-    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+from submissions import cost
 
 
 def score_table(evaluation: dict[str, Any]) -> Table:
@@ -53,16 +46,6 @@ def recall_table(recall: dict[str, Any], names: list[str]) -> Table:
     return table
 
 
-def cost_table(spent: dict[str, Any]) -> Table:
-    """Seconds and peak memory of each stage."""
-    table = Table("stage", "seconds", "peak MB", title="cost")
-    for name, row in spent.items():
-        table.add_row(name, f"{row['seconds']:.1f}", f"{row['peak_mb']:,}")
-    table.add_section()
-    table.add_row("all", f"{sum(row['seconds'] for row in spent.values()):.1f}", _most(spent), style="bold")
-    return table
-
-
 def curve(recall: dict[str, Any], names: list[str]) -> pl.DataFrame:
     """Rows source, k, recall for the plot."""
     rows = [(name, k, recall[name][f"recall@{k}"]) for name in [*names, "union"] for k in AT]
@@ -73,25 +56,23 @@ def _interval(row: dict[str, float]) -> str:
     return f"[{row['low']:.4f}, {row['high']:.4f}]"
 
 
-def _most(spent: dict[str, Any]) -> str:
-    return f"{max((row['peak_mb'] for row in spent.values()), default=0):,}"
-
-
 def main() -> None:
     params = parameters.read()
     names = source.proposing(params)
     evaluation = json.loads((paths.EVALUATION / "evaluation.json").read_text())
     recall = json.loads((paths.POOL / "recall.json").read_text())
-    spent = costs(params)
+    spent = cost.of_stages(params)
     with stage.whole_file(paths.METRICS) as part:
-        part.write_text(json.dumps({**evaluation, "recall": recall, "cost": spent}, indent=1))
+        part.write_text(json.dumps({**evaluation, "recall": recall}, indent=1))
+    with stage.whole_file(cost.COST) as part:
+        part.write_text(json.dumps(spent, indent=1))
     weekly = [{"week": int(week), **row} for week, row in evaluation["by_week"].items()]
     with stage.whole_file(paths.SUBMISSIONS / "map_by_week.csv") as part:
         pl.DataFrame(weekly).write_csv(part)
     with stage.whole_file(paths.SUBMISSIONS / "recall.csv") as part:
         curve(recall, names).write_csv(part)
     console = Console(width=120)
-    for table in (recall_table(recall, names), score_table(evaluation), cost_table(spent)):
+    for table in (recall_table(recall, names), score_table(evaluation), cost.table(spent)):
         console.print(table)
     console.print(f"submission: {paths.SUBMISSION}   metrics: {paths.METRICS}")
 

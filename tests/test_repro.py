@@ -34,7 +34,7 @@ FEW = {
 }
 MADE = (  # outside of data/
     "dvc.lock", "stage2_ranker/best.json", "submissions/submission.csv", "submissions/metrics.json",
-    "submissions/explanations.parquet", "submissions/report.html",
+    "submissions/cost.json", "submissions/explanations.parquet", "submissions/report.html",
 )  # fmt: skip
 AFTER_POOL = (  # stages that run again where the pool is another
     "pool", *(f"features@{name}" for name in FEW["features"]), "table", "tune", "train", "refit", "evaluate", "submit",

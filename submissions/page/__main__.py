@@ -15,6 +15,7 @@ from retail import paths, schema, stage, weeks
 from retail.params import Params
 from stage2_ranker import trials
 from stage2_ranker.recipe import BEST, Best
+from submissions.cost import COST
 from submissions.page.candidates import recall
 from submissions.page.cost import cost
 from submissions.page.document import html
@@ -52,7 +53,7 @@ def sections(params: Params) -> list[Section]:
         gain(pl.read_csv(paths.MODEL / "gain.csv"), list(params.features)),
         *searched(),
         shop(log, days, first_days, len(customer_id)),
-        cost(metrics["cost"]),
+        cost(json.loads(COST.read_text())),
     ]
 
 
