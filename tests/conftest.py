@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-# Threads that wait in a busy loop starve the other test processes of a small machine.
+# There is a test process for each core: torch's and LightGBM's threads beside it would take turns with another's, and
+# those that wait in a busy loop would starve it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -108,7 +109,7 @@ class World:
     days: int
     cold: tuple[int, ...]  # customers without any purchase
 
-    @property
+    @cached_property
     def shop(self) -> Shop:
         return shops.of_tables(self.tx, self.customers, self.articles, self.days)
 
