@@ -173,11 +173,12 @@ def files() -> list[str]:
 
 
 def copy(root: Path) -> None:
-    """The working tree, with the compiled kernels of this one: what either compiles, the other need not."""
-    for name in files():
+    """The working tree, its folders of compiled kernels shared: what either compiles, the other need not."""
+    names = files()
+    for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, root / name)  # with its time, by which numba knows its compiled kernels
-    for folder in {Path(name).parent for name in files() if name.endswith(".py")}:
+    for folder in {Path(name).parent for name in names if name.endswith(".py")}:
         (ROOT / folder / "__pycache__").mkdir(exist_ok=True)
         (root / folder / "__pycache__").symlink_to(ROOT / folder / "__pycache__")
 
