@@ -3,10 +3,13 @@ PYTHON ?= python3
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
+network-on network-off: .venv/ready  # NAME=lens: bring a network into params.yaml, or take it out again
+	.venv/bin/python -m retail_input.switch_network $(@:network-%=%) "$(NAME)"
+
+.PHONY: network-on network-off repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
 
 repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
-	$(if $(DATA),.venv/bin/python -m retail.point "$(DATA)",@true)
+	$(if $(DATA),.venv/bin/python -m retail_input.point "$(DATA)",@true)
 	.venv/bin/python -m submissions.check
 	$(VENV_PATH) dvc repro
 
@@ -17,21 +20,21 @@ lint: .venv/ready
 	$(VENV_PATH); ruff check && ruff format --check && mypy && lint-imports
 
 bench-case: .venv/ready  # CASE beside TIFU-KNN, FreqRate, DNNTSP, BERT4NBR, PIETSP on Ta-Feng; DATA=folder
-	.venv/bin/python -m benchmarks.case $(if $(DATA),--data "$(DATA)")
+	.venv/bin/python -m research.case $(if $(DATA),--data "$(DATA)")
 
 bench-trex: .venv/ready  # T-REX beside personal top categories
-	.venv/bin/python -m benchmarks.trex
+	.venv/bin/python -m research.trex
 
 bench-parsrec: .venv/ready  # PARSRec on its authors' synthetic sample: ranking, attention, a category that leaves
-	.venv/bin/python -m benchmarks.parsrec
+	.venv/bin/python -m research.parsrec
 bench-lens: .venv/ready  # LENS beside personal frequency: baskets, days, anomalies, alerts, segments
-	.venv/bin/python -m benchmarks.lens
+	.venv/bin/python -m research.lens
 
 bench-two-tower: .venv/ready  # two towers beside ALS, BPR, item-item and popular; the rate of the search
-	.venv/bin/python -m benchmarks.two_tower $(if $(DATA),--data "$(DATA)")
+	.venv/bin/python -m research.two_tower $(if $(DATA),--data "$(DATA)")
 
 bench-hm-report: .venv/ready  # the H&M two-tower report on ../shared/data/hm_sample and a made-up shop; DATA=names
-	.venv/bin/python -m benchmarks.hm_report $(if $(DATA),--data $(DATA))
+	.venv/bin/python -m research.hm_report $(if $(DATA),--data $(DATA))
 
 bench-networks: .venv/ready  # the whole pipeline with and without each network
 	.venv/bin/python -m benchmarks.networks $(if $(DATA),--data "$(DATA)")

@@ -21,8 +21,8 @@ from tqdm import tqdm
 from benchmarks import paired, results, scratch
 from benchmarks.scratch import Scratch
 from retail import paths, stage
-from stage1_candidates import source
-from stage2_ranker.keys import KEYS
+from stage1_candidates.engine import source
+from stage2_ranker.model.keys import KEYS
 
 EVERYTHING, RESEEDED = "everything", "everything, other seeds"
 TITLES = {"groups": "without the columns of", "sources": "without the source"}

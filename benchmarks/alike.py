@@ -24,7 +24,7 @@ from benchmarks.graph import Step
 from benchmarks.scratch import Scratch
 from retail import paths, stage
 from retail.errors import InputError
-from submissions.shards import digest
+from submissions.answering.shards import digest
 
 REDONE = ("source", "pool", "submit")  # the stages that cut their work by customers or spread it over threads
 GIVEN = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.REFIT)

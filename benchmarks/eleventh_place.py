@@ -13,8 +13,9 @@ import numpy as np
 from retail.log import Array
 from retail.shop import ATTRIBUTES, Shop
 from retail.weeks import History
-from stage1_candidates import ann, lists, walks
-from stage1_candidates.lists import Lists
+from stage1_candidates.engine import lists, walks
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.networks.base import ann
 
 BUYERS, PAIRS = 68_984, 213_728  # of their week
 UNION = 0.1788  # recall of the seven together

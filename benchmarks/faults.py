@@ -29,7 +29,7 @@ from benchmarks import graph, results, scale, scratch
 from benchmarks.graph import Step
 from retail import paths, stage
 from retail.errors import InputError
-from submissions.shards import digest
+from submissions.answering.shards import digest
 
 LONG = ("prepare", "source item_cf", "pool", "features own", "table", "train", "evaluate", "submit")
 STARTING = 1.5  # seconds that Python takes to begin a stage, which its cost does not count

@@ -11,7 +11,7 @@ from retail import params as parameters
 from retail import paths, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
-from stage2_ranker.blend import Blend
+from stage2_ranker.model.blend import Blend
 from stage2_ranker.train import anew
 
 

@@ -21,18 +21,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import results, scratch
-from features import group, kernels
-from features.kernels import D7, D14, D28, D91, DECAY, FIRST_DAY, LAST_DAY, VISITS
+from features.engine import group, kernels
+from features.engine.kernels import D7, D14, D28, D91, DECAY, FIRST_DAY, LAST_DAY, VISITS
 from retail import metrics, paths, stage, weeks
 from retail import params as parameters
 from retail import shop as shops
 from retail.log import Array
 from retail.metrics import K
+from retail.pairs import Pairs
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import lists
-from stage1_candidates.pairs import Pairs
+from stage1_candidates.engine import lists
 
 BUYERS, BOUGHT, SOLD = 69_000, 3.1, 20_000  # a week of the competition: buyers, articles each, articles that sell
 HEADER = ["what", "ours", "plain polars", "ours over plain", "least..most"]
@@ -137,7 +137,7 @@ def of_csv(folder: Path, rounds: int) -> dict[str, Any]:
         here = scratch.Scratch(Path(part), scratch.asked(folder, 1), scratch.models(scratch.asked(folder, 1))).written()
 
         def ours() -> None:
-            here.make(Path("never there"), "retail.prepare")
+            here.make(Path("never there"), "retail_input.prepare")
 
         def plain() -> None:
             file = str(folder.resolve() / "transactions_train.csv")

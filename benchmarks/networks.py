@@ -16,12 +16,15 @@ from rich.table import Table
 from benchmarks import paired, results, scratch
 from retail import paths, stage
 from retail.errors import InputError
+from retail_input import switch_network
 
 RANK = "rank"  # the one column of a network that it owes to its proposals
 
 
 def chosen(blocks: dict[str, Any], only: list[str] | None) -> dict[str, Any]:
-    """Those of the networks' ``blocks`` that are asked for, all unless ``only`` names some."""
+    """Select the networks that ``only`` names, optional ones included; all of ``blocks`` where it is None."""
+    optional = {name: dict(switch_network.block(name)) for name in switch_network.optional() if only is not None}
+    blocks = {**optional, **blocks}
     if unknown := set(only or ()) - set(blocks):
         raise InputError(f"--only: unknown {sorted(unknown)}; expected some of: {', '.join(sorted(blocks))}")
     return {name: block for name, block in blocks.items() if only is None or name in only}

@@ -15,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from retail.stage import whole_file
-from stage1_candidates.side_by_side import cores
+from stage1_candidates.networks.base.side_by_side import cores
 
 RESULTS = Path("benchmarks/results")
 LIBRARIES = ("torch", "lightning", "numpy", "scipy", "numba", "lightgbm", "optuna", "polars")

@@ -62,7 +62,7 @@ def shop(folder: Path, scale: float) -> Path:
     """The CSV files of the shop of that scale, made where they are not there."""
     made = folder / "shops" / f"{scale:g}"
     if not made.exists():
-        command = ["retail.synthesize", "--preset", "hm", "--scale", f"{scale:g}", "--out", str(made)]
+        command = ["shops.synthesize", "--preset", "hm", "--scale", f"{scale:g}", "--out", str(made)]
         if subprocess.run([sys.executable, "-m", *command], cwd=scratch.ROOT, check=False).returncode:
             raise InputError(f"{' '.join(command)} failed; its own line above says why")
     return made
@@ -98,7 +98,7 @@ def known(folder: Path) -> dict[str, Any]:
 
 def wanted(step: Step, raw: Mapping[str, Any]) -> bool:
     """Whether a step costs anything: those of networks that are off do not, but the pool looks for their folders."""
-    return step.module != "stage1_candidates.learn" or raw["networks"][step.arguments[0]]["use"]
+    return step.module != "stage1_candidates.train_network" or raw["networks"][step.arguments[0]]["use"]
 
 
 def cost(here: Scratch, step: Step) -> dict[str, float]:
@@ -112,7 +112,7 @@ def told(folder: Path, step: Step) -> dict[str, float]:
 
     And the size of its outputs.
     """
-    file = step.name.replace("deep ", "source ").replace(" ", "_")  # a network proposes as any source does
+    file = step.name.replace(" ", "_")
     said = json.loads((folder / paths.COSTS / f"{file}.json").read_text())
     files = [file for out in step.outputs for file in [folder / out, *(folder / out).rglob("*")]]
     disk = sum(file.stat().st_size for file in files if file.is_file())

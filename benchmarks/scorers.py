@@ -11,8 +11,8 @@ import numba
 import numpy as np
 
 from retail.log import Array
-from stage2_ranker.blend import Blend
-from stage2_ranker.forest import Forest
+from stage2_ranker.fast_trees.forest import Forest
+from stage2_ranker.model.blend import Blend
 
 PLAIN = "LightGBM"
 BLOCK = 2000  # rows at a time where LightGBM is given few of them
@@ -47,7 +47,7 @@ def plain(file: Path, threads: int, folder: Path) -> Score:
 
 
 def masks(file: Path, threads: int, folder: Path) -> Score:
-    """What answers use: ``stage2_ranker.forest``."""
+    """What answers use: ``stage2_ranker.fast_trees.forest``."""
     forest = Forest.of(lgb.Booster(model_file=file))
     if forest is None:
         raise ValueError("a tree has too many leaves or thresholds")

@@ -26,10 +26,11 @@ from retail import params as parameters
 from retail import paths, stage, weeks
 from retail import shop as shops
 from retail.log import Array
-from stage1_candidates.merge import loaded
-from stage1_candidates.pairs import Pairs
-from stage2_ranker import answer, ranker
-from stage2_ranker.blend import Blend
+from retail.pairs import Pairs
+from stage1_candidates.pool import loaded
+from stage2_ranker.model import ranker
+from stage2_ranker.model.blend import Blend
+from submissions.answering import answer
 
 THREADS = (1, 2)
 HEADER = ["scorer", "threads", "rows per second", "times LightGBM", "quartiles", "compiled in", "scores", "lists"]

@@ -19,18 +19,19 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from benchmarks import results
-from features import group
+from features.engine import group
 from retail import params as parameters
-from retail import paths, point
+from retail import paths
 from retail.errors import InputError
 from retail.params import Params, Ranker, validated
 from retail.stage import whole_folder
-from stage2_ranker import recipe
-from stage2_ranker.recipe import Best
+from retail_input import point
+from stage2_ranker.model import recipe
+from stage2_ranker.model.recipe import Best
 
 ROOT = Path(__file__).parent.parent
 FIT_LIKE = ROOT / "benchmarks" / "fit_like.py"  # the one program of a variant's that is no stage of the graph
-ROOMS = ("retail", "stage1_candidates", "features", "stage2_ranker", "submissions")
+ROOMS = ("retail", "retail_input", "stage1_candidates", "features", "stage2_ranker", "submissions")
 AP = paths.EVALUATION / "ap.parquet"
 LAST_LINES = 12  # of a stage that failed
 
@@ -113,9 +114,11 @@ def base(folder: Path, raw: dict[str, Any], drop: int = 0) -> Scratch:
     _prepare(scratch, drop)
     params = scratch.params
     for name in params.networks:
-        scratch.make(paths.NETWORKS / name, "stage1_candidates.learn", name, silent=False)
-    for name in (*params.sources, *params.networks):
+        scratch.make(paths.NETWORKS / name, "stage1_candidates.train_network", name, silent=False)
+    for name in params.sources:
         scratch.make(paths.SOURCES / name, "stage1_candidates.propose", name, silent=False)
+    for name in params.networks:
+        scratch.make(paths.SOURCES / name, "stage1_candidates.propose_network", name, silent=False)
     return scratch
 
 
@@ -138,10 +141,10 @@ def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
 
 def _prepare(scratch: Scratch, drop: int) -> None:
     if not drop or (scratch.folder / paths.PREPARED).exists():
-        scratch.make(paths.PREPARED, "retail.prepare", silent=False)
+        scratch.make(paths.PREPARED, "retail_input.prepare", silent=False)
         return
     uncut = replace(scratch, folder=scratch.folder / "uncut").written()
-    uncut.make(paths.PREPARED, "retail.prepare", silent=False)
+    uncut.make(paths.PREPARED, "retail_input.prepare", silent=False)
     days = json.loads((uncut.folder / paths.CALENDAR).read_text())["days"] - 7 * drop
     with whole_folder(scratch.folder / paths.PREPARED) as part:
         shutil.copytree(uncut.folder / paths.PREPARED, part, dirs_exist_ok=True)
@@ -152,9 +155,9 @@ def _prepare(scratch: Scratch, drop: int) -> None:
 
 def pool(scratch: Scratch) -> None:
     """Stages ``pool``, ``features`` and ``table``."""
-    scratch.make(paths.POOL, "stage1_candidates.merge")
+    scratch.make(paths.POOL, "stage1_candidates.pool")
     for name in group.switched_on(scratch.params):
-        scratch.make(paths.FEATURES / name, "features.build", name)
+        scratch.make(paths.FEATURES / name, "features.build_features", name)
     scratch.make(paths.TABLE, "stage2_ranker.table")
 
 

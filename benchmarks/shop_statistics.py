@@ -1,6 +1,6 @@
 """A shop beside the competition, statistic by statistic. ``python -m benchmarks.shop_statistics FOLDER``.
 
-FOLDER holds the competition's CSV files: those of ``retail.synthesize --preset hm``, of the competition, or of its
+FOLDER holds the competition's CSV files: those of ``shops.synthesize --preset hm``, of the competition, or of its
 sample. Two kinds of figures stand under "competition": those that its participants published, and, marked with a star,
 those of a sample of 1,364 of its customers with all their purchases, where no one published any.
 The log is held as 15 bytes a row.

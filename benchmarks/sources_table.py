@@ -29,10 +29,11 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import fusion, pool, source
-from stage1_candidates.lists import Lists
-from stage1_candidates.merge import read_candidates
-from stage1_candidates.propose import load_state
+from stage1_candidates.engine import source
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.proposals import load_state
+from stage1_candidates.pool import read_candidates
+from stage1_candidates.pooling import fusion, pool
 
 DRAWS = 1000
 WAYS = ("theirs", "same rule", "ours")

@@ -17,8 +17,8 @@ from rich.table import Table
 from benchmarks import paired, results, scratch
 from benchmarks.scratch import Scratch
 from retail import paths, stage
-from stage2_ranker import trials
-from stage2_ranker.recipe import BEST, Best
+from stage2_ranker.model.recipe import BEST, Best
+from stage2_ranker.search import trials
 
 UNTUNED, TUNED = "models of params.yaml", "models of the search"
 STAGES = ("tune", "train")

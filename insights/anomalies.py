@@ -20,10 +20,10 @@ from insights.project import Project
 from retail import stage, weeks
 from retail.errors import InputError
 from retail.log import Array
-from stage1_candidates.deep.lens import Expected
-from stage1_candidates.lists import Lists
+from stage1_candidates.engine.lists import Lists
 from stage1_candidates.networks.lens import funnels
 from stage1_candidates.networks.lens.funnels import Asked
+from stage1_candidates.networks.lens.plugin import Expected
 
 DAYS = 56  # of the log, the last ones
 LEAST = 3  # baskets before the one that is judged

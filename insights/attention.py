@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from retail.log import Array
-from stage1_candidates.networks import weights as stored
+from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.parsrec import sessions
 from stage1_candidates.networks.parsrec.network import Parsrec
 from stage1_candidates.networks.parsrec.sessions import NONE, Batch, Sessions

@@ -7,9 +7,10 @@ import polars as pl
 
 from insights import project as projects
 from insights.project import Project
-from retail import csvs, paths
+from retail import paths
 from retail.errors import InputError
 from retail.log import Array
+from retail_input import csvs
 
 COLUMN = "product_type_name"  # what a category is, where nobody says otherwise
 NONE = "(none)"  # the category of an article without a value

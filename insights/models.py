@@ -12,12 +12,12 @@ from insights.project import Project
 from retail import weeks
 from retail.errors import InputError
 from retail.log import Array
-from stage1_candidates import lists
-from stage1_candidates.deep import lens
-from stage1_candidates.deep.lens import Expected, Twins
-from stage1_candidates.lists import Lists
+from stage1_candidates.engine import lists
+from stage1_candidates.engine.lists import Lists
 from stage1_candidates.networks.lens import funnels, warm
+from stage1_candidates.networks.lens import plugin as lens
 from stage1_candidates.networks.lens.funnels import Asked, Funnels
+from stage1_candidates.networks.lens.plugin import Expected, Twins
 
 LENS, COUNTS = "lens", "counts of the past"
 Wanted = Literal["auto", "lens", "plain"]

@@ -10,8 +10,8 @@ from insights.project import Project
 from retail import weeks
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates import ann
-from stage1_candidates.networks import weights as stored
+from stage1_candidates.networks.base import ann
+from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.parsrec import label_weeks, sessions
 from stage1_candidates.networks.parsrec.network import Parsrec
 from stage1_candidates.networks.parsrec.sessions import Sessions

@@ -17,7 +17,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop, called
-from stage1_candidates import source
+from stage1_candidates.engine import source
 
 
 @dataclass(frozen=True)
@@ -81,4 +81,4 @@ def untrained(project: Project, network: str, before: int) -> str:
 
 def switch(network: str) -> str:
     """What turns the network on."""
-    return f"set networks.{network}.use to true in params.yaml and run `dvc repro network@{network}`"
+    return f"set networks.{network}.use to true in params.yaml and run `dvc repro train_network@{network}`"

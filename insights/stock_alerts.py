@@ -18,12 +18,13 @@ from insights import models
 from insights import project as projects
 from insights.models import Model
 from insights.project import Project
-from retail import csvs, stage
-from retail.csvs import Rule
+from retail import stage
 from retail.errors import InputError
 from retail.log import Array
-from stage1_candidates.deep.lens import Expected
+from retail_input import csvs
+from retail_input.csvs import Rule
 from stage1_candidates.networks.lens import funnels
+from stage1_candidates.networks.lens.plugin import Expected
 
 COLUMNS = ("article_id", "date", "pieces")
 DAYS = 14  # after the log

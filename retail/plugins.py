@@ -9,18 +9,20 @@ from retail.errors import InputError
 from retail.params import validated
 
 
-def load(room: str, block: str, name: str, blocks: Mapping[str, dict[str, Any]]) -> tuple[ModuleType, Any]:
-    """The module ``<room>.<name>`` and ``blocks[name]`` checked by its ``Params``.
+def load(place: str, block: str, name: str, blocks: Mapping[str, dict[str, Any]]) -> tuple[ModuleType, Any]:
+    """Load plug-in ``name`` and check its block of params.yaml by the plug-in's own ``Params``.
+
+    ``place``: dotted name of the plug-in's module, ``{}`` in place of its name ("features.groups.{}").
 
     InputError where the block ``<block>.<name>`` is missing from params.yaml, holds a fault, or has no file.
     """
     if name not in blocks:
         raise InputError(f"params.yaml: '{block}.{name}' is missing; add its block")
     try:
-        module = importlib.import_module(f"{room}.{name}")
+        module = importlib.import_module(place.format(name))
     except ModuleNotFoundError as error:
-        if error.name != f"{room}.{name}":
-            raise
-        folder = room.replace(".", "/")
-        raise InputError(f"params.yaml: unknown '{block}.{name}'; expected the name of a file in {folder}") from error
+        if not f"{place.format(name)}.".startswith(f"{error.name}."):
+            raise  # a library that the plug-in imports
+        folder, what = place.split(".{}")[0].replace(".", "/"), "folder" if place.endswith(".plugin") else "file"
+        raise InputError(f"params.yaml: unknown '{block}.{name}'; expected the name of a {what} in {folder}") from error
     return module, validated(module.Params, blocks[name], f"{block}.{name}")

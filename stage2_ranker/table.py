@@ -8,13 +8,13 @@ tuning week all rows of the customers by whom it judges.
 import polars as pl
 from tqdm import tqdm
 
-from features import group
+from features.engine import group
 from retail import params as parameters
 from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from retail.params import Params
-from stage2_ranker.keys import KEYS
+from stage2_ranker.model.keys import KEYS
 
 
 def assemble(keys: pl.DataFrame, parts: list[pl.DataFrame], stage_name: str) -> pl.DataFrame:

@@ -15,10 +15,10 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.params import Params
 from retail.weeks import Plan
-from stage2_ranker import ranker, recipe
-from stage2_ranker.blend import Blend
-from stage2_ranker.keys import KEYS
-from stage2_ranker.ranker import Rows
+from stage2_ranker.model import ranker, recipe
+from stage2_ranker.model.blend import Blend
+from stage2_ranker.model.keys import KEYS
+from stage2_ranker.model.ranker import Rows
 
 
 def read_weeks(label_weeks: list[int], only_sampled: bool) -> dict[int, pl.DataFrame]:

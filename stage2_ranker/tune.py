@@ -27,14 +27,15 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import Plan
-from stage2_ranker import choose, known_settings, ranker, recipe, search, space, trials
-from stage2_ranker.blend import say
-from stage2_ranker.choose import Candidate
-from stage2_ranker.forest import raw_scores
-from stage2_ranker.judge import Judge
-from stage2_ranker.ranker import Rows
-from stage2_ranker.recipe import Best, Recipe
-from stage2_ranker.space import Limits
+from stage2_ranker.fast_trees.forest import raw_scores
+from stage2_ranker.model import ranker, recipe
+from stage2_ranker.model.blend import say
+from stage2_ranker.model.ranker import Rows
+from stage2_ranker.model.recipe import Best, Recipe
+from stage2_ranker.search import choose, known_settings, search, space, trials
+from stage2_ranker.search.choose import Candidate
+from stage2_ranker.search.judge import Judge
+from stage2_ranker.search.space import Limits
 from stage2_ranker.train import read_weeks
 
 REPORT_EVERY = 50  # rounds between two looks at the tuning weeks
@@ -139,7 +140,7 @@ def fingerprint(plan: Plan, by: Judge, params: Params) -> str:
         digest.update(paths.of_week(paths.TABLE, "table", week).read_bytes())
     for one in by.weeks.values():
         digest.update(one.users.tobytes() + one.start.tobytes() + one.bought.tobytes())
-    for file in sorted(CODE.glob("*.py")):
+    for file in sorted(CODE.rglob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

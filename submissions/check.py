@@ -12,10 +12,10 @@ from dvc.exceptions import DvcException
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils import strictyaml
 
-from features import group
+from features.engine import group
 from retail import params as parameters
 from retail import stage
-from stage1_candidates import source
+from stage1_candidates.engine import source
 
 LOCK = Path("dvc.lock")
 HOLDERS = Path(".dvc/tmp/rwlock")  # which run holds which path; DVC passes over those of a run that has ended
@@ -28,7 +28,8 @@ def main() -> None:
         source.load(name, params)
     for name in params.features:
         group.load(name, params)
-    from stage2_ranker import known_settings, recipe  # bring LightGBM, which who puts aside alone has no use for
+    from stage2_ranker.model import recipe
+    from stage2_ranker.search import known_settings  # bring LightGBM, which who puts aside alone has no use for
 
     known_settings.check(recipe.of_params(params.ranker), params.ranker)
     put_aside(Path())

@@ -13,9 +13,12 @@ COST = paths.SUBMISSIONS / "cost.json"
 
 def of_stages(params: Params) -> dict[str, Any]:
     """Stage -> seconds and peak_mb (MiB), in the graph's order; a stage that left no figure is absent."""
-    networks, groups = [f"network_{name}" for name in params.networks], [f"features_{name}" for name in params.features]
-    sources = [f"source_{name}" for name in (*params.sources, *params.networks)]
-    last = ("table", "tune", "train", "refit", "evaluate", "submit", "explain")
+    networks, groups = (
+        [f"train_network_{name}" for name in params.networks],
+        [f"build_features_{name}" for name in params.features],
+    )
+    sources = [f"propose_{name}" for name in params.sources] + [f"propose_network_{name}" for name in params.networks]
+    last = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
     names = ["synthesize", "prepare", *networks, *sources, "pool", *groups, *last]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}

@@ -17,13 +17,13 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import pool
-from stage1_candidates.merge import labels, loaded
-from stage2_ranker import answer
-from stage2_ranker.blend import Blend
-from submissions import baselines, calibration
-from submissions.recency import NEVER, SEGMENTS, segments
-from submissions.variety import variety
+from stage1_candidates.pool import labels, loaded
+from stage1_candidates.pooling import pool
+from stage2_ranker.model.blend import Blend
+from submissions.answering import answer
+from submissions.scoring import baselines, calibration
+from submissions.scoring.recency import NEVER, SEGMENTS, segments
+from submissions.scoring.variety import variety
 
 LISTS = ("twelve", "popular", "repurchase_popular")
 

@@ -16,10 +16,10 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.metrics import K
-from stage1_candidates.merge import loaded
-from stage2_ranker import answer
-from stage2_ranker.blend import Blend
-from submissions.shards import Shards
+from stage1_candidates.pool import loaded
+from stage2_ranker.model.blend import Blend
+from submissions.answering import answer
+from submissions.answering.shards import Shards
 
 
 def csv_rows(lists: Array, users: Array, customer_id: pl.Series, article_id: pl.Series) -> pl.DataFrame:

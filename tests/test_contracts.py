@@ -19,20 +19,28 @@ from ruamel.yaml import YAML
 from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, weights_of
 from world import SOURCES as PLAIN
 
-from features import build, group
+from features import build_features as build
+from features.engine import group
 from retail import params as parameters
 from retail import paths, schema, weeks
 from retail.errors import InputError
 from retail.log import Array
+from retail.pairs import Pairs
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import learn, merge, pool, propose, source
-from stage1_candidates.lists import Lists
-from stage1_candidates.pairs import Pairs
-from stage2_ranker import answer, ranker, recipe, table, train, tune
-from stage2_ranker.blend import Blend
-from stage2_ranker.ranker import Rows
+from retail_input import switch_network
+from stage1_candidates import pool as merge
+from stage1_candidates import propose, propose_network
+from stage1_candidates import train_network as learn
+from stage1_candidates.engine import proposals, source
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.pooling import pool
+from stage2_ranker import table, train, tune
+from stage2_ranker.model import ranker, recipe
+from stage2_ranker.model.blend import Blend
+from stage2_ranker.model.ranker import Rows
+from submissions.answering import answer
 
 SOURCES = PLAIN + NETWORKS  # whoever proposes
 TAKE = 7  # of forty articles, so that the cut is felt
@@ -152,7 +160,7 @@ def test_proposals_keep_their_schema(name: str, week: int, bare: bool) -> None:
     of = shop(bare)
     users = everyone(of)
     state, best, score = lists_of(name, of, week, users)
-    frame = propose.frame(users, best)
+    frame = proposals.frame(users, best)
     schema.check(frame, schema.CANDIDATES, name, key=("user", "item"))
     assert (frame["item"] < of.log.items).all()
     assert best.keys == len(users) and np.diff(best.ptr).max() <= TAKE
@@ -402,6 +410,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder, start = tmp_path_factory.mktemp("project"), Path.cwd()
     small = random_world(seed=4, users=70, days=120, entries=1500)
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["networks"] |= {name: dict(switch_network.block(name)) for name in switch_network.optional()}
     raw["weeks"] |= {"validation": 2, "stop": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
     raw["pool"] |= {"take": 15}
     raw["table"] |= {"negatives": 3}
@@ -428,9 +437,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
             for name in raw["networks"]:
                 patch.setattr(sys, "argv", ["learn", name])
                 learn.main()
-            for name in (*raw["sources"], *raw["networks"]):
-                patch.setattr(sys, "argv", ["propose", name])
-                propose.main()
+            for names, main in ((raw["sources"], propose.main), (raw["networks"], propose_network.main)):
+                for name in names:
+                    patch.setattr(sys, "argv", ["propose", name])
+                    main()
             merge.main()
             for name in raw["features"]:
                 patch.setattr(sys, "argv", ["build", name])

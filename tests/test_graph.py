@@ -1,7 +1,7 @@
-"""dvc.yaml is true to the code: each stage lists the files it runs and the blocks of params.yaml it may be moved by.
+"""dvc.yaml agrees with the code: each stage depends on all code that it runs, and on blocks of params.yaml that exist.
 
-DVC follows no imports, so a stage's code is worked out here: its module, the plug-ins it loads by name, and whatever
-those import, one after the other, within the project.
+DVC follows no imports. So the code of a stage is worked out here: its module, the plug-ins that it loads by name, and
+all that these import within the project.
 """
 
 import ast
@@ -17,13 +17,14 @@ from dvc.rwlock import RWLockFileCorruptedError, rwlock
 from ruamel.yaml import YAML
 
 from retail import stage
+from retail_input import switch_network
 from submissions import check
 
-ROOMS = ("retail", "stage1_candidates", "features", "stage2_ranker", "submissions")
-SOURCES, GROUPS = "stage1_candidates/sources", "features/groups"
-DEEP, NETWORKS = "stage1_candidates/deep", "stage1_candidates/networks"  # plug-ins; what they alone are made of
-KINDS = {"sources": SOURCES, "networks": DEEP, "features": GROUPS}  # block of params.yaml -> folder of its plug-ins
-LOADERS = {"stage1_candidates/source.py": (SOURCES, DEEP), "features/group.py": (GROUPS,)}  # who imports these loads
+PACKAGES = ("retail", "retail_input", "shops", "stage1_candidates", "features", "stage2_ranker", "submissions")
+SOURCES, GROUPS, NETWORKS = "stage1_candidates/sources", "features/groups", "stage1_candidates/networks"
+KINDS = {"sources": SOURCES, "networks": NETWORKS, "features": GROUPS}  # block of params.yaml -> folder of its plug-ins
+# Who imports these modules loads plug-ins of these kinds by name.
+LOADERS = {"stage1_candidates/engine/source.py": ("sources", "networks"), "features/engine/group.py": ("features",)}
 
 YAMLS: dict[str, Any] = {
     name: YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
@@ -35,13 +36,13 @@ STAGES: dict[str, dict[str, Any]] = {
 
 
 def module_file(dotted: str) -> str | None:
-    """Path of a module of the project, relative to its root; None for a package or a foreign module."""
+    """Return the path of a module of the project, relative to its root; None for a package or a foreign module."""
     path = Path(*dotted.split(".")).with_suffix(".py")
-    return path.as_posix() if path.parts[0] in ROOMS and (ROOT / path).is_file() else None
+    return path.as_posix() if path.parts[0] in PACKAGES and (ROOT / path).is_file() else None
 
 
 def imported(file: str) -> set[str]:
-    """The project's files that ``file`` imports anywhere in its text."""
+    """List the project's files that ``file`` imports anywhere in its text."""
     names = set()
     for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -53,56 +54,66 @@ def imported(file: str) -> set[str]:
 
 
 def closure(files: set[str]) -> set[str]:
-    """``files`` and whatever they import, directly or not."""
-    found: set[str] = set()
+    """``files`` and all that they import, directly or not."""
+    closed: set[str] = set()
     todo = set(files)
     while todo:
         file = todo.pop()
-        found.add(file)
-        todo |= imported(file) - found
-    return found
+        closed.add(file)
+        todo |= imported(file) - closed
+    return closed
 
 
-def plugins(folder: str) -> set[str]:
-    return {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"}
+def plugins(kind: str) -> dict[str, str]:
+    """Name of each plug-in of a block of params.yaml -> its file."""
+    folder = ROOT / KINDS[kind]
+    files = folder.glob("*/plugin.py") if kind == "networks" else folder.glob("[!_]*.py")
+    return {
+        (file.parent if kind == "networks" else file).stem: file.relative_to(ROOT).as_posix() for file in sorted(files)
+    }
 
 
-def code_of(stage: dict[str, Any]) -> set[str]:
-    """The code that the stage's command runs: plug-in folders as folders, or, of the one plug-in that a stage of
-    ``foreach`` is told of, ``<folder>/${key}.py`` and a network's own folder."""
+def runs_of(stage: dict[str, Any]) -> dict[str, set[str]]:
+    """Key of each run of a stage ("" where it has one) -> the code that the run may execute.
+
+    A stage of ``foreach`` loads the plug-in of its key alone; any other stage may load every plug-in.
+    """
     module = re.fullmatch(r"python -m ([\w.]+)( \$\{key\})?", stage["cmd"])
     assert module, stage["cmd"]
     main = module_file(module[1]) or module_file(f"{module[1]}.__main__")
     assert main, stage["cmd"]
-    files, loaded = closure({main}), set()
-    if Path(main).name == "__main__.py":  # a package: its folder, what is no Python included
-        package = Path(main).parent
-        files = {file for file in files if Path(file).parent != package}
-        loaded.add(package.as_posix())
+    files = closure({main})
     if module[2]:
-        folder = KINDS[stage["foreach"].strip("${}")]
-        files |= closure(plugins(folder))
-        loaded.add(f"{folder}/${{key}}.py")
-        if folder == DEEP:
-            loaded.add(f"{NETWORKS}/${{key}}")
-    else:
-        for folder in {folder for loader, folders in LOADERS.items() if loader in files for folder in folders}:
-            files |= closure(plugins(folder))
-            loaded.add(folder)
-            if folder == DEEP:
-                loaded |= {f"{NETWORKS}/{Path(file).stem}" for file in plugins(DEEP)}
-    own = {file for folder in (SOURCES, DEEP, GROUPS) for file in plugins(folder)}
-    return {file for file in files - own if Path(file).parent.parent != Path(NETWORKS)} | loaded
+        return {key: closure(files | {file}) for key, file in plugins(stage["foreach"].strip("${}")).items()}
+    loaded = {file for loader, kinds in LOADERS.items() if loader in files for kind in kinds
+              for file in plugins(kind).values()}  # fmt: skip
+    return {"": closure(files | loaded)}
 
 
 def is_code(dep: str) -> bool:
-    return dep.split("/")[0] in ROOMS and not dep.endswith((".csv", ".json", ".parquet"))
+    return dep.split("/")[0] in PACKAGES and not dep.endswith((".csv", ".json", ".parquet"))
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_depends_on_the_code_it_runs(name: str) -> None:
-    listed = [dep for dep in STAGES[name]["deps"] if is_code(dep)]
-    assert listed == sorted(code_of(STAGES[name]))
+def test_all_code_that_a_stage_runs_lies_in_its_dependencies(name: str) -> None:
+    deps = [dep for dep in STAGES[name]["deps"] if is_code(dep)]
+    for key, files in runs_of(STAGES[name]).items():
+        folders = [Path(dep.replace("${key}", key)) for dep in deps]
+        outside = [file for file in sorted(files) if not any(Path(file).is_relative_to(folder) for folder in folders)]
+        assert not outside, (key, outside)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_no_code_that_it_cannot_run(name: str) -> None:
+    files = set().union(*runs_of(STAGES[name]).values())
+    for dep in STAGES[name]["deps"]:
+        if is_code(dep) and "${key}" not in dep:
+            assert any(Path(file).is_relative_to(dep) for file in files), dep
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_called_like_its_module(name: str) -> None:
+    assert STAGES[name]["cmd"].removeprefix("python -m ").split()[0].split(".")[-1] == name
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -146,29 +157,30 @@ def test_no_stage_is_skipped_on_a_fresh_clone(name: str) -> None:
     assert len(STAGES[name]["outs"]) > len(kept_by_git)
 
 
-@pytest.mark.parametrize(("block", "folder"), KINDS.items())
-def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str, folder: str) -> None:
-    assert {Path(file).stem for file in plugins(folder)} == set(YAMLS["params.yaml"][block])
+@pytest.mark.parametrize("block", KINDS)
+def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str) -> None:
+    optional = switch_network.optional() if block == "networks" else []
+    assert set(plugins(block)) == {*YAMLS["params.yaml"][block], *optional}
 
 
 def test_no_plugin_imports_a_plugin() -> None:
     """DVC could not say, of all items of a foreach, that one depends on another one's file."""
-    every = {file for folder in KINDS.values() for file in plugins(folder)}
+    every = {file for kind in KINDS for file in plugins(kind).values()}
     for file in every:
         assert not (imported(file) & every), file
 
 
 def test_a_network_is_made_of_its_own_folder_and_of_what_all_share() -> None:
     """Else a changed network would leave another one's weights as they are."""
-    for file in plugins(DEEP):
-        made_of = {path for path in closure({file}) if Path(path).parent.parent == Path(NETWORKS)}
-        assert {Path(path).parent.name for path in made_of} == {Path(file).stem}, file
+    for name, file in plugins("networks").items():
+        folders = {Path(path).parent.name for path in closure({file}) if path.startswith(f"{NETWORKS}/")}
+        assert folders <= {name, "base"}, file
 
 
 def test_package_files_hold_no_code() -> None:
     """They run on import but stand in no list of dependencies."""
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("__init__.py"):
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("__init__.py"):
             assert path.read_text(encoding="utf-8") == "", path
 
 
@@ -205,7 +217,7 @@ def test_a_typo_is_named_before_the_first_stage(
 LOCKED = """schema: '2.0'
 stages:
   prepare:
-    cmd: python -m retail.prepare
+    cmd: python -m retail_input.prepare
     outs:
     - path: data/prepared
       hash: md5

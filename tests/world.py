@@ -12,18 +12,21 @@ import numpy as np
 import polars as pl
 from csv_shop import ROOT
 
-from features import group
+from features.engine import group
 from retail import params as parameters
 from retail import paths, schema, weeks
 from retail import shop as shops
 from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
-from stage1_candidates import source
+from retail_input import switch_network
+from stage1_candidates.engine import source
 
-PARAMS: Params = parameters.read(ROOT / "params.yaml")
+DEFAULT: Params = parameters.read(ROOT / "params.yaml")
+OPTIONAL = {name: {**dict(switch_network.block(name)), "use": False} for name in switch_network.optional()}
+PARAMS: Params = DEFAULT.model_copy(update={"networks": {**DEFAULT.networks, **OPTIONAL}})  # every network's block
 SOURCES = sorted(file.stem for file in (ROOT / "stage1_candidates/sources").glob("[!_]*.py"))
-NETWORKS = sorted(file.stem for file in (ROOT / "stage1_candidates/deep").glob("[!_]*.py"))
+NETWORKS = sorted(file.parent.name for file in (ROOT / "stage1_candidates/networks").glob("*/plugin.py"))
 GROUPS = sorted(file.stem for file in (ROOT / "features/groups").glob("[!_]*.py"))
 
 # The checkerboard: a line per customer, a character per day, a letter per article. Customers 0 and 2 buy the white

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from features.group import Group
+from features.engine.group import Group
 from retail.log import Array
+from retail.pairs import Pairs
 from retail.params import Days
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.pairs import Pairs
 
 KEY = "pair"
 

@@ -1,7 +1,7 @@
 """What an article is and who buys it: price and its course, buyers' age and channel, its attributes as codes."""
 
-from features import profiles
-from features.group import Group
+from features.engine import profiles
+from features.engine.group import Group
 from retail.log import Array
 from retail.params import Positive
 from retail.shop import Shop

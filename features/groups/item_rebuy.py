@@ -1,7 +1,7 @@
 """How often an article's owners buy it again: rate over owners, hazard per later visit, gap between purchases."""
 
-from features.group import Group
-from features.rebuy import hazards
+from features.engine.group import Group
+from features.engine.rebuy import hazards
 from retail.log import Array
 from retail.params import Days, Positive
 from retail.shop import Shop

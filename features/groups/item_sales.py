@@ -3,8 +3,8 @@
 import numpy as np
 from pydantic import Field
 
-from features import kernels
-from features.group import Group
+from features.engine import kernels
+from features.engine.group import Group
 from retail.log import Array
 from retail.params import Days, Positive
 from retail.shop import Shop

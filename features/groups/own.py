@@ -3,9 +3,9 @@
 import numpy as np
 from pydantic import Field
 
-from features import kernels
-from features.group import Group
-from features.kernels import (
+from features.engine import kernels
+from features.engine.group import Group
+from features.engine.kernels import (
     BY_VISIT,
     D7,
     D14,
@@ -24,13 +24,13 @@ from features.kernels import (
     V10,
     VISITS,
     YEAR,
-)  # fmt: skip
-from features.rebuy import hazards
+)
+from features.engine.rebuy import hazards
 from retail.log import Array
+from retail.pairs import Pairs
 from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.pairs import Pairs
 
 KEY = "pair"
 PLAIN = {

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from features import kernels, profiles
-from features.group import Group
+from features.engine import kernels, profiles
+from features.engine.group import Group
 from retail.log import Array
+from retail.pairs import Pairs
 from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.pairs import Pairs
 
 KEY = "pair"
 

@@ -3,14 +3,14 @@
 import numpy as np
 from pydantic import Field
 
-from features import kernels
-from features.group import Group
-from features.kernels import BY_VISIT, D28, DECAY, LAST_DAY, LAST_VISIT, V5, VISITS
+from features.engine import kernels
+from features.engine.group import Group
+from features.engine.kernels import BY_VISIT, D28, DECAY, LAST_DAY, LAST_VISIT, V5, VISITS
 from retail.log import Array
+from retail.pairs import Pairs
 from retail.params import Days
 from retail.shop import Attribute, Shop
 from retail.weeks import History
-from stage1_candidates.pairs import Pairs
 
 KEY = "pair"
 PLAIN = {

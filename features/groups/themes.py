@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from features import word_kernels
-from features.group import Group
+from features.engine import word_kernels
+from features.engine.group import Group
 from retail.log import Array
 from retail.params import Positive
 from retail.shop import Shop

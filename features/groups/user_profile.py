@@ -1,7 +1,7 @@
 """Who the customer is: age, club status, rhythm of visits, size and price of baskets, share of repeats."""
 
-from features import profiles
-from features.group import Group
+from features.engine import profiles
+from features.engine.group import Group
 from retail.log import Array
 from retail.shop import Shop
 from retail.weeks import History

@@ -2,14 +2,14 @@
 
 from pydantic import Field
 
-from features import word_kernels
-from features.group import Group
-from features.word_kernels import COLUMNS
+from features.engine import word_kernels
+from features.engine.group import Group
+from features.engine.word_kernels import COLUMNS
 from retail.log import Array
+from retail.pairs import Pairs
 from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.pairs import Pairs
 
 KEY = "pair"
 

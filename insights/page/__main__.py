@@ -20,8 +20,8 @@ from insights.page.stock import Supply
 from insights.project import Project
 from retail import stage
 from retail.errors import InputError
-from submissions.page.document import html
-from submissions.page.figure import Section
+from submissions.report.document import html
+from submissions.report.figure import Section
 
 PAGE = Path("insights/report.html")
 LEAD = (

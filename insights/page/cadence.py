@@ -10,7 +10,7 @@ from insights import cadence
 from insights.page import drawing
 from insights.project import Project
 from retail import weeks
-from submissions.page.figure import FROM_SOURCES, PLAIN, Figure, Section, Table, bars, plot
+from submissions.report.figure import FROM_SOURCES, PLAIN, Figure, Section, Table, bars, plot
 
 TITLE = ("cadence", "At a steady pace")
 DAYS = [1, 2, 5, 10, 20, 50, 100, 200, 500]  # that are named on the axis

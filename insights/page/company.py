@@ -13,7 +13,7 @@ from insights.parsrec import Trained
 from retail.errors import InputError
 from retail.log import Array
 from stage1_candidates.networks.parsrec.sessions import Sessions
-from submissions.page.figure import Figure, Section
+from submissions.report.figure import Figure, Section
 
 TITLE = ("company", "What goes with what")
 SHOWN, GROUPS = 10, 2  # categories; groups of customers, those with most visits

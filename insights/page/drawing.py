@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from insights.project import Project
 from retail.log import Array
-from submissions.page.figure import TWELVE, plot
+from submissions.report.figure import TWELVE, plot
 
 NAME, CATEGORY = 17, 24  # characters of an article's and of a category's name
 SCALE = [[0, "#F4F6F8"], [1, TWELVE]]

@@ -9,7 +9,7 @@ from insights.models import Model
 from insights.page import drawing
 from insights.project import Project
 from insights.segments import Segments
-from submissions.page.figure import Figure, Section, Table
+from submissions.report.figure import Figure, Section, Table
 
 TITLE = ("groups", "Groups of customers and articles")
 

@@ -13,7 +13,7 @@ from insights.parsrec import Trained
 from insights.project import Project
 from insights.spillover import Found
 from retail.log import Array
-from submissions.page.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Section, Table, bars, plot
+from submissions.report.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Section, Table, bars, plot
 
 TITLE = ("leaving", "If a category leaves")
 SHOWN = 15  # categories

@@ -11,7 +11,7 @@ from insights.page import drawing
 from insights.project import Project
 from insights.stock_alerts import Alerts
 from retail.log import Array
-from submissions.page.figure import AGAINST, PLAIN, Figure, Section, Table, bars, plot
+from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, bars, plot
 
 TITLE = ("stock", "What will be asked for")
 SHOWN = 15  # articles

@@ -10,7 +10,7 @@ from insights import anomalies, models
 from insights.anomalies import Judged
 from insights.page import drawing
 from insights.project import Project
-from submissions.page.figure import AGAINST, PLAIN, Figure, Section, Table, plot
+from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, plot
 
 TITLE = ("unlike", "Baskets unlike their customer's")
 LISTED, MARKS, ID = 10, 1500, 13  # baskets of the table; marks of each colour; characters of an id

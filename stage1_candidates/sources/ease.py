@@ -9,9 +9,9 @@ from retail.log import Array
 from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import lists
-from stage1_candidates.lists import Lists
-from stage1_candidates.source import Source
+from stage1_candidates.engine import lists
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.source import Source
 
 
 class Params(Source):

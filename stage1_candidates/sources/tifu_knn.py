@@ -6,10 +6,10 @@ from retail.log import Array
 from retail.params import Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates import lists
-from stage1_candidates.lists import Lists
-from stage1_candidates.source import Source
-from stage1_candidates.user_neighbours import nearest, reference_vectors, unit, vectors
+from stage1_candidates.engine import lists
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.user_neighbours import nearest, reference_vectors, unit, vectors
 
 
 class Params(Source):

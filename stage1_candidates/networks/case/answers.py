@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from retail.log import Array
+from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.case.batches import Candidates, batch, on, runs
 from stage1_candidates.networks.case.network import Batch
-from stage1_candidates.networks.weights import device
 
 ROWS = 4096
 WIDTHS = (16, 64, 256, 1024)  # candidates of a customer, at most

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from retail.log import Array
+from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.lens import rows as lens_rows
 from stage1_candidates.networks.lens.clock import Clock
 from stage1_candidates.networks.lens.decoder import Lens
 from stage1_candidates.networks.lens.funnels import Asked, Funnels
 from stage1_candidates.networks.lens.rows import Batch, Reading
-from stage1_candidates.networks.weights import device
 
 ROWS = 32  # customers in a block
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from retail.log import Array
+from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.parsrec import sessions
 from stage1_candidates.networks.parsrec.network import Parsrec
 from stage1_candidates.networks.parsrec.sessions import Batch, Sessions
-from stage1_candidates.networks.weights import device
 
 ROWS = 128
 

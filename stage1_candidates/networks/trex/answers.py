@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from retail.log import Array
+from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Batch, Splits, Tokens
 from stage1_candidates.networks.trex.network import Trex
-from stage1_candidates.networks.weights import device
 
 PLACES = 8192  # tokens in a block
 

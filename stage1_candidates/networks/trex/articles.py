@@ -13,8 +13,8 @@ import numba
 import numpy as np
 
 from retail.log import Array
-from stage1_candidates import lists
-from stage1_candidates.lists import Lists
+from stage1_candidates.engine import lists
+from stage1_candidates.engine.lists import Lists
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from retail.log import Array
 from retail.shop import Shop
 from retail.weeks import History
+from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.two_tower.inputs import Bag, Customers, article_numbers, bought, customers
 from stage1_candidates.networks.two_tower.network import TwoTower
-from stage1_candidates.networks.weights import device
 
 ROWS = 512
 

@@ -1,1 +1,0 @@
-"""How many of a week's purchases the two towers find, and how fast."""

@@ -1,0 +1,86 @@
+"""What every feature group's block of params.yaml holds, and how a group is found and computed.
+
+A group is a module of ``features.groups`` with
+    KEY                                             what a row is: "item", "user" (history alone) or "pair"
+    Params                                          its block of params.yaml, a subclass of ``Group``
+    compute(history, shop, keys, params)            name -> (len(keys),) array, keys articles or customers
+    compute(history, shop, pairs, params)           where KEY is "pair": name -> (rows,) array
+"""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from retail import pairs as pairs_of
+from retail import plugins
+from retail.errors import InputError
+from retail.log import Array
+from retail.pairs import Pairs
+from retail.params import Block, Params
+from retail.shop import ATTRIBUTES, TRAITS, Shop
+from retail.weeks import History
+
+
+class Group(Block):
+    use: bool
+    within: tuple[str, ...]  # columns also given relative to the customer's other candidates
+
+
+def switched_on(params: Params) -> list[str]:
+    """Names of the feature groups that are on, in alphabetical order: that of params.yaml's blocks means nothing."""
+    return [name for name in sorted(params.features) if load(name, params)[1].use]
+
+
+def load(name: str, params: Params) -> tuple[ModuleType, Any]:
+    """The module of feature group ``name`` and its checked block."""
+    return plugins.load("features.groups.{}", "features", name, params.features)
+
+
+def compute(name: str, module: ModuleType, history: History, shop: Shop, pairs: Pairs, settings: Any) -> pl.DataFrame:
+    """One row per pair, in the pairs' order; Float32 columns ``<name>__<what>``."""
+    if module.KEY == "item":
+        of_items = history.once(
+            (name, settings), lambda: module.compute(history, shop, np.arange(shop.log.items), settings)
+        )
+        columns = {what: values[pairs.items] for what, values in of_items.items()}
+    elif module.KEY == "user":
+        of_users = module.compute(history, shop, pairs.users, settings)
+        columns = {what: values[pairs.run] for what, values in of_users.items()}
+    else:
+        columns = dict(module.compute(history, shop, pairs, settings))
+    lacking = _lacking(shop)
+    if not columns:
+        raise InputError(
+            f"params.yaml: 'features.{name}' makes no column of this shop, which lacks {', '.join(lacking)}; expected "
+            "one or more; name others or set use: false"
+        )
+    return named(name, columns, pairs, settings.within, lacking)
+
+
+def _lacking(shop: Shop) -> tuple[str, ...]:
+    """The optional columns that this shop's files lack."""
+    age = ("age",) if shop.age is None else ()
+    traits = (name for name in TRAITS if name not in shop.traits)
+    return *age, *traits, *(name for name in ATTRIBUTES if name not in shop.attributes)
+
+
+def named(
+    name: str, columns: dict[str, Array], pairs: Pairs, within: tuple[str, ...], lacking: tuple[str, ...]
+) -> pl.DataFrame:
+    """``columns`` as Float32 under ``<name>__``, with ``_of_best`` and ``_place`` of those listed in ``within``.
+
+    Both compare a row with all candidates of its customer, so they are made before any row is sampled away. A
+    column of ``within`` that begins with one that the shop is ``lacking`` is left out like the feature itself.
+    """
+    whole = {what: np.ascontiguousarray(values, np.float32) for what, values in columns.items()}
+    for what in within:
+        if what not in whole and not what.startswith(lacking):
+            raise InputError(
+                f"params.yaml: 'features.{name}.within' names {what!r}; expected one of: {', '.join(sorted(columns))}"
+            )
+        if what in whole:
+            whole[f"{what}_of_best"] = pairs_of.of_best(pairs.ptr, whole[what])
+            whole[f"{what}_place"] = pairs_of.place(pairs.ptr, whole[what])
+    return pl.DataFrame({f"{name}__{what}": values for what, values in whole.items()})

@@ -1,0 +1,19 @@
+"""Best sellers of a group of articles: of a product_code, of a category."""
+
+import numpy as np
+
+from retail.log import Array
+from retail.weeks import History
+from stage1_candidates.engine import lists
+from stage1_candidates.engine.lists import Lists
+
+
+def by_group(history: History, group: Array, half_life: float, depth: int) -> Lists:
+    """Key: a group of articles; targets: its ``depth`` best sellers, weight their share of its decayed sales."""
+    log, known = history.log, history.known
+    groups = int(group.max()) + 1
+    sales = np.exp2(-(history.cutoff - log.day[known]) / half_life)
+    group_of = group[log.item[known]].astype(np.int64)
+    total = np.bincount(group_of[group_of >= 0], weights=sales[group_of >= 0], minlength=groups)
+    share = np.where(group_of >= 0, sales / np.maximum(total[group_of], 1e-12), 0.0)
+    return lists.gather(group_of, log.item[known], share, groups, depth)

@@ -1,0 +1,184 @@
+"""Weighted lists, the one shape behind every source: a key (customer, article, segment ...) and its targets.
+
+A source walks from customers over keys to articles: customer -> own articles -> their neighbours, or customer ->
+segment -> its best sellers (stage1_candidates/engine/walks.py).
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from retail.log import Array
+from retail.weeks import History
+
+CHUNKS = 64  # units of parallel work: enough to balance threads, few enough to keep scratch space small
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Sparse rows: key k has ``target[ptr[k]:ptr[k+1]]`` with ``weight`` alongside, targets unique within a key."""
+
+    ptr: Array  # (keys + 1,) int64
+    target: Array  # (n,) uint32
+    weight: Array  # (n,) float32
+
+    @property
+    def keys(self) -> int:
+        return len(self.ptr) - 1
+
+    def key_of_rows(self) -> Array:
+        """(n,) int64 key of each entry."""
+        return np.repeat(np.arange(self.keys), np.diff(self.ptr))
+
+    def arrays(self, name: str) -> dict[str, Array]:
+        """As named arrays, to be stored in a source's state."""
+        return {f"{name}_ptr": self.ptr, f"{name}_target": self.target, f"{name}_weight": self.weight}
+
+    @staticmethod
+    def of(state: dict[str, Array], name: str) -> "Lists":
+        """The inverse of ``arrays``."""
+        return Lists(state[f"{name}_ptr"], state[f"{name}_target"], state[f"{name}_weight"])
+
+
+def gather(key: Array, target: Array, weight: Array, keys: int, top: int | None = None) -> Lists:
+    """Sum ``weight`` over equal (key, target) and keep each key's ``top`` targets, heaviest first, ties by id.
+
+    Entries with a negative key (a missing attribute) are left out. With ``top=None`` targets ascend instead.
+    """
+    order, start = _by_key(key, keys)
+    targets = int(target.max(initial=0)) + 1
+    sizes = _targets_of(start, order, target, targets)
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes if top is None else np.minimum(sizes, top))])
+    found, total = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
+    _summed(start, order, target, weight, targets, top is not None, ptr, found, total)
+    return Lists(ptr, found, total)
+
+
+def transposed(lists: Lists, targets: int) -> Lists:
+    """Keys and targets exchanged: (keys x targets) becomes (targets x keys)."""
+    order = np.argsort(lists.target, kind="stable")
+    target = lists.key_of_rows()[order].astype(np.uint32)
+    return Lists(np.searchsorted(lists.target[order], np.arange(targets + 1)), target, lists.weight[order])
+
+
+def identity(n: int) -> Lists:
+    """Each key is its own only target, weight 1."""
+    return Lists(np.arange(n + 1), np.arange(n, dtype=np.uint32), np.ones(n, np.float32))
+
+
+def own(history: History, users: Array, half_life: float) -> Lists:
+    """Row: a customer of ``users``; targets: the articles bought before the cutoff, ascending.
+
+    Weight: sum over purchase days of 2^(-age / half_life), age in days before the cutoff (1 = the day before).
+    """
+    log = history.log
+    begin, end = log.start[users], history.stop[users]
+    sizes = _distinct(begin, end, log.item, log.items)
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    decay = np.exp2(-np.arange(history.cutoff + 1) / half_life)  # (ages,) indexed by age in days
+    target, weight = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
+    _decayed(begin, end, log.item, log.day, history.cutoff, decay, log.items, ptr, target, weight)
+    return Lists(ptr, target, weight)
+
+
+@numba.njit(cache=True)
+def bounds(chunk: int, rows: int) -> tuple[int, int]:
+    """The rows low..high of one of ``CHUNKS`` units of work."""
+    return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+
+
+@numba.njit(cache=True)
+def _by_key(key: Array, keys: int) -> tuple[Array, Array]:
+    """Positions of the entries by key, in their order within a key, and (keys + 1,) where each key's begin."""
+    start = np.zeros(keys + 1, np.int64)
+    for k in range(len(key)):
+        if key[k] >= 0:
+            start[key[k] + 1] += 1
+    start = np.cumsum(start)
+    place = start[:-1].copy()
+    order = np.empty(start[-1], np.uint32)
+    for k in range(len(key)):
+        if key[k] >= 0:
+            order[place[key[k]]] = k
+            place[key[k]] += 1
+    return order, start
+
+
+@numba.njit(parallel=True, cache=True)
+def _targets_of(start: Array, order: Array, target: Array, targets: int) -> Array:
+    """(keys,) number of different targets of each key."""
+    sizes = np.zeros(len(start) - 1, np.int64)
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(start) - 1)
+        if low == high:
+            continue
+        seen_by = np.full(targets, -1, np.int64)
+        for key in range(low, high):
+            for p in range(start[key], start[key + 1]):
+                t = target[order[p]]
+                if seen_by[t] != key:
+                    seen_by[t] = key
+                    sizes[key] += 1
+    return sizes
+
+
+@numba.njit(parallel=True, cache=True)
+def _summed(start: Array, order: Array, target: Array, weight: Array, targets: int, best_first: bool, ptr: Array,
+            found: Array, total: Array) -> None:  # fmt: skip
+    """Fill ``found[ptr[k]:ptr[k+1]]`` with each key's targets, ascending or its heaviest first, and their sums."""
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(start) - 1)
+        if low == high:
+            continue
+        sums = np.zeros(targets)
+        seen_by = np.full(targets, -1, np.int64)
+        met = np.empty(targets, np.uint32)
+        for key in range(low, high):
+            n = 0
+            for p in range(start[key], start[key + 1]):
+                t = target[order[p]]
+                if seen_by[t] != key:
+                    seen_by[t] = key
+                    sums[t] = 0.0
+                    met[n] = t
+                    n += 1
+                sums[t] += weight[order[p]]
+            rows = np.sort(met[:n])
+            if best_first:
+                rows = rows[np.argsort(-sums[rows], kind="mergesort")]  # ties stay in the order of their ids
+            for k in range(ptr[key + 1] - ptr[key]):
+                found[ptr[key] + k], total[ptr[key] + k] = rows[k], sums[rows[k]]
+
+
+@numba.njit(parallel=True, cache=True)
+def _distinct(begin: Array, end: Array, item: Array, items: int) -> Array:
+    sizes = np.zeros(len(begin), np.int64)
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(begin))
+        seen_by = np.full(items, -1, np.int64)
+        for r in range(low, high):
+            for p in range(begin[r], end[r]):
+                if seen_by[item[p]] != r:
+                    seen_by[item[p]] = r
+                    sizes[r] += 1
+    return sizes
+
+
+@numba.njit(parallel=True, cache=True)
+def _decayed(begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: Array, items: int,
+             ptr: Array, target: Array, weight: Array) -> None:  # fmt: skip
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(begin))
+        total = np.zeros(items, np.float64)
+        for r in range(low, high):
+            n = ptr[r]
+            for p in range(begin[r], end[r]):
+                if total[item[p]] == 0.0:
+                    target[n] = item[p]
+                    n += 1
+                total[item[p]] += decay[cutoff - day[p]] + 1e-30  # never 0, so that each article is listed once
+            target[ptr[r] : n].sort()
+            for k in range(ptr[r], n):
+                weight[k] = total[target[k]]
+                total[target[k]] = 0.0

@@ -1,0 +1,56 @@
+"""Compute and store what a source proposes: the work that stages ``propose@`` and ``propose_network@`` share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from retail import params as parameters
+from retail import paths, schema, shop, stage, weeks
+from retail.log import Array
+from retail.weeks import Plan
+from stage1_candidates.engine import source
+from stage1_candidates.engine.lists import Lists
+
+WeightsOf = Callable[[Plan, int], tuple[dict[str, Array], ...]]  # (plan, label week) -> a network's weights, or ()
+
+
+def frame(users: Array, best: Lists) -> pl.DataFrame:
+    """Rows user, item, score of lists whose row r belongs to ``users[r]``."""
+    return pl.DataFrame(
+        {"user": users[best.key_of_rows()].astype(np.uint32), "item": best.target, "score": best.weight}
+    )
+
+
+def load_state(name: str, week: int) -> dict[str, Array]:
+    """Load what source ``name`` learned from the past of ``week``."""
+    with np.load(paths.of_week(paths.SOURCES / name, "state", week, "npz")) as stored:
+        return dict(stored)
+
+
+def write(name: str, weights_of: WeightsOf) -> None:
+    """Write data/sources/<name>/, whole or not at all.
+
+    state_<week>.npz for every week of the plan, the submission's included. Where the source proposes, also
+    candidates_<week>.parquet (user, item, score; best first within a customer) for every week whose truth is known.
+    """
+    params = parameters.read()
+    module, settings = source.load(name, params)
+    with stage.whole_folder(paths.SOURCES / name) as folder:
+        if not (settings.proposes or settings.scores):
+            (folder / "off").touch()
+            return
+        whole = shop.read()
+        plan = weeks.plan(whole.log, params.weeks)
+        for week in tqdm(plan.all, desc=f"propose {name}", unit="week"):
+            history = weeks.history(whole.log, week)
+            state: dict[str, Any] = source.fitted(module, history, whole, settings, *weights_of(plan, week))
+            np.savez(paths.of_week(folder, "state", week, "npz"), **state)
+            if week == plan.submission or not settings.proposes:
+                continue  # at the submission every customer is answered in shards, later
+            users = weeks.customers(whole.log, plan, week, params.weeks, params.seed)
+            best = source.proposals(module, history, whole, state, users, settings)
+            rows = schema.check(frame(users, best), schema.CANDIDATES, f"source {name}", key=("user", "item"))
+            rows.write_parquet(paths.of_week(folder, "candidates", week))

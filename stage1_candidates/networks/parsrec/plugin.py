@@ -1,0 +1,105 @@
+"""PARSRec in the pipeline: a label week's purchases are a session, and its first article is what is proposed.
+
+Every customer has a vector of its own: a million customers of 64 numbers are 256 MB of weights, and three times that
+while they are trained.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import field_validator
+from torch import nn
+
+from retail.log import Array
+from retail.params import Positive
+from retail.shop import Shop
+from retail.weeks import History
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.source import Network
+from stage1_candidates.networks.base import ann
+from stage1_candidates.networks.base import weights as stored
+from stage1_candidates.networks.parsrec import answers, label_weeks, sessions
+from stage1_candidates.networks.parsrec.label_weeks import Examples
+from stage1_candidates.networks.parsrec.network import Parsrec, Shape
+from stage1_candidates.networks.parsrec.sessions import Batch
+
+TOP = 12  # of the validation metric, recall
+
+
+class Params(Network):
+    sold_days: Positive  # only articles sold within so many days before the cutoff are proposed
+    model: Shape
+    examples: Examples
+
+    @field_validator("model")
+    @classmethod
+    def _fits(cls, model: Shape) -> Shape:
+        if 2 * model.width % model.heads:  # a customer's vector and a state's
+            raise ValueError("twice the width must be a multiple of heads")
+        return model
+
+
+def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+    """Weights trained to name the articles of a label week from what was bought before it; nothing without examples."""
+    from stage1_candidates.networks.base import (
+        training,  # brings Lightning, which takes seconds; asking needs none of it
+    )
+
+    torch.manual_seed(seed)
+    network = Parsrec(history.log.users, history.log.items, params.model)
+    train, held = label_weeks.examples(history, params.examples, seed)
+    if len(train.user) == 0 or len(held.user) == 0:
+        return {}
+    every = np.ones(history.log.items, np.float32)
+
+    def epoch_of(epoch: int) -> Iterator[Batch]:
+        return sessions.batches(train, params.examples.batch, np.random.default_rng([seed, epoch]))
+
+    def measure(_: nn.Module) -> float:
+        return answers.recall(network, held, every, TOP)
+
+    steps = -(-len(train.user) // params.examples.batch)
+    training.train(network, epoch_of, steps, measure, params.training, seed, folder, f"parsrec, week {history.week}")
+    return stored.arrays(network)
+
+
+def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
+    """The weights, and the articles that may be proposed."""
+    return {**stored.to_state(weights), "sold": ann.sold_lately(history, params.sold_days)}
+
+
+def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
+    """Customer -> the likeliest articles of those that sell; a customer without a past gets none."""
+    allowed = np.zeros(history.log.items, np.float32)
+    allowed[state["sold"]] = 1
+    take = min(params.take, history.log.items)
+    target, weight = np.zeros((len(users), take), np.uint32), np.zeros((len(users), take), np.float32)
+    for rows, chance in answers.answers(_network(history, state, params), _asked(history, users, params)):
+        found = answers.best(chance * allowed, take)
+        target[rows], weight[rows] = found, np.take_along_axis(chance * allowed, found, axis=1)
+    filled = weight > 0
+    return Lists(np.concatenate([np.zeros(1, np.int64), filled.sum(1).cumsum()]), target[filled], weight[filled])
+
+
+def score(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
+) -> Array:
+    """(n,) float32 chance that the article is the first of the session, 0 for a customer without a past."""
+    out = np.zeros(len(items), np.float32)
+    for rows, chance in answers.answers(_network(history, state, params), _asked(history, users, params)):
+        length = ptr[rows + 1] - ptr[rows]
+        place = np.arange(length.sum()) + np.repeat(ptr[rows] - np.cumsum(length) + length, length)
+        out[place] = chance[np.repeat(np.arange(len(rows)), length), items[place]]
+    return out
+
+
+def _network(history: History, state: dict[str, Array], params: Params) -> Parsrec:
+    network = Parsrec(history.log.users, history.log.items, params.model)
+    stored.with_arrays(network, stored.of_state(state))
+    return network
+
+
+def _asked(history: History, users: Array, params: Params) -> sessions.Sessions:
+    return label_weeks.asked(history, users, params.examples)

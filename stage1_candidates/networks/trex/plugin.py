@@ -1,0 +1,155 @@
+"""T-REX-style transformer in the pipeline: the chance of a category, times the article's share of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import nn
+
+from retail.log import Array
+from retail.params import Block, Days, Positive
+from retail.shop import Attribute, Shop
+from retail.weeks import History
+from stage1_candidates.engine import lists
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.source import Network
+from stage1_candidates.networks.base import weights as stored
+from stage1_candidates.networks.trex import answers as trex_answers
+from stage1_candidates.networks.trex import articles as trex_articles
+from stage1_candidates.networks.trex import baskets
+from stage1_candidates.networks.trex.articles import Shelf
+from stage1_candidates.networks.trex.baskets import Batch, Splits, Tokens
+from stage1_candidates.networks.trex.network import Shape, Trex
+
+K = 10  # of the validation metric, recall of categories
+
+
+class Examples(Block):
+    category: Attribute  # whose values are predicted; where the shop lacks it, the product_code
+    most: Positive  # (customer, label week) pairs, the latest
+    hold: Positive  # label weeks before the cutoff that are kept for early stopping
+    splits: Positive  # label weeks of a customer in an epoch, drawn anew for each
+    recency: Annotated[float, Field(ge=0)]  # a customer's k-th latest label week has weight k^-recency; 0: all alike
+    batch: Positive  # pairs
+
+
+class Params(Network):
+    model: Shape
+    examples: Examples
+    sales_half_life: Days  # of an article's share of its category
+    own_half_life: Days  # of the customer's own purchases within a category
+    smoothing: Days  # own purchases that weigh as much as the category's sales
+
+    @field_validator("model")
+    @classmethod
+    def _fits(cls, model: Shape) -> Shape:
+        if model.width % model.heads:
+            raise ValueError("width must be a multiple of heads")
+        return model
+
+
+def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+    """Weights trained to name the categories bought in a label week from what was known at its own cutoff.
+
+    Nothing without examples.
+    """
+    from stage1_candidates.networks.base import (
+        training,  # brings Lightning, which takes seconds; asking needs none of it
+    )
+
+    of = _tokens(history, shop, params)
+    train, held = _examples(of, history.cutoff, params)
+    torch.manual_seed(seed)
+    network = Trex(of.categories, params.model)
+    if len(train.user) == 0 or len(held.user) == 0:
+        return {}
+    network.expect(np.bincount(train.target, minlength=of.categories))
+    examples, shape = params.examples, params.model
+
+    def epoch_of(epoch: int) -> Iterator[Batch]:
+        rng = np.random.default_rng([seed, epoch])
+        some = train.chosen(baskets.drawn(train, examples.splits, examples.recency, rng))
+        return baskets.batches(of, some, shape.tokens, examples.batch, rng)
+
+    def measure(_: nn.Module) -> float:
+        return trex_answers.recall(network, of, held, K)
+
+    each = np.minimum(np.bincount(train.user), examples.splits).sum()
+    steps = -(-int(each) // examples.batch)
+    label = f"trex, week {history.week}"
+    training.train(network, epoch_of, steps, measure, params.training, seed, folder, label)
+    return stored.arrays(network)
+
+
+def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
+    """The weights, and the articles' shares of their category's sales at the cutoff."""
+    log, known = history.log, history.known
+    worth = np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life)
+    sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
+    category, categories = _category(shop, params)
+    of = trex_articles.shelf(category, sales, categories)
+    kept = {"share": of.share, "order": of.order, "ptr": of.ptr}
+    return {**kept, **stored.to_state(weights)}
+
+
+def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
+    """Customer -> the articles of largest score; a customer without a past gets none."""
+    of, at, network, shelf, own = _asked(history, shop, state, users, params)
+    target, weight = np.zeros((len(users), params.take), np.uint32), np.zeros((len(users), params.take), np.float32)
+    count = np.zeros(len(users), np.int64)
+    for rows, p in trex_answers.answers(network, of, at):
+        target[rows], weight[rows], count[rows] = trex_articles.best(rows, p, shelf, own, params.smoothing, params.take)
+    filled = np.arange(params.take) < count[:, None]
+    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], weight[filled])
+
+
+def score(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
+) -> Array:
+    """(n,) float32 p(category | customer) p(article | category, customer), 0 for a customer without a past."""
+    of, at, network, shelf, own = _asked(history, shop, state, users, params)
+    out = np.zeros(len(items), np.float32)
+    for rows, p in trex_answers.answers(network, of, at):
+        trex_articles.score_into(out, rows, p, shelf, own, params.smoothing, ptr, items)
+    return out
+
+
+def _category(shop: Shop, params: Params) -> tuple[Array, int]:
+    """(items,) category of each article, and how many there are."""
+    category = shop.attributes.get(params.examples.category, shop.attributes["product_code"])
+    return category, int(category.max(initial=0)) + 1
+
+
+def _tokens(history: History, shop: Shop, params: Params) -> Tokens:
+    def make() -> Tokens:
+        shape = params.model
+        return baskets.tokens(history, *_category(shop, params), shape.half_lives, shape.sales_half_lives)
+
+    made: Tokens = history.once(("trex", params.examples.category, str(params.model)), make)
+    return made
+
+
+def _examples(of: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
+    """The latest (customer, label week) pairs before ``cutoff``: to train on and of the last weeks with any."""
+    back = -(-(cutoff - of.day) // 7)  # 1: the week before the cutoff
+    every = baskets.splits(of, -back, cutoff - 7 * back)
+    some = every.chosen(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
+    held = np.isin(some.cutoff, np.unique(some.cutoff)[-params.examples.hold :])
+    return some.chosen(~held), some.chosen(held)
+
+
+def _asked(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
+) -> tuple[Tokens, Splits, Trex, Shelf, Lists]:
+    """What is needed to answer ``users``: tokens, their rows, the network, the shelves and their own counts."""
+    category, categories = _category(shop, params)
+    weights = stored.of_state(state)
+    network = Trex(categories, params.model)
+    stored.with_arrays(network, weights)
+    of = _tokens(history, shop, params)
+    at = baskets.at_cutoff(of, users, history.cutoff)
+    shelf = Shelf(category, state["share"], state["order"], state["ptr"])
+    return of, at, network, shelf, lists.own(history, users, params.own_half_life)

@@ -1,0 +1,124 @@
+"""Reciprocal-rank fusion: the sources' ranked lists of each customer become one, and each pair keeps its ranks.
+
+A customer's lists are short and the articles many, so each kernel keeps one dense scratch per thread and cleans up
+behind every customer: no sort over all customers, no table of all pairs.
+"""
+
+from collections.abc import Mapping
+
+import numba
+import numpy as np
+
+from retail.log import Array
+from retail.params import Pool
+from stage1_candidates.engine.lists import CHUNKS, Lists
+
+
+def fuse(proposed: Mapping[str, Lists], settings: Pool) -> Lists:
+    """Row: a customer; targets: the ``take`` best articles of the union, best first, ties by id.
+
+    Weight of an article = sum over the sources that propose it of 1 / (rrf + rank), ranks from 1 (Cormack et al., SIGIR
+    2009).
+    """
+    every = list(proposed.values())
+    rows = every[0].keys
+    target = np.concatenate([best.target for best in every])
+    sizes = np.array([len(best.target) for best in every])
+    start = np.stack([best.ptr for best in every]) + (np.cumsum(sizes) - sizes)[:, None]  # (sources, rows + 1)
+    fused = np.zeros((rows, settings.take), np.uint32)
+    weight = np.zeros((rows, settings.take), np.float32)
+    count = np.zeros(rows, np.int64)
+    _fuse(start, target, float(settings.rrf), _articles(target), fused, weight, count)
+    filled = np.arange(settings.take) < count[:, None]
+    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), fused[filled], weight[filled])
+
+
+def ascending(best: Lists) -> Lists:
+    """The same rows with their targets in ascending order."""
+    target, weight = best.target.copy(), best.weight.copy()
+    _ascending(best.ptr, target, weight)
+    return Lists(best.ptr, target, weight)
+
+
+def ranks(best: Lists) -> Array:
+    """(n,) int64 rank from 1 of each entry within its key."""
+    rank: Array = np.arange(len(best.target)) - np.repeat(best.ptr[:-1], np.diff(best.ptr)) + 1
+    return rank
+
+
+def ranks_at(ptr: Array, items: Array, best: Lists) -> Array:
+    """(n,) float32: rank from 1 of each of ``items[ptr[r]:ptr[r+1]]`` in row r of ``best``, else NaN."""
+    rank = np.full(len(items), np.nan, np.float32)
+    _ranks_at(ptr, items, best.ptr, best.target, max(_articles(items), _articles(best.target)), rank)
+    return rank
+
+
+def _articles(target: Array) -> int:
+    return int(target.max(initial=0)) + 1
+
+
+@numba.njit(parallel=True, cache=True)
+def _fuse(start: Array, target: Array, rrf: float, articles: int, fused: Array, weight: Array, count: Array) -> None:
+    sources, rows, top = start.shape[0], start.shape[1] - 1, fused.shape[1]
+    for chunk in numba.prange(CHUNKS):
+        low, high = chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+        if low == high:
+            continue
+        total = np.zeros(articles)
+        met = np.empty(articles, np.uint32)
+        for r in range(low, high):
+            n = 0
+            for s in range(sources):
+                begin = start[s, r]
+                for k in range(begin, start[s, r + 1]):
+                    t = target[k]
+                    if total[t] == 0.0:
+                        met[n] = t
+                        n += 1
+                    total[t] += 1.0 / (rrf + (k - begin + 1))
+            order = np.sort(met[:n])  # ties of worth stay in the order of their ids
+            worth = np.empty(n)
+            for k in range(n):
+                worth[k] = -total[order[k]]
+                total[order[k]] = 0.0
+            best = np.argsort(worth, kind="mergesort")
+            count[r] = min(n, top)
+            for k in range(count[r]):
+                fused[r, k], weight[r, k] = order[best[k]], -worth[best[k]]
+
+
+@numba.njit(parallel=True, cache=True)
+def _ascending(ptr: Array, target: Array, weight: Array) -> None:
+    """Each row's targets, with their places behind them, are sorted as one number.
+
+    No argsort: numba calls the inner parts of sort and of argsort by the same names, and a kernel that comes from its
+    cache may then be linked to the other's.
+    """
+    for r in numba.prange(len(ptr) - 1):
+        low = ptr[r]
+        code = np.empty(ptr[r + 1] - low, np.uint64)
+        for k in range(len(code)):
+            code[k] = (np.uint64(target[low + k]) << np.uint64(32)) | np.uint64(k)
+        code.sort()
+        before = weight[low : ptr[r + 1]].copy()
+        for k in range(len(code)):
+            target[low + k] = np.uint32(code[k] >> np.uint64(32))
+            weight[low + k] = before[np.int64(code[k] & np.uint64(0xFFFFFFFF))]
+
+
+@numba.njit(parallel=True, cache=True)
+def _ranks_at(ptr: Array, items: Array, best_ptr: Array, best: Array, articles: int, rank: Array) -> None:
+    rows = len(ptr) - 1
+    for chunk in numba.prange(CHUNKS):
+        low, high = chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+        if low == high:
+            continue
+        place = np.zeros(articles, np.int32)  # 0: not proposed to this customer
+        for r in range(low, high):
+            for k in range(best_ptr[r], best_ptr[r + 1]):
+                place[best[k]] = k - best_ptr[r] + 1
+            for k in range(ptr[r], ptr[r + 1]):
+                if place[items[k]] > 0:
+                    rank[k] = place[items[k]]
+            for k in range(best_ptr[r], best_ptr[r + 1]):
+                place[best[k]] = 0

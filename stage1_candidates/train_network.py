@@ -1,0 +1,97 @@
+"""Stage ``train_network@<name>``: the weights of one network, trained before each label week of ``refits.trainings``.
+
+Writes data/networks/<name>/: weights_<week>.safetensors and, beside it, weights_<week>.json with the settings. Until
+the stage has ended, checkpoints and finished weights lie in data/checkpoints/<name>, under a fingerprint of all that
+the training knows, so that a killed run goes on and a changed one begins anew. On a CPU the trainings, which know
+nothing of each other, run side by side, each with its share of the cores: one week alone is
+``train_network <name> <week>``.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.numpy import load_file, save_file
+
+from retail import params as parameters
+from retail import paths, shop, stage, weeks
+from retail.log import Array
+from retail.weeks import History
+from stage1_candidates.engine import source
+from stage1_candidates.engine.refits import trainings
+from stage1_candidates.engine.source import Network
+from stage1_candidates.networks.base import side_by_side
+
+CODE = Path(__file__).parent
+
+
+def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int) -> str:
+    """A digest of the known past, the articles and customers, the settings and the code that a training may run."""
+    log = history.log
+    about = f"{settings.model_dump_json()} {seed} {history.week} {log.users} {log.items}"
+    digest = hashlib.blake2b(about.encode(), digest_size=8)
+    for column in (log.user, log.item, log.day, log.price, log.channel, log.quantity):
+        digest.update(column[history.known].tobytes())
+    ages = {} if whole.age is None else {"age": whole.age}
+    for name, values in sorted({**whole.attributes, **whole.traits, **ages}.items()):
+        digest.update(name.encode() + values.tobytes())
+    for file in sorted([*CODE.rglob("*.py"), *Path(shop.__file__).parent.glob("*.py")]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> dict[str, Array]:
+    """The weights of network ``name`` trained on what lies before ``week``; taken up where an earlier run ended."""
+    module, settings = source.load(name, params)
+    history = weeks.history(whole.log, week)
+    folder = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, whole, settings, params.seed)}"
+    done = folder / "weights.safetensors"
+    if not done.exists():
+        weights = module.learn(history, whole, settings, params.seed, folder)
+        with stage.whole_file(done) as part:
+            save_file(weights, part)
+    return dict(load_file(done))
+
+
+def at_once(trainings: int) -> int:
+    """How many trainings run side by side: as many as there are cores; one after another on a GPU."""
+    return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
+
+
+def main() -> None:
+    name = sys.argv[1]
+    params = parameters.read()
+    _, settings = source.load(name, params)
+    with stage.whole_folder(paths.NETWORKS / name) as folder:
+        if not settings.use:
+            (folder / "off").touch()
+            return
+        whole = shop.read()
+        asked = trainings(weeks.plan(whole.log, params.weeks), settings.refit)
+        if at_once(len(asked)) > 1:
+            latest_first = [[name, str(week)] for week in reversed(asked)]  # the longest first
+            side_by_side.run("stage1_candidates.train_network", latest_first, at_once(len(asked)))
+        for week in asked:
+            weights = learned(name, whole, week, params)
+            if not weights:
+                print(f"{name}: too little to learn from before label week {week}; it says nothing there")
+            save_file(weights, paths.of_week(folder, "weights", week, "safetensors"))
+            description = {"network": name, "week": week, "seed": params.seed, "settings": settings.model_dump()}
+            paths.of_week(folder, "weights", week, "json").write_text(json.dumps(description, indent=1))
+    shutil.rmtree(paths.CHECKPOINTS / name, ignore_errors=True)
+
+
+def one_week() -> None:
+    """The weights of one training, left under the checkpoints."""
+    side_by_side.end_with_parent()
+    learned(sys.argv[1], shop.read(), int(sys.argv[2]), parameters.read())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        stage.guarded(one_week, f"train_network_{sys.argv[1]}")
+    else:
+        stage.run(main, f"train_network_{sys.argv[1]}")

@@ -1,0 +1,30 @@
+"""Which of the training rows a model sees: its newest weeks, fewer negatives, fewer customers."""
+
+import numpy as np
+
+from retail.log import Array
+from stage2_ranker.model.recipe import Recipe
+
+
+def chosen(recipe: Recipe, age: Array, label: Array, groups: Array, most: int | None) -> Array:
+    """(n,) bool: the rows that the model of ``recipe`` is trained on.
+
+    ``age`` (n,) weeks before the newest, ``label`` (n,), ``groups`` sizes of the customers' runs. With ``most`` at most
+    so many rows: whole customers are left out, for with fewer negatives instead the model would see another share of
+    them than its recipe says. One probability for all weeks in both, as in stage ``pool``; drawn by the model's seed.
+    """
+    rng = np.random.default_rng([recipe.seed, len(label)])
+    keep = np.ones(len(label), bool)
+    if recipe.weeks is not None:
+        keep &= np.isin(age, np.unique(age)[: recipe.weeks])
+    if recipe.negatives is not None:
+        positives = np.count_nonzero(label[keep])
+        share = min(1.0, recipe.negatives * positives / max(keep.sum() - positives, 1))
+        keep &= (label > 0) | (rng.random(len(label)) < share)
+    if most is not None and keep.sum() > most:
+        sizes = np.add.reduceat(keep, np.cumsum(groups) - groups, dtype=np.int64)
+        order = np.argsort(rng.random(len(groups)), kind="stable")
+        inside = np.zeros(len(groups), bool)
+        inside[order] = np.cumsum(sizes[order]) <= most
+        keep &= np.repeat(inside, groups)
+    return keep

@@ -1,0 +1,85 @@
+"""What the search varies, within which bounds, and which model a trial's parameters are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna import Trial
+
+from stage2_ranker.model.ranker import Rows
+from stage2_ranker.model.recipe import Recipe
+
+OBJECTIVES = ("lambdarank", "binary", "rank_xendcg")
+TRUNCATION = "lambdarank_truncation_level"
+# name -> lowest, highest, as a logarithm; what params.yaml does not set is what LightGBM takes by itself
+FLOATS = {
+    "learning_rate": (0.03, 0.2, True),
+    "feature_fraction": (0.1, 1.0, False),
+    "bagging_fraction": (0.4, 1.0, False),
+    "lambda_l2": (0.1, 100.0, True),
+}
+INTEGERS = {"num_leaves": (7, 63), "min_data_in_leaf": (20, 2000)}
+TRUNCATIONS = (12, 120)
+HALF_LIVES = (5.0, 100.0)
+OF_LIGHTGBM = {
+    "learning_rate": 0.1, "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 0.0,
+    "num_leaves": 31, "min_data_in_leaf": 20, TRUNCATION: 30,
+}  # fmt: skip
+LEAST_WEEKS, LEAST_NEGATIVES = 4, 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the training rows of the search have: so many weeks, and so many negatives per positive."""
+
+    weeks: int
+    negatives: int
+
+    @staticmethod
+    def of(rows: Rows) -> "Limits":
+        positives = int(np.count_nonzero(rows.label))
+        return Limits(len(np.unique(rows.age)), max(-(-(len(rows.label) - positives) // positives), 1))
+
+
+def suggest(trial: Trial, limits: Limits) -> dict[str, Any]:
+    """The trial's parameters: those it has, or else was enqueued with, and the sampler's for the rest."""
+    if trial.suggest_categorical("objective", OBJECTIVES) == "lambdarank":
+        trial.suggest_int(TRUNCATION, *TRUNCATIONS)
+    for name, (low, high, log) in FLOATS.items():
+        trial.suggest_float(name, low, high, log=log)
+    for name, bounds in INTEGERS.items():
+        trial.suggest_int(name, *bounds, log=True)
+    trial.suggest_float("half_life", *HALF_LIVES, log=True)
+    trial.suggest_int("weeks", min(LEAST_WEEKS, limits.weeks), limits.weeks, log=True)
+    trial.suggest_int("negatives", min(LEAST_NEGATIVES, limits.negatives), limits.negatives, log=True)
+    return trial.params
+
+
+def parameters(start: Recipe, limits: Limits) -> dict[str, Any]:
+    """The parameters of a model of params.yaml, the nearest ones that the bounds allow."""
+    settings = {**OF_LIGHTGBM, **start.settings}
+    out: dict[str, Any] = {"objective": start.objective, "weeks": limits.weeks, "negatives": limits.negatives}
+    if start.objective == "lambdarank":
+        out[TRUNCATION] = int(np.clip(settings[TRUNCATION], *TRUNCATIONS))
+    out |= {name: float(np.clip(settings[name], low, high)) for name, (low, high, _) in FLOATS.items()}
+    out |= {name: int(np.clip(settings[name], *bounds)) for name, bounds in INTEGERS.items()}
+    return {**out, "half_life": float(np.clip(start.half_life, *HALF_LIVES))}
+
+
+def recipe(number: int, found: dict[str, Any], like: Recipe, limits: Limits) -> Recipe:
+    """The model of trial ``number``; settings that are not searched are those of ``like``.
+
+    The most weeks and the most negatives that a trial could have mean all there are: the ranker itself has more weeks.
+    """
+    searched = {name: found[name] for name in (*FLOATS, *INTEGERS, TRUNCATION) if name in found}
+    others = {name: value for name, value in like.settings.items() if name != TRUNCATION}
+    return Recipe(
+        name=f"trial_{number}",
+        objective=found["objective"],
+        seed=number,
+        weight=1.0,
+        half_life=found["half_life"],
+        weeks=found["weeks"] if found["weeks"] < limits.weeks else None,
+        negatives=found["negatives"] if found["negatives"] < limits.negatives else None,
+        settings={**others, "bagging_freq": 1, **searched},
+    )

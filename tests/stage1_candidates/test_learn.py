@@ -1,0 +1,173 @@
+"""Stage ``network``: when networks are trained, which weights a week gets, and how a killed stage goes on."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+from world import PARAMS, random_world
+
+from retail import params as parameters
+from retail import paths, shop, weeks
+from retail.log import Array
+from retail.weeks import History
+from stage1_candidates import propose_network
+from stage1_candidates import train_network as learn
+from stage1_candidates.engine import lists, proposals, source
+from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.refits import trainings
+from stage1_candidates.pooling import pool
+from stage1_candidates.pooling.pool import Loaded
+
+WORLD = random_world(seed=2)
+PLAN = weeks.Plan(train=[50, 51, 53], stop=[54], validation=[55, 56, 57], refit=[51, 53, 54, 55], submission=58)
+
+
+def test_trainings_by_hand() -> None:
+    assert trainings(PLAN, 0) == [50, 58]
+    assert trainings(PLAN, 3) == [50, 53, 56, 58]
+    assert trainings(PLAN, 8) == [50, 58]
+    assert trainings(PLAN, 1) == list(range(50, 59))
+    assert trainings(PLAN, 60) == [50, 58]
+
+
+def test_a_short_log_is_trained_on_more_often_at_first() -> None:
+    """Week 1 has one week behind it, so the next training comes two weeks later, then four, eight, and ``refit``."""
+    short = weeks.Plan(train=[1, 2], stop=[3], validation=[4], refit=[1, 2, 3, 4], submission=40)
+    assert trainings(short, 16) == [1, 3, 7, 15, 31, 40]
+    assert trainings(short, 5) == [1, 3, 7, 12, 17, 22, 27, 32, 37, 40]
+    assert trainings(short, 0) == [1, 40]
+
+
+class Memory(ModuleType):
+    """A network that learns which week it was trained for; ``calls`` lists its trainings."""
+
+    def __init__(self, dies_at: int = -1) -> None:
+        super().__init__("memory")
+        self.calls: list[int] = []
+        self.dies_at = dies_at
+
+    def learn(self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path) -> dict[str, Array]:
+        if history.week == self.dies_at:
+            raise KeyboardInterrupt
+        self.calls.append(history.week)
+        return {"week": np.array([history.week]), "seed": np.array([seed])}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A folder with nothing in it, a shop in memory, and PLAN for its weeks."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["learn", "memory"])
+    monkeypatch.setattr(parameters, "read", lambda: PARAMS)
+    monkeypatch.setattr(shop, "read", lambda: WORLD.shop)
+    monkeypatch.setattr(weeks, "plan", lambda log, settings: PLAN)
+    monkeypatch.setattr(learn, "at_once", lambda trainings: 1)
+    return monkeypatch
+
+
+def settings(**changes: Any) -> source.Network:
+    block = next(iter(PARAMS.networks.values()))
+    fields = {name: block[name] for name in source.Network.model_fields}
+    return source.Network.model_validate({**fields, "use": True, "refit": 3, **changes})
+
+
+def ran(project: pytest.MonkeyPatch, memory: Memory, **changes: Any) -> None:
+    project.setattr(source, "load", lambda name, params: (memory, settings(**changes)))
+    learn.main()
+
+
+def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPatch) -> None:
+    memory = Memory()
+    ran(project, memory)
+    assert memory.calls == [50, 53, 56, 58]
+    folder = paths.NETWORKS / "memory"
+    assert len(list(folder.iterdir())) == 8
+    for week in memory.calls:
+        stored = load_file(paths.of_week(folder, "weights", week, "safetensors"))
+        assert stored["week"].tolist() == [week] and stored["seed"].tolist() == [PARAMS.seed]
+        about = json.loads(paths.of_week(folder, "weights", week, "json").read_text())
+        assert about["week"] == week and about["settings"] == json.loads(settings().model_dump_json())
+    assert not (paths.CHECKPOINTS / "memory").exists()
+    used = {week: int(propose_network.load_weights("memory", PLAN, week, 3)["week"][0]) for week in PLAN.all}
+    assert used == {50: 50, 51: 50, 53: 53, 54: 53, 55: 53, 56: 56, 57: 56, 58: 58}
+
+
+def test_a_network_that_is_off_is_not_trained(project: pytest.MonkeyPatch) -> None:
+    memory = Memory()
+    ran(project, memory, use=False)
+    assert memory.calls == [] and [file.name for file in (paths.NETWORKS / "memory").iterdir()] == ["off"]
+
+
+def test_a_killed_stage_keeps_the_weights_it_has(project: pytest.MonkeyPatch) -> None:
+    killed, resumed = Memory(dies_at=56), Memory()
+    with pytest.raises(KeyboardInterrupt):
+        ran(project, killed)
+    assert killed.calls == [50, 53] and not (paths.NETWORKS / "memory").exists()
+    ran(project, resumed)
+    assert resumed.calls == [56, 58]
+    assert len(list((paths.NETWORKS / "memory").glob("*.safetensors"))) == 4
+
+
+def test_other_settings_or_another_shop_begin_anew(project: pytest.MonkeyPatch) -> None:
+    here, other = WORLD.shop, random_world(seed=5).shop
+    some = next(iter(here.attributes))
+    renamed = replace(here, attributes={**here.attributes, some: here.attributes[some][::-1].copy()})
+    fewer = replace(here, attributes={name: code for name, code in here.attributes.items() if name != some})
+    more = replace(here, log=replace(here.log, start=np.append(here.log.start, here.log.start[-1])))
+    pieces = replace(here, log=replace(here.log, quantity=here.log.quantity + 1))
+
+    def of(whole: shop.Shop, week: int = 50, seed: int = 1, **changes: Any) -> str:
+        return learn.fingerprint(weeks.history(whole.log, week), whole, settings(**changes), seed)
+
+    shops = (renamed, fewer, more, pieces, replace(here, age=None), replace(here, traits={}), other)
+    prints = {of(here), of(here, seed=2), of(here, refit=4), of(here, week=51), *map(of, shops)}
+    assert len(prints) == 4 + len(shops)
+    later = WORLD.rewritten(weeks.history(here.log, 50).cutoff, 1).shop  # what comes after the cutoff is nothing to it
+    assert of(later) == of(here)
+
+
+class Silent(Memory):
+    """A network that finds too little to learn from before week 53."""
+
+    ABOUT = ("days",)
+
+    def learn(self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path) -> dict[str, Array]:
+        return {} if history.week < 53 else super().learn(history, shop, params, seed, folder)
+
+    def fit(self, history: History, shop: shop.Shop, params: Any, weights: dict[str, Array]) -> dict[str, Array]:
+        return weights
+
+    def propose(self, history: History, shop: shop.Shop, state: dict[str, Array], users: Array, params: Any) -> Lists:
+        return lists.gather(np.arange(len(users)), np.zeros(len(users), np.int64), np.ones(len(users)), len(users), 1)
+
+
+def test_a_network_without_a_training_proposes_nothing_and_scores_nan(
+    project: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = Silent()
+    ran(project, network)
+    assert "memory: too little to learn from before label week 50; it says nothing there" in capsys.readouterr().out
+    project.setattr(sys, "argv", ["propose_network", "memory"])
+    project.setattr(weeks, "customers", lambda log, plan, week, settings, seed: np.arange(3, dtype=np.uint32))
+    project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {}}}))
+    propose_network.main()
+    rows = {
+        week: pl.read_parquet(paths.of_week(paths.SOURCES / "memory", "candidates", week)).height for week in (51, 53)
+    }
+    assert rows == {51: 0, 53: 3}
+    state = proposals.load_state("memory", 51)
+    assert source.untrained(state) and not source.untrained(proposals.load_state("memory", 53))
+    history, users = weeks.history(WORLD.shop.log, 51), np.arange(3)
+    loaded = {"memory": Loaded(network, settings(score=True), state)}
+    sold = lists.gather(users, np.array([4, 1, 2]), np.ones(3), 3, 1)
+    pairs, columns = pool.build(loaded, {"memory": sold}, history, WORLD.shop, users, PARAMS)
+    assert len(pairs.items) == 3 and columns["memory__days"].is_nan().all()
+    for what in ("score", "of_best", "place"):
+        assert columns[f"memory__{what}"].dtype == pl.Float32 and columns[f"memory__{what}"].is_nan().all()
