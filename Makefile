@@ -8,7 +8,7 @@ network-on network-off: .venv/ready  # NAME=lens: bring a network into params.ya
 
 .PHONY: network-on network-off repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
 
-repro: .venv/ready  # from CSV files to submissions/submission.csv; DATA=folder points it at another shop for good
+repro: .venv/ready  # from CSV files to outputs/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail_input.point "$(DATA)",@true)
 	.venv/bin/python -m submissions.check
 	$(VENV_PATH) dvc repro
@@ -60,11 +60,10 @@ bench-kernels: .venv/ready  # the fast paths beside plain polars, where `dvc rep
 gpu-check: .venv/ready  # the same answers on the GPU as on the CPU, where there is a GPU
 	.venv/bin/python -m benchmarks.gpu_check
 
-MADE = bench checkpoints costs demo evaluation features model networks pool prepared refit sources table tuning
+MADE = bench checkpoints costs demo evaluation features model networks pool prepared refit sources table tuned tuning
 
 clean:  # everything that was made, the environment and your own files excepted
-	rm -rf $(MADE:%=data/%) $(MADE:%=data/.%.part) .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	rm -f submissions/submission.csv submissions/explanations.parquet submissions/cost.json submissions/report.html stage2_ranker/best.json submissions/metrics.json submissions/map_by_week.csv submissions/recall.csv
+	rm -rf outputs insights/report.html $(MADE:%=data/%) $(MADE:%=data/.%.part) .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

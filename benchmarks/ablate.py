@@ -2,7 +2,7 @@
 
 Two tables: without the columns of one feature group, of the pool or of one source; without one source altogether,
 candidates and columns. Runs the graph's own stages in a scratch folder and goes on where an earlier run was ended. The
-ranker's models are those of stage2_ranker/best.json where the project has it, else those of params.yaml; since some
+ranker's models are those of data/tuned/best.json where the project has it, else those of params.yaml; since some
 thirty rankers are fitted, on fewer rows than there, and each for as many rounds as serve everything best.
 """
 

@@ -21,9 +21,9 @@ MODEL = DATA / "model"  # the ranker that is evaluated
 REFIT = DATA / "refit"  # the ranker that answers the submission
 COSTS = DATA / "costs"  # seconds and memory of each stage; no stage depends on them
 EVALUATION = DATA / "evaluation"
-SUBMISSIONS = Path("submissions")
-SUBMISSION = SUBMISSIONS / "submission.csv"
-METRICS = SUBMISSIONS / "metrics.json"
+OUTPUTS = Path("outputs")  # what a run makes for a reader; git does not hold it
+SUBMISSION = OUTPUTS / "submission.csv"
+METRICS = OUTPUTS / "metrics.json"
 
 
 def of_week(folder: Path, stem: str, week: int, suffix: str = "parquet") -> Path:

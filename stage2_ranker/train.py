@@ -1,7 +1,7 @@
 """Stage ``train``: the ranker that is evaluated, fitted on the training weeks, ended by the stopping weeks.
 
 With ``ranker.again`` it is then fitted once more, for the same rounds, on the stopping weeks, too: they are the newest
-that it may know. Its models are those of stage2_ranker/best.json. No validation week is seen, neither in training nor
+that it may know. Its models are those of data/tuned/best.json. No validation week is seen, neither in training nor
 in stopping. Writes data/model/: LightGBM text, blend.json, gain.csv.
 """
 

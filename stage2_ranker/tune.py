@@ -3,7 +3,7 @@
 A trial is one LightGBM model: trained on the training weeks before the tuning weeks, ended by the stopping weeks as in
 stage ``train``, worth its MAP@12 on the tuning weeks at that round. The stopping weeks are never judged by, the tuning
 weeks are never stopped on, though a trial far behind earlier ones is given up by them, and the validation weeks are not
-read. Writes stage2_ranker/best.json, which ``train`` and ``refit`` read, and data/tuning/, the trials. The study lies
+read. Writes data/tuned/best.json, which ``train`` and ``refit`` read, and data/tuning/, the trials. The study lies
 in data/checkpoints/tuning under a fingerprint of all that a trial knows: a killed run goes on, more trials are added to
 those there are, and `python -m stage2_ranker.tune` in further terminals shares the work.
 """

@@ -8,7 +8,7 @@ from rich.table import Table
 from retail import paths
 from retail.params import Params
 
-COST = paths.SUBMISSIONS / "cost.json"
+COST = paths.OUTPUTS / "cost.json"
 
 
 def of_stages(params: Params) -> dict[str, Any]:

@@ -67,9 +67,9 @@ def main() -> None:
     with stage.whole_file(cost.COST) as part:
         part.write_text(json.dumps(spent, indent=1))
     weekly = [{"week": int(week), **row} for week, row in evaluation["by_week"].items()]
-    with stage.whole_file(paths.SUBMISSIONS / "map_by_week.csv") as part:
+    with stage.whole_file(paths.OUTPUTS / "map_by_week.csv") as part:
         pl.DataFrame(weekly).write_csv(part)
-    with stage.whole_file(paths.SUBMISSIONS / "recall.csv") as part:
+    with stage.whole_file(paths.OUTPUTS / "recall.csv") as part:
         curve(recall, names).write_csv(part)
     console = Console(width=120)
     for table in (recall_table(recall, names), score_table(evaluation), cost.table(spent)):

@@ -10,7 +10,7 @@ from retail import stage
 from retail.errors import InputError
 from retail.params import Block, Days, NotNegative, Positive, Ranker
 
-BEST = Path("stage2_ranker/best.json")
+BEST = Path("data/tuned/best.json")
 Objective = Literal["lambdarank", "binary", "rank_xendcg"]
 
 

@@ -1,6 +1,6 @@
 """Stage ``explain``: the reasons of the twelve articles of the first customers of the submission; or of one, printed.
 
-``python -m submissions.explain`` writes submissions/explanations.parquet, one row per customer and place, of the first
+``python -m submissions.explain`` writes outputs/explanations.parquet, one row per customer and place, of the first
 ``explain.customers`` customers of the submission: customer_id, place (1..12), article_id, score (null where an article
 only fills the list up), sources (those whose list holds the article), reason_1..reason_3 (the strongest first, ""
 where fewer speak for it). ``python -m submissions.explain CUSTOMER_ID`` prints that customer's page.

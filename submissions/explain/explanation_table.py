@@ -5,7 +5,7 @@ import polars as pl
 from retail import paths
 from retail.shop import called
 
-FILE = paths.SUBMISSIONS / "explanations.parquet"
+FILE = paths.OUTPUTS / "explanations.parquet"
 REASONS = 3
 COLUMNS: dict[str, pl.DataType] = {
     "customer_id": pl.String(),

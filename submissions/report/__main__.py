@@ -1,4 +1,4 @@
-"""Stage ``report``: submissions/report.html, one file that says how good the lists are and what they are made of.
+"""Stage ``report``: outputs/report.html, one file that says how good the lists are and what they are made of.
 
 ``python -m submissions.report``. Needs no network to be read: plotly.js, every figure and every text lie in the file.
 """
@@ -27,8 +27,8 @@ from submissions.report.shop import shop
 from submissions.report.tuning import tuning
 from submissions.report.variety import variety
 
-PAGE = paths.SUBMISSIONS / "report.html"
-EXPLANATIONS = paths.SUBMISSIONS / "explanations.parquet"
+PAGE = paths.OUTPUTS / "report.html"
+EXPLANATIONS = paths.OUTPUTS / "explanations.parquet"
 TEXT = {"name": pl.String}  # of intervals.csv: weeks, whose numbers alone would make it a number, then segments
 EXPLAINED = {"customer_id": pl.String, "article_id": pl.String}
 

@@ -50,14 +50,14 @@ def test_a_stage_that_writes_otherwise_is_found_out(tmp_path: Path) -> None:
 
 def test_only_what_is_written_is_copied(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    for name in ("data/log/x", "data/features/own/x", "data/features/taste/x", "stage2_ranker/best.json"):
+    for name in ("data/log/x", "data/features/own/x", "data/features/taste/x", "data/tuned/best.json"):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text(name)
-    faults.mirror(here, there, {Path("data/features/own"), Path("stage2_ranker/best.json")})
+    faults.mirror(here, there, {Path("data/features/own"), Path("data/tuned/best.json")})
     linked = sorted(str(path.relative_to(there)) for path in there.rglob("*") if path.is_symlink())
     assert linked == ["data/features/taste", "data/log"]
     assert (there / "data/features/own/x").read_text() == "data/features/own/x"
-    assert not (there / "data/features").is_symlink() and (there / "stage2_ranker/best.json").is_file()
+    assert not (there / "data/features").is_symlink() and (there / "data/tuned/best.json").is_file()
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -33,8 +33,8 @@ FEW = {
     "features": ("item_sales", "match", "own"),
 }
 MADE = (  # outside of data/
-    "dvc.lock", "stage2_ranker/best.json", "submissions/submission.csv", "submissions/metrics.json",
-    "submissions/cost.json", "submissions/explanations.parquet", "submissions/report.html",
+    "dvc.lock", "stage2_ranker/best.json", "outputs/submission.csv", "outputs/metrics.json",
+    "outputs/cost.json", "outputs/explanations.parquet", "outputs/report.html",
 )  # fmt: skip
 AFTER_POOL = (  # stages that run again where the pool is another
     "pool", *(f"build_features@{name}" for name in FEW["features"]), "table", "tune", "train", "train_final",
@@ -215,7 +215,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_every_customer_is_answered_once(project: Project) -> None:
     sample = pl.read_csv(project.root / "data/demo/sample_submission.csv")
-    rows = pl.read_csv(project.root / "submissions/submission.csv")
+    rows = pl.read_csv(project.root / "outputs/submission.csv")
     assert rows.columns == ["customer_id", "prediction"]
     assert rows["customer_id"].to_list() == sample["customer_id"].to_list()
     assert rows.height == CUSTOMERS

@@ -231,7 +231,7 @@ def stored_for(*customers: str) -> pl.DataFrame:
         "reason_3": ["", ""] * len(customers),
     }
     table = pl.DataFrame(columns, schema=explanation_table.COLUMNS)
-    paths.SUBMISSIONS.mkdir(exist_ok=True)
+    paths.OUTPUTS.mkdir(exist_ok=True)
     table.write_parquet(explanation_table.FILE)
     return table
 

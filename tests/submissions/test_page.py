@@ -239,7 +239,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             paths.EVALUATION,
             paths.MODEL,
             trials.TUNING,
-            paths.SUBMISSIONS,
+            paths.OUTPUTS,
             recipe.BEST.parent,
         ):
             path.mkdir(parents=True, exist_ok=True)
@@ -283,7 +283,7 @@ def evaluated(world: World, validation: int = 2) -> None:
     for name, table in {**tables, "intervals": evaluate.intervals(ap, 20, 1)}.items():
         table.write_csv(paths.EVALUATION / f"{name}.csv")
     cost = {"prepare": {"seconds": 1.5, "peak_mb": 90}, "train": {"seconds": 20.0, "peak_mb": 300}}
-    (paths.SUBMISSIONS / "cost.json").write_text(json.dumps(cost))
+    (paths.OUTPUTS / "cost.json").write_text(json.dumps(cost))
     paths.METRICS.write_text(json.dumps({**evaluate.summary(ap, 20, 1), "recall": RECALL}))
 
 
@@ -325,7 +325,7 @@ def test_the_same_tables_give_the_same_page(
     before = page.PAGE.read_bytes()
     page.main()
     assert page.PAGE.read_bytes() == before
-    assert capsys.readouterr().out.splitlines()[-1] == "report: submissions/report.html"
+    assert capsys.readouterr().out.splitlines()[-1] == "report: outputs/report.html"
 
 
 def test_many_label_weeks_are_drawn_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project whose stages before the report have ended."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-    for folder in (paths.EVALUATION, paths.POOL, paths.SUBMISSIONS):
+    for folder in (paths.EVALUATION, paths.POOL, paths.OUTPUTS):
         folder.mkdir(parents=True)
     (paths.EVALUATION / "evaluation.json").write_text(json.dumps(EVALUATION))
     row = {**{f"recall@{k}": k / 1000 for k in AT}, "hit_ratio": 0.01, "rows": 1200.0}
@@ -58,7 +58,7 @@ def test_the_figures_are_the_same_bytes_whatever_the_run_cost(ended: None, capsy
     """metrics.json is committed and compared; seconds and memory are of one run on one machine."""
     report.main()
     assert "21.8" in capsys.readouterr().out  # 1.5 and 20.25 seconds
-    kept = [paths.METRICS, *(paths.SUBMISSIONS / name for name in ("map_by_week.csv", "recall.csv"))]
+    kept = [paths.METRICS, *(paths.OUTPUTS / name for name in ("map_by_week.csv", "recall.csv"))]
     before = [file.read_bytes() for file in kept]
     put_cost("train", 31.0, 310)
     report.main()
@@ -68,8 +68,8 @@ def test_the_figures_are_the_same_bytes_whatever_the_run_cost(ended: None, capsy
 
 def test_the_tables_that_plots_are_drawn_from(ended: None) -> None:
     report.main()
-    weekly = pl.read_csv(paths.SUBMISSIONS / "map_by_week.csv")
+    weekly = pl.read_csv(paths.OUTPUTS / "map_by_week.csv")
     assert weekly.rows() == [(7, 3, 0.2, 0.1), (8, 5, 0.3, 0.1)]
-    curve = pl.read_csv(paths.SUBMISSIONS / "recall.csv")
+    curve = pl.read_csv(paths.OUTPUTS / "recall.csv")
     assert curve.filter(source="union").rows() == [("union", k, k / 1000) for k in AT]
     assert json.loads(paths.METRICS.read_text())["map12"]["twelve"]["mean"] == 0.25
