@@ -60,7 +60,7 @@ bench-kernels: .venv/ready  # the fast paths beside plain polars, where `dvc rep
 gpu-check: .venv/ready  # the same answers on the GPU as on the CPU, where there is a GPU
 	.venv/bin/python -m benchmarks.gpu_check
 
-MADE = bench checkpoints costs demo evaluation features model networks pool prepared refit sources table tuned tuning
+MADE = bench checkpoints costs demo evaluation features model final_model networks pool prepared sample sources table tuned tuning
 
 clean:  # everything that was made, the environment and your own files excepted
 	rm -rf outputs insights/report.html $(MADE:%=data/%) $(MADE:%=data/.%.part) .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -25,13 +25,14 @@ def main() -> None:
             return
         shop = shops.read()
         for week in tqdm(weeks.plan(shop.log, params.weeks).labelled, desc=f"features {name}", unit="week"):
-            pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week), columns=["user", "item", "kept"])
+            pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week), columns=["user", "item"])
+            kept = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))["kept"]
             whole = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
             rows = group.compute(name, module, weeks.history(shop.log, week), shop, whole, settings)
             odd = [column for column, dtype in rows.schema.items() if dtype != pl.Float32]
             if odd or rows.height != pool.height:
                 raise InputError(f"features {name}: expected {pool.height} rows of Float32, found {rows.height}, {odd}")
-            rows.filter(pool["kept"]).write_parquet(paths.of_week(folder, "rows", week))
+            rows.filter(kept).write_parquet(paths.of_week(folder, "rows", week))
 
 
 if __name__ == "__main__":

@@ -74,8 +74,8 @@ class Ranker(Block):
     rounds: Positive
     patience: Positive
     smooth: Positive
-    again: bool
-    refit_growth: Annotated[float, Field(gt=0)]
+    retrain: bool
+    final_growth: Annotated[float, Field(gt=0)]
     average: Average
     models: dict[str, Model]
 

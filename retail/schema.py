@@ -24,9 +24,9 @@ POOL: Mapping[str, type[pl.DataType]] = {
     "user": USER,
     "item": ITEM,
     "label": pl.UInt8,
-    "sampled": pl.Boolean,
-    "kept": pl.Boolean,
 }
+SAMPLE: Mapping[str, type[pl.DataType]] = {"sampled": pl.Boolean, "kept": pl.Boolean}
+TABLE: Mapping[str, type[pl.DataType]] = {**POOL, "sampled": pl.Boolean}  # then the features
 
 
 def check(

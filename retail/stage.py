@@ -43,17 +43,17 @@ def run(main: Callable[[], None], name: str) -> None:
 
     def costed() -> None:
         started = time.perf_counter()
-        with Family() as family:
+        with ProcessTree() as tree:
             main()
         seconds = time.perf_counter() - started
-        cost = {"seconds": round(seconds, 2), "peak_mb": round(family.peak() / 2**20)}
+        cost = {"seconds": round(seconds, 2), "peak_mb": round(tree.peak() / 2**20)}
         with whole_file(paths.COSTS / f"{name}.json") as part:
             part.write_text(json.dumps(cost))
 
     guarded(costed, name)
 
 
-class Family:
+class ProcessTree:
     """The largest resident memory of this process and its children together, looked at within its ``with``."""
 
     def __init__(self) -> None:

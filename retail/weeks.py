@@ -90,7 +90,7 @@ def customers(log: Log, plan: "Plan", week: int, settings: Weeks, seed: int) -> 
     users = buyers(log, week)
     if week in plan.validation:
         return users
-    return sampled(users, stop_share(plan, settings) if week in plan.stop else share(plan, settings), week, seed)
+    return sample_users(users, stop_share(plan, settings) if week in plan.stop else share(plan, settings), week, seed)
 
 
 def share(plan: "Plan", settings: Weeks) -> int:
@@ -103,12 +103,12 @@ def stop_share(plan: "Plan", settings: Weeks) -> int:
     return -(-settings.stop_customers // len(plan.stop))
 
 
-def judged(log: Log, plan: "Plan", week: int, settings: Weeks, most: int, seed: int) -> Array:
+def tuning_customers(log: Log, plan: "Plan", week: int, settings: Weeks, most: int, seed: int) -> Array:
     """(c,) uint32, ascending: the customers by whom tuning week ``week`` judges, at most ``most`` of its customers."""
-    return sampled(customers(log, plan, week, settings, seed), most, week, seed)
+    return sample_users(customers(log, plan, week, settings, seed), most, week, seed)
 
 
-def sampled(users: Array, most: int, week: int, seed: int) -> Array:
+def sample_users(users: Array, most: int, week: int, seed: int) -> Array:
     """``users``, or a seeded sample of ``most`` of them, ascending."""
     if len(users) <= most:
         return users
@@ -122,7 +122,7 @@ class Plan:
     train: list[int]  # label weeks of the evaluated ranker
     stop: list[int]  # its early stopping
     validation: list[int]  # reported
-    refit: list[int]  # label weeks of the ranker that answers the submission
+    final: list[int]  # label weeks of the ranker that answers the submission
     submission: int  # the week after the data
 
     def tuning(self, most: int) -> list[int]:
@@ -132,7 +132,7 @@ class Plan:
     @property
     def labelled(self) -> list[int]:
         """Every week whose truth is known and used."""
-        return sorted({*self.train, *self.stop, *self.validation, *self.refit})
+        return sorted({*self.train, *self.stop, *self.validation, *self.final})
 
     @property
     def all(self) -> list[int]:
@@ -178,7 +178,7 @@ def plan(log: Log, settings: Weeks) -> Plan:
         train=train,
         stop=stop,
         validation=validation,
-        refit=[*train, *stop, *validation][-len(train) - len(stop) :],  # as many as train and stop together
+        final=[*train, *stop, *validation][-len(train) - len(stop) :],  # as many as train and stop together
         submission=last + 1,
     )
 

@@ -36,7 +36,7 @@ from stage1_candidates import train_network as learn
 from stage1_candidates.engine import proposals, source
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.pooling import pool
-from stage2_ranker import table, train, tune
+from stage2_ranker import sample, table, train, tune
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
 from stage2_ranker.model.ranker import Rows
@@ -442,6 +442,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
                     patch.setattr(sys, "argv", ["propose", name])
                     main()
             merge.main()
+            sample.main()
             for name in raw["features"]:
                 patch.setattr(sys, "argv", ["build", name])
                 build.main()
@@ -483,7 +484,7 @@ def test_the_stopping_weeks_and_the_customers_of_the_tuning_weeks_are_kept_whole
         pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week))
         whole = dict.fromkeys(plan.stop, pool["user"].unique().to_list())
         for each in judging:
-            users = weeks.judged(log, plan, each, params.weeks, params.tuning.customers, params.seed)
+            users = weeks.tuning_customers(log, plan, each, params.weeks, params.tuning.customers, params.seed)
             assert len(users) == params.tuning.customers
             whole[each] = users.tolist()
         kept = pool["sampled"] | pool["user"].is_in(whole.get(week, []))
@@ -492,7 +493,7 @@ def test_the_stopping_weeks_and_the_customers_of_the_tuning_weeks_are_kept_whole
 
 def test_the_evaluated_ranker_learns_from_the_stopping_weeks_once_they_have_told_the_rounds(built: Built) -> None:
     plan, params, blend = built.plan, built.params, built.blend
-    assert len(plan.stop) == 2 and params.ranker.again
+    assert len(plan.stop) == 2 and params.ranker.retrain
     stopped = train.stopped(plan, params)
     assert (blend.rounds, blend.spreads) == (stopped.rounds, stopped.spreads)
     rows = Rows.of(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)

@@ -190,7 +190,7 @@ def main() -> None:
         raise InputError(f"{asked.folder}: no such folder; name one in which `python -m retail_input.prepare` has run")
     with contextlib.chdir(asked.folder):
         params = parameters.read()
-        with stage.Family() as family:
+        with stage.ProcessTree() as family:
             found = measured(params, asked.batch, asked.traits, asked.steps, asked.queries)
         found["peak MB"] = round(family.peak() / 2**20)
         files = [file.resolve() for file in sorted(params.data.folder.glob("*.csv"))]

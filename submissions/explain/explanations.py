@@ -111,7 +111,7 @@ def of(wanted: Array, params: Params) -> pl.DataFrame:
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
-    explainer = Explainer.of(Blend.load(paths.REFIT), K * len(wanted))
+    explainer = Explainer.of(Blend.load(paths.FINAL_MODEL), K * len(wanted))
     try:
         sources = loaded(plan.submission, params)
     except FileNotFoundError as error:

@@ -26,7 +26,7 @@ from stage1_candidates.pooling import pool
 from stage1_candidates.pooling.pool import Loaded
 
 WORLD = random_world(seed=2)
-PLAN = weeks.Plan(train=[50, 51, 53], stop=[54], validation=[55, 56, 57], refit=[51, 53, 54, 55], submission=58)
+PLAN = weeks.Plan(train=[50, 51, 53], stop=[54], validation=[55, 56, 57], final=[51, 53, 54, 55], submission=58)
 
 
 def test_trainings_by_hand() -> None:
@@ -39,7 +39,7 @@ def test_trainings_by_hand() -> None:
 
 def test_a_short_log_is_trained_on_more_often_at_first() -> None:
     """Week 1 has one week behind it, so the next training comes two weeks later, then four, eight, and ``refit``."""
-    short = weeks.Plan(train=[1, 2], stop=[3], validation=[4], refit=[1, 2, 3, 4], submission=40)
+    short = weeks.Plan(train=[1, 2], stop=[3], validation=[4], final=[1, 2, 3, 4], submission=40)
     assert trainings(short, 16) == [1, 3, 7, 15, 31, 40]
     assert trainings(short, 5) == [1, 3, 7, 12, 17, 22, 27, 32, 37, 40]
     assert trainings(short, 0) == [1, 40]

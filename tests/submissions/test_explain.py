@@ -213,7 +213,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names = csv_shop.FILES["articles.csv"].replace("Strap top", "Strap top [red]")  # no markup for the screen
     csv_shop.write(tmp_path, {**csv_shop.FILES, "articles.csv": names})
     prepare.main()
-    paths.REFIT.mkdir()
+    paths.FINAL_MODEL.mkdir()
     return tmp_path
 
 
@@ -295,9 +295,9 @@ def test_a_source_that_did_not_run_ends_in_one_line(
     monkeypatch.chdir(tmp_path)
     shutil.copy(csv_shop.ROOT / "params.yaml", paths.PARAMS)
     prepared(random_world(5))
-    paths.REFIT.mkdir()
+    paths.FINAL_MODEL.mkdir()
     model = {"one": fitted(*rows())}
-    Blend(model, {"one": 1.0}, {"one": 1.0}, {"one": 12}, "scores").save(paths.REFIT)
+    Blend(model, {"one": 1.0}, {"one": 1.0}, {"one": 12}, "scores").save(paths.FINAL_MODEL)
     if off:
         (paths.SOURCES / "category").mkdir(parents=True)
         (paths.SOURCES / "category/off").touch()

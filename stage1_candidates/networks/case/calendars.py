@@ -110,7 +110,7 @@ def buyers_with_a_past(log: Log, week: int, most: int, seed: int) -> Array:
     """(b,) uint32, ascending: customers who bought in ``week`` and before it, or a seeded sample of ``most``."""
     bought = np.unique(weeks.truth(log, week)[0])
     history = weeks.history(log, week)
-    return weeks.sampled(bought[history.stop[bought] > log.start[bought]], most, week, seed)
+    return weeks.sample_users(bought[history.stop[bought] > log.start[bought]], most, week, seed)
 
 
 def rebuy_counts(log: Log, week: int, most: int, seed: int) -> Array:

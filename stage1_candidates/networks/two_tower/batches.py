@@ -69,7 +69,7 @@ def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
     """Label week ``week``, for which all but its purchases is known before its first day."""
     history = weeks.history(log, week)
     user, item = weeks.truth(log, week)
-    users = weeks.sampled(np.unique(user), examples.customers, week, seed)
+    users = weeks.sample_users(np.unique(user), examples.customers, week, seed)
     low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
     theirs = item[positions(low, high)].astype(np.int64)
     sales = sales_in(history, RECENT)
