@@ -20,6 +20,7 @@ FEATURES = DATA / "features"  # <group>/rows_<week>.parquet
 TABLE = DATA / "table"  # table_<week>.parquet
 MODEL = DATA / "model"  # the ranker that is evaluated
 FINAL_MODEL = DATA / "final_model"  # the ranker that answers the submission
+SETTINGS = "settings.json"  # in a plug-in's folder: its block of params.yaml, so that later stages depend on it
 COSTS = DATA / "costs"  # seconds and memory of each stage; no stage depends on them
 EVALUATION = DATA / "evaluation"
 OUTPUTS = Path("outputs")  # what a run makes for a reader; git does not hold it

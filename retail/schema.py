@@ -25,7 +25,7 @@ POOL: Mapping[str, type[pl.DataType]] = {
     "item": ITEM,
     "label": pl.UInt8,
 }
-SAMPLE: Mapping[str, type[pl.DataType]] = {"sampled": pl.Boolean, "kept": pl.Boolean}
+SAMPLE: Mapping[str, type[pl.DataType]] = {"user": USER, "item": ITEM, "sampled": pl.Boolean, "kept": pl.Boolean}
 TABLE: Mapping[str, type[pl.DataType]] = {**POOL, "sampled": pl.Boolean}  # then the features
 
 

@@ -1,7 +1,7 @@
 """Stage ``sample``: choose the rows of the pool that the ranker is trained on, and the rows that need features.
 
-Writes data/sample/sample_<week>.parquet, a row for each row of the week's pool, in the same order: ``sampled`` (the
-ranker is trained on it) and ``kept`` (its features are computed). Kept are the sampled rows, every row of the stopping
+Writes data/sample/sample_<week>.parquet, a row for each row of the week's pool, in the same order: user, item,
+``sampled`` (the ranker is trained on it) and ``kept`` (its features are computed). Kept are the sampled rows, every row of the stopping
 weeks, and in the tuning weeks every row of the customers by whom a search judges its trials.
 """
 
@@ -77,12 +77,13 @@ def whole_customers(shop: Shop, plan: Plan, week: int, params: Params) -> Array:
 
 
 def sample_of_week(pairs: Pairs, label: Array, share: Shares, whole: Array, week: int, seed: int) -> pl.DataFrame:
-    """Return the columns ``sampled`` and ``kept`` of a week's pool; all rows of the customers ``whole`` are kept.
+    """Return user, item, ``sampled`` and ``kept`` of a week's pool; all rows of the customers ``whole`` are kept.
 
     ``whole`` changes nothing in what is sampled.
     """
     sampled = sample_rows(pairs, label, share, week, seed)
-    return pl.DataFrame({"sampled": sampled, "kept": sampled | np.isin(pairs.user, whole)})
+    keep = sampled | np.isin(pairs.user, whole)
+    return pl.DataFrame({"user": pairs.user, "item": pairs.items, "sampled": sampled, "kept": keep})
 
 
 def read_pool(week: int) -> tuple[Pairs, Array]:

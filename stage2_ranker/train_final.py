@@ -1,7 +1,8 @@
 """Stage ``train_final``: train the ranker that answers the submission, on the newest weeks.
 
 The number of rounds is that of the evaluated ranker times ``ranker.final_growth``, because no later week is
-left to stop by. The models keep their weights in the blend. Writes data/final_model/, with the same files as stage ``train``.
+left to stop by. The models keep their weights in the blend. Writes the same files as stage
+``train`` to data/final_model/.
 """
 
 from retail import params as parameters

@@ -35,10 +35,12 @@ def write(name: str, weights_of: WeightsOf) -> None:
 
     state_<week>.npz for every week of the plan, the submission's included. Where the source proposes, also
     candidates_<week>.parquet (user, item, score; best first within a customer) for every week whose truth is known.
+    settings.json holds the block of params.yaml, so that every stage that reads the folder depends on the settings.
     """
     params = parameters.read()
     module, settings = source.load(name, params)
     with stage.whole_folder(paths.SOURCES / name) as folder:
+        (folder / paths.SETTINGS).write_text(settings.model_dump_json(indent=1))
         if not (settings.proposes or settings.scores):
             (folder / "off").touch()
             return
