@@ -1,8 +1,8 @@
 """Stage ``sample``: choose the rows of the pool that the ranker is trained on, and the rows that need features.
 
 Writes data/sample/sample_<week>.parquet, a row for each row of the week's pool, in the same order: user, item,
-``sampled`` (the ranker is trained on it) and ``kept`` (its features are computed). Kept are the sampled rows, every row of the stopping
-weeks, and in the tuning weeks every row of the customers by whom a search judges its trials.
+``sampled`` (the ranker is trained on it) and ``kept`` (its features are computed). Kept are the sampled rows, every row
+of the stopping weeks, and in the tuning weeks every row of the customers by whom a search judges its trials.
 """
 
 from typing import NamedTuple
