@@ -11,8 +11,8 @@ K = 12
 def average_precision(start: Array, items: Array, predicted: Array) -> Array:
     """Compute AP@12 (u,) float64 of each customer.
 
-    ``items[start[c]:start[c+1]]`` is the truth of customer c, a set of at least one article. ``predicted`` (u, 12) int64
-    holds the list, -1 behind its end. AP is the sum over hits at rank r of (hits up to r) / r, divided by
+    ``items[start[c]:start[c+1]]`` is the truth of customer c, at least one article, each once. ``predicted`` (u, 12) int64
+    holds the lists, -1 behind the end of a list. AP is the sum over hits at rank r of (hits up to r) / r, divided by
     min(|truth|, 12). A repeated prediction counts once.
 
     >>> float(average_precision(np.array([0, 2]), np.array([1, 2]), np.array([[1, 9, 2]]))[0])  # (1/1 + 2/3) / 2

@@ -19,8 +19,8 @@ import psutil
 from retail import paths
 from retail.errors import InputError
 
-# OpenMP reads this when LightGBM loads it, after this file. Threads that wait in a busy loop make training several times
-# slower where another process uses the same cores.
+# OpenMP reads this when LightGBM loads it, after this file. Threads that wait in a busy loop make training several
+# times slower where another process uses the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 BAD_INPUT = 2

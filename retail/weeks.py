@@ -1,6 +1,6 @@
 """Plan the weeks, and read the past of a label week: all that lies before its first day, and nothing else.
 
-Weeks count up. The last seven days of data are week W-1; the label week of the submission is W. An example with W = 104,
+Weeks count up. The last seven days of data are week W-1; the label week of the submission is W. An example, W = 104, with
 four validation weeks, two training weeks and two stopping weeks (s: early stopping, t: training, v: validation):
 
     week       96  97  98  99 100 101 102 103 104
@@ -8,8 +8,8 @@ four validation weeks, two training weeks and two stopping weeks (s: early stopp
     submitted                   t   t   t   t   answered
 
 The ranker is trained on t, stopped by s, and then trained once more, for as many rounds, on both. The last training
-weeks are also tuning weeks: a search for the ranker's settings trains its models on the weeks before them, stops them by
-s and compares them on the tuning weeks. The ranker with the chosen settings is then trained on all of t.
+weeks are also tuning weeks: a search for the ranker's settings trains its models on the weeks before them, stops them
+by s and compares them on the tuning weeks. The ranker with the chosen settings is then trained on all of t.
 """
 
 from collections.abc import Callable, Hashable
@@ -84,8 +84,8 @@ def buyers(log: Log, week: int) -> Array:
 def customers(log: Log, plan: "Plan", week: int, settings: Weeks, seed: int) -> Array:
     """Return the buyers (c,) uint32 of ``week`` that are used, ascending; in a validation week all of them.
 
-    A training week with more buyers than its share of ``train.customers`` takes a seeded sample; so does a stopping week
-    with more than its share of ``stop_customers``.
+    A training week with more buyers than its share of ``train.customers`` takes a seeded sample; so does a stopping
+    week with more than its share of ``stop_customers``.
     """
     users = buyers(log, week)
     if week in plan.validation:
