@@ -11,7 +11,7 @@ K = 12
 def average_precision(start: Array, items: Array, predicted: Array) -> Array:
     """Compute AP@12 (u,) float64 of each customer.
 
-    ``items[start[c]:start[c+1]]`` is the truth of customer c, at least one article, each once. ``predicted`` (u, 12) int64
+    ``items[start[c]:start[c+1]]`` is the truth of customer c, one article or more. ``predicted`` (u, 12) int64
     holds the lists, -1 behind the end of a list. AP is the sum over hits at rank r of (hits up to r) / r, divided by
     min(|truth|, 12). A repeated prediction counts once.
 

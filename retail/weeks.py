@@ -1,7 +1,7 @@
 """Plan the weeks, and read the past of a label week: all that lies before its first day, and nothing else.
 
-Weeks count up. The last seven days of data are week W-1; the label week of the submission is W. An example, W = 104, with
-four validation weeks, two training weeks and two stopping weeks (s: early stopping, t: training, v: validation):
+Weeks count up. The last seven days of data are week W-1; the label week of the submission is W. Here W = 104, with four
+validation weeks, two training weeks and two stopping weeks (s: early stopping, t: training, v: validation):
 
     week       96  97  98  99 100 101 102 103 104
     evaluated   t   t   s   s   v   v   v   v
