@@ -42,8 +42,13 @@ TABLES: Mapping[str, Callable[[Json], str]] = {  # name of the JSON file -> how 
 }
 SECTIONS = (  # of docs/results.md: table, title, what it shows
     ("shops", "Shops", "MAP@12 of the reported label weeks. A record is one run of the whole pipeline."),
-    ("shop_details", "Differences and limits", "Differences are paired. A perfect ranker orders the pool without error."),
-    ("networks", "Networks", "The pipeline with and without each network, on Online Retail."),
+    ("shop_details", "Differences and limits", "A perfect ranker would order the pool without error."),
+    (
+        "networks",
+        "Networks",
+        "The pipeline with and without each network, on Online Retail. `default` is `two_tower` in both uses; "
+        "`all` is `case`, `trex` and `two_tower`.",
+    ),
     (
         "networks_lens_parsrec",
         "LENS and PARSRec",
@@ -60,7 +65,7 @@ SECTIONS = (  # of docs/results.md: table, title, what it shows
     (
         "scale",
         "Cost by stage",
-        "An invented shop as large as the competition's. An exponent of 1 means: twice the transactions, twice the cost. "
+        "An invented shop as large as the competition's. An exponent of 1: twice the transactions cost twice as much. "
         f"Stages under {result_tables.LEAST_SECONDS} seconds are left out.",
     ),
     (
@@ -71,7 +76,7 @@ SECTIONS = (  # of docs/results.md: table, title, what it shows
     ("scoring", "Scoring speed", "Rows per second of the ranker's trees. All scorers give identical lists."),
     ("kernels", "Kernels", "Our numba kernels compared with plain polars; a value below 1 means that ours are slower."),
     ("faults", "Kills and shortages", "Stages killed, or run short of memory or disk, then run again."),
-)  # fmt: skip
+)
 PAPERS = ("case", "trex", "two_tower", "parsrec", "lens", "hm_report")
 
 
@@ -111,18 +116,18 @@ def filled(text: str, made: Mapping[str, str], page: str) -> str:
 
 
 def results_page(made: Mapping[str, str], folder: Path = RESULTS) -> str:
-    """Write docs/results.md: a section for each benchmark with its table and how it was recorded."""
+    """Make the text of docs/results.md: for each benchmark a section with its table and how it was recorded."""
     parts = [
         "# Results",
-        "For readers who want every recorded figure of the pipeline. `make docs` writes this page from the JSON files in "
-        "[benchmarks/results](../benchmarks/results). Do not edit it by hand.",
+        "For readers who want every recorded figure of the pipeline. `make docs` writes this page from the JSON files "
+        "in [benchmarks/results](../benchmarks/results). Do not edit it by hand.",
         "Brackets hold 95% intervals by bootstrap over customers; differences are paired by customer. "
         "[trust.md](trust.md) says what the intervals do not cover.",
     ]
     for name, title, about in SECTIONS:
         parts += [f"## {title}", about, made[name], *_records(name, folder)]
     parts += ["## Papers", "Each paper has a folder with its citation, its benchmark and its tables:"]
-    parts.append("\n".join(f"- [research/{name}](../research/{name}/README.md)" for name in PAPERS))
+    parts.append("\n".join(f"- [research/{name}](../research/{name})" for name in PAPERS))
     return "\n\n".join(parts) + "\n"
 
 

@@ -36,7 +36,8 @@ def _prn(row: Json) -> str:
 
 
 def _check(row: Json) -> str:
-    return f"{row['row']} reaches the published row less one standard error in {row['reached']} of {len(row['cells'])} figures."
+    figures = f"{row['reached']} of {len(row['cells'])} figures"
+    return f"{row['row']} reaches the published row less one standard error in {figures}."
 
 
 def trex(figures: Json) -> str:

@@ -95,9 +95,9 @@ def _holm(minus: Json) -> str:
 
 def tuning(figures: Json) -> str:
     """Make the table of a ranker with and without a search for its models."""
-    rows = []
+    rows: list[list[str]] = []
     for name, row in figures["rows"].items():
-        minus = "" if row["minus"]["low"] == row["minus"]["high"] == 0 and not rows else figure(row["minus"], "+")
+        minus = figure(row["minus"], "+") if rows else ""  # the first row is the one that others are compared with
         seconds = figures["seconds"][name]
         rows.append([name, figure(row["map12"]), minus, f"{seconds['tune']:,.0f} + {seconds['train']:,.0f}"])
     return markdown_table(["ranker", "MAP@12", "minus untuned", "seconds, search + training"], rows)
