@@ -139,11 +139,11 @@ def _records(name: str, folder: Path) -> list[str]:
     for file in files:
         made = (read(file, folder) or {}).get("made_from")
         if made:
-            device, minutes = made["device"], made["seconds"] / 60
-            lines.append(
-                f"[{file}.json](../benchmarks/results/{file}.json): `{made['command']}`, {minutes:.0f} min, {device}."
-            )
-    return ["Recorded in " + " ".join(lines)] if lines else []
+            seconds = made["seconds"]
+            time = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+            link = f"[{file}.json](../benchmarks/results/{file}.json)"
+            lines.append(f"- {link}: `{made['command']}`, {time}, {made['device']}")
+    return ["Recorded by:", "\n".join(lines)] if lines else []
 
 
 def pages(root: Path = Path()) -> dict[Path, str]:

@@ -34,7 +34,7 @@ def shops(runs: Mapping[str, Json | None]) -> str:
 
     ``runs``: name of the shop's file -> {"made_from": ..., "metrics": ...}, None where there is no file.
     """
-    header = ["MAP@12", "twelve [95% interval]", "repurchase, then popular", "popular"]
+    header = ["shop", "twelve [95% interval]", "repurchase, then popular", "popular"]
     rows = []
     for name, title in SHOPS.items():
         run = runs.get(name)
