@@ -23,6 +23,7 @@ import numpy as np
 from retail.errors import InputError
 from retail.log import Array, Log
 from retail.params import Weeks
+from retail.ragged import pair_codes, pairs_of_codes
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ def truth(log: Log, week: int) -> tuple[Array, Array]:
     """(user, item) unique pairs bought in ``week``, sorted by user, then item."""
     begin = first_day(log.days, week)
     inside = (log.day >= begin) & (log.day < begin + 7)
-    pairs = np.unique((log.user[inside].astype(np.uint64) << np.uint64(32)) | log.item[inside])
-    return (pairs >> np.uint64(32)).astype(np.uint32), (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    return pairs_of_codes(np.unique(pair_codes(log.user[inside], log.item[inside])))
 
 
 def buyers(log: Log, week: int) -> Array:

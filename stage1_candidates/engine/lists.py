@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets, row_of
 from retail.weeks import History
 
 CHUNKS = 64  # units of parallel work: enough to balance threads, few enough to keep scratch space small
@@ -29,7 +30,7 @@ class Lists:
 
     def key_of_rows(self) -> Array:
         """(n,) int64 key of each entry."""
-        return np.repeat(np.arange(self.keys), np.diff(self.ptr))
+        return row_of(self.ptr)
 
     def arrays(self, name: str) -> dict[str, Array]:
         """As named arrays, to be stored in a source's state."""
@@ -49,7 +50,7 @@ def gather(key: Array, target: Array, weight: Array, keys: int, top: int | None 
     order, start = _by_key(key, keys)
     targets = int(target.max(initial=0)) + 1
     sizes = _targets_of(start, order, target, targets)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes if top is None else np.minimum(sizes, top))])
+    ptr = offsets(sizes if top is None else np.minimum(sizes, top))
     found, total = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
     _summed(start, order, target, weight, targets, top is not None, ptr, found, total)
     return Lists(ptr, found, total)
@@ -75,7 +76,7 @@ def own(history: History, users: Array, half_life: float) -> Lists:
     log = history.log
     begin, end = log.start[users], history.stop[users]
     sizes = _distinct(begin, end, log.item, log.items)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    ptr = offsets(sizes)
     decay = np.exp2(-np.arange(history.cutoff + 1) / half_life)  # (ages,) indexed by age in days
     target, weight = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
     _decayed(begin, end, log.item, log.day, history.cutoff, decay, log.items, ptr, target, weight)

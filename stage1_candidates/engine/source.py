@@ -25,6 +25,7 @@ from pydantic import Field
 from retail import plugins
 from retail.log import Array
 from retail.params import Block, NotNegative, Params, Positive, Share
+from retail.ragged import offsets
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import walks
@@ -137,9 +138,7 @@ def proposals(
         best = walks.walk_top(rows, step, shop.log.items, params.take, skip)
     positive = best.weight > 0
     counts = np.bincount(best.key_of_rows()[positive], minlength=best.keys)
-    return Lists(
-        np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), best.target[positive], best.weight[positive]
-    )
+    return Lists(offsets(counts), best.target[positive], best.weight[positive])
 
 
 def about(

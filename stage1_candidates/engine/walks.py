@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets
 from stage1_candidates.engine.lists import CHUNKS, Lists, bounds
 
 
@@ -26,7 +27,7 @@ def walk_top(rows: Lists, step: Lists, targets: int, top: int, skip: Lists | Non
         skip.ptr, skip.target, targets, target, weight, count,
     )  # fmt: skip
     filled = np.arange(top) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], weight[filled])
+    return Lists(offsets(count), target[filled], weight[filled])
 
 
 def walk_at(rows: Lists, step: Lists, targets: int, ptr: Array, wanted: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 
 from retail.log import Array
 from retail.params import Pool
+from retail.ragged import offsets, place_in_row
 from stage1_candidates.engine.lists import CHUNKS, Lists
 
 
@@ -24,13 +25,13 @@ def fuse(proposed: Mapping[str, Lists], settings: Pool) -> Lists:
     rows = every[0].keys
     target = np.concatenate([best.target for best in every])
     sizes = np.array([len(best.target) for best in every])
-    start = np.stack([best.ptr for best in every]) + (np.cumsum(sizes) - sizes)[:, None]  # (sources, rows + 1)
+    start = np.stack([best.ptr for best in every]) + offsets(sizes)[:-1, None]  # (sources, rows + 1)
     fused = np.zeros((rows, settings.take), np.uint32)
     weight = np.zeros((rows, settings.take), np.float32)
     count = np.zeros(rows, np.int64)
     _fuse(start, target, float(settings.rrf), _articles(target), fused, weight, count)
     filled = np.arange(settings.take) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), fused[filled], weight[filled])
+    return Lists(offsets(count), fused[filled], weight[filled])
 
 
 def ascending(best: Lists) -> Lists:
@@ -42,7 +43,7 @@ def ascending(best: Lists) -> Lists:
 
 def ranks(best: Lists) -> Array:
     """(n,) int64 rank from 1 of each entry within its key."""
-    rank: Array = np.arange(len(best.target)) - np.repeat(best.ptr[:-1], np.diff(best.ptr)) + 1
+    rank: Array = place_in_row(best.ptr) + 1
     return rank
 
 

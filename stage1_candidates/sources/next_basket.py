@@ -5,6 +5,7 @@ import numpy as np
 
 from retail.log import Array
 from retail.params import Days, Positive, Share
+from retail.ragged import offsets
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
@@ -87,7 +88,7 @@ def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Arra
         count,
     )  # fmt: skip
     filled = np.arange(top) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], score[filled])
+    return Lists(offsets(count), target[filled], score[filled])
 
 
 @numba.njit(parallel=True, cache=True)

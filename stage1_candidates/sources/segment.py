@@ -4,6 +4,7 @@ import numpy as np
 
 from retail.log import Array
 from retail.params import Days, Positive
+from retail.ragged import offsets
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
@@ -43,7 +44,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
         member[member >= 0] += base
         base += n
     joined = Lists(
-        np.concatenate([np.zeros(1, np.int64), *[np.diff(kind.ptr) for kind in kinds]]).cumsum(),
+        offsets(np.concatenate([np.zeros(0, np.int64), *[np.diff(kind.ptr) for kind in kinds]])),
         np.concatenate([np.zeros(0, np.uint32), *[kind.target for kind in kinds]]),
         np.concatenate([np.zeros(0, np.float32), *[kind.weight for kind in kinds]]),
     )
@@ -57,7 +58,7 @@ def walk(
     """Customer -> the segments it belongs to (weight 1 each) -> their best sellers."""
     member = state["member"][:, users].T  # (kinds, users) -> (U, kinds)
     belongs = member >= 0
-    ptr = np.concatenate([np.zeros(1, np.int64), belongs.sum(axis=1).cumsum()])
+    ptr = offsets(belongs.sum(axis=1))
     key = member[belongs].astype(np.uint32)
     return Lists(ptr, key, np.ones(len(key), np.float32)), Lists.of(state, "best"), None
 

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets
 
 BLOCK = 256  # rows that pass a tree before the next one: their codes and masks stay in the nearest cache
 CHUNKS = 64  # units of parallel work
@@ -108,7 +109,7 @@ def _assembled(
     nan_is_zero = np.zeros(features, bool)
     nan_is_zero[[split["split_feature"] for split in splits if split["missing_type"] == "None"]] = True
     return Forest(
-        cut_start=np.concatenate([[0], np.cumsum([len(of) for of in cuts])]).astype(np.int64),
+        cut_start=offsets(np.array([len(of) for of in cuts], np.int64)),
         cut=np.concatenate([*cuts, np.empty(0, np.float32)]),
         nan_is_zero=nan_is_zero,
         split_start=np.array(start, np.int64),

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
+from retail.ragged import pair_codes, pairs_of_codes
 from retail.shop import AGE_BINS
 from retail.weeks import History
 from stage1_candidates.engine import lists, user_neighbours, walks
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.pooling.pool import codes
 from submissions.explain.reasons.chosen import Chosen, entries
 
 LATELY = 28  # days
@@ -135,8 +135,8 @@ def _shared(of: Chosen) -> pl.DataFrame:
     bought = _bought(history, np.arange(history.log.users), SOLD_TOGETHER)
     buyers = lists.transposed(bought, items)
     item, other = pairs["item"].to_numpy(), pairs["other"].to_numpy()
-    code, place = np.unique(codes(item, other), return_inverse=True)
-    left, right = (code >> np.uint64(32)).astype(np.int64), (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    code, place = np.unique(pair_codes(item, other), return_inverse=True)
+    left, right = pairs_of_codes(code)
     ptr = np.searchsorted(left, np.arange(items + 1))
     asked = np.isin(buyers.key_of_rows(), left)
     only = lists.gather(buyers.key_of_rows()[asked], buyers.target[asked], np.ones(asked.sum()), items)
@@ -152,7 +152,7 @@ def _shared(of: Chosen) -> pl.DataFrame:
 
 def _has(bought: Lists, user: Array, item: Array) -> Array:
     """(n,) bool: whether the customer is among the buyers."""
-    code, wanted = codes(bought.key_of_rows(), bought.target), codes(user, item)
+    code, wanted = pair_codes(bought.key_of_rows(), bought.target), pair_codes(user, item)
     place = np.minimum(np.searchsorted(code, wanted), max(len(code) - 1, 0))
     return code[place] == wanted if len(code) else np.zeros(len(wanted), bool)
 
@@ -163,10 +163,9 @@ def _bought(history: History, users: Array, days: int) -> Lists:
     def find() -> Lists:
         row, position = entries(history, users)
         late = history.log.day[position] >= history.cutoff - days
-        code = np.unique(codes(row[late], history.log.item[position[late]]))
-        ptr = np.searchsorted(code >> np.uint64(32), np.arange(len(users) + 1))
-        target = (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        return Lists(ptr, target, np.ones(len(code), np.float32))
+        buyer, target = pairs_of_codes(np.unique(pair_codes(row[late], history.log.item[position[late]])))
+        ptr = np.searchsorted(buyer, np.arange(len(users) + 1))
+        return Lists(ptr, target, np.ones(len(target), np.float32))
 
     found: Lists = history.once(("reasons: bought", days, len(users)), find)
     return found
