@@ -48,6 +48,14 @@ class History:
         """(k,) int64 positions in the log's (user, day, item) order of every known entry."""
         return _positions(self.log.start, self.stop)
 
+    def decay(self, half_life: float) -> Array:
+        """Return the weight 2^(-age / half_life) (k,) float of each known entry, in the order of ``known``.
+
+        Age counts days before the cutoff: 1 the day before it. ``half_life``: days, inf for equal weights.
+        """
+        weight: Array = np.exp2(-(self.cutoff - self.log.day[self.known]) / half_life)
+        return weight
+
 
 def history(log: Log, week: int) -> History:
     """The past of label week ``week``: the one way by which any source, feature or network reads the log."""

@@ -30,8 +30,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """
     log, known = history.log, history.known
     items = log.items
-    age = history.cutoff - log.day[known]
-    worth = np.exp2(-age / params.half_life)
+    worth = history.decay(params.half_life)
     sales = np.maximum(np.bincount(log.item[known], weights=worth, minlength=items), 1e-9)
     basket = _baskets(log.user[known], log.day[known])
     first, last = _followers(log.user[known], log.day[known], basket, params.within)

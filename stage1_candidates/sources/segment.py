@@ -28,7 +28,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     segments of the kinds that the data offers lie one after another; ``member`` is (kinds, users), -1 for none.
     """
     log, known = history.log, history.known
-    sales = np.exp2(-(history.cutoff - log.day[known]) / params.half_life)
+    sales = history.decay(params.half_life)
     everywhere = np.bincount(log.item[known], weights=sales, minlength=log.items)
     everywhere = everywhere / max(everywhere.sum(), 1e-12)
     members = _members(history, shop, params)
@@ -69,7 +69,7 @@ def _members(history: History, shop: Shop, params: Params) -> list[Array]:
     if "postal_code" in shop.traits:
         kinds.append(shop.traits["postal_code"].copy())
     log, known = history.log, history.known
-    weight = np.exp2(-(history.cutoff - log.day[known]) / params.taste_half_life)
+    weight = history.decay(params.taste_half_life)
     for name in FAVOURITES:
         if name in shop.attributes:
             bought = shop.attributes[name][log.item[known]].astype(np.int64)

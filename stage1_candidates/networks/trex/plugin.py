@@ -88,7 +88,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, and the articles' shares of their category's sales at the cutoff."""
     log, known = history.log, history.known
-    worth = np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life)
+    worth = history.decay(params.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     category, categories = _category(shop, params)
     of = trex_articles.shelf(category, sales, categories)
