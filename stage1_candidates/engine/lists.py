@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.ragged import offsets, row_of
 from retail.weeks import History
-
-CHUNKS = 64  # units of parallel work: enough to balance threads, few enough to keep scratch space small
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,19 @@ def own(history: History, users: Array, half_life: float) -> Lists:
     return Lists(ptr, target, weight)
 
 
-@numba.njit(cache=True)
-def bounds(chunk: int, rows: int) -> tuple[int, int]:
-    """The rows low..high of one of ``CHUNKS`` units of work."""
-    return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+def favourites(history: History, group: Array, weight: Array) -> Array:
+    """Return each customer's favourite group (users,) int64, -1 without a known entry in any.
+
+    ``group`` (items,): the group of each article, -1 for none; ``weight`` (k,): of each entry of ``history.known``.
+    The favourite has the largest sum of weights, ties by the group's number.
+    """
+    log, known = history.log, history.known
+    bought = group[log.item[known]].astype(np.int64)
+    inside = bought >= 0
+    best = gather(log.user[known][inside].astype(np.int64), bought[inside], weight[inside], log.users, 1)
+    favourite = np.full(log.users, -1, np.int64)
+    favourite[np.diff(best.ptr) > 0] = best.target
+    return favourite
 
 
 @numba.njit(cache=True)

@@ -6,9 +6,10 @@ Computed row by row in a dense scratch of a few bytes per target and thread, so 
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.ragged import offsets
-from stage1_candidates.engine.lists import CHUNKS, Lists, bounds
+from stage1_candidates.engine.lists import Lists
 
 
 def walk_top(rows: Lists, step: Lists, targets: int, top: int, skip: Lists | None = None) -> Lists:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.params import Pool
 from retail.ragged import offsets, place_in_row
-from stage1_candidates.engine.lists import CHUNKS, Lists
+from stage1_candidates.engine.lists import Lists
 
 
 def fuse(proposed: Mapping[str, Lists], settings: Pool) -> Lists:
@@ -62,7 +63,7 @@ def _articles(target: Array) -> int:
 def _fuse(start: Array, target: Array, rrf: float, articles: int, fused: Array, weight: Array, count: Array) -> None:
     sources, rows, top = start.shape[0], start.shape[1] - 1, fused.shape[1]
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+        low, high = bounds(chunk, rows)
         if low == high:
             continue
         total = np.zeros(articles)
@@ -111,7 +112,7 @@ def _ascending(ptr: Array, target: Array, weight: Array) -> None:
 def _ranks_at(ptr: Array, items: Array, best_ptr: Array, best: Array, articles: int, rank: Array) -> None:
     rows = len(ptr) - 1
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+        low, high = bounds(chunk, rows)
         if low == high:
             continue
         place = np.zeros(articles, np.int32)  # 0: not proposed to this customer

@@ -3,6 +3,7 @@
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.params import Days, Positive, Share
 from retail.ragged import offsets
@@ -94,8 +95,8 @@ def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Arra
 def _follow_kernel(ptr: Array, entry: Array, weight: Array, first: Array, last: Array, item: Array, worth: Array,
                    items: int, target: Array, score: Array, count: Array) -> None:  # fmt: skip
     top = target.shape[1]
-    for chunk in numba.prange(lists.CHUNKS):
-        low, high = chunk * items // lists.CHUNKS, (chunk + 1) * items // lists.CHUNKS
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, items)
         if low == high:
             continue
         total = np.zeros(items, np.float32)

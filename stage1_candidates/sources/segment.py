@@ -68,14 +68,7 @@ def _members(history: History, shop: Shop, params: Params) -> list[Array]:
     kinds = [] if shop.age_bin is None else [shop.age_bin.copy()]
     if "postal_code" in shop.traits:
         kinds.append(shop.traits["postal_code"].copy())
-    log, known = history.log, history.known
     weight = history.decay(params.taste_half_life)
-    for name in FAVOURITES:
-        if name in shop.attributes:
-            bought = shop.attributes[name][log.item[known]].astype(np.int64)
-            seen = bought >= 0
-            best = lists.gather(log.user[known][seen].astype(np.int64), bought[seen], weight[seen], log.users, 1)
-            favourite = np.full(log.users, -1, np.int32)
-            favourite[np.diff(best.ptr) > 0] = best.target
-            kinds.append(favourite)
-    return kinds
+    of_tastes = [lists.favourites(history, shop.attributes[name], weight) for name in FAVOURITES
+                 if name in shop.attributes]  # fmt: skip
+    return [*kinds, *(favourite.astype(np.int32) for favourite in of_tastes)]

@@ -12,13 +12,13 @@ import lightgbm as lgb
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.ragged import offsets, place_in_row, row_of
 from stage2_ranker.fast_trees import trees
 from stage2_ranker.fast_trees.trees import Trees
 
 BLOCK = 256  # rows that pass a tree before the next one: their codes and masks stay in the nearest cache
-CHUNKS = 64  # units of parallel work
 MISSING = 255  # the code of a missing value that goes right
 MOST_CUTS = 254  # thresholds of a feature that codes of one byte can tell apart
 # width of a mask in bits -> its type, and a de Bruijn number whose top bits, times a power of 2, tell the powers apart
@@ -113,7 +113,8 @@ def _score(columns: Array, cut_start: Array, cut: Array, nan_is_zero: Array, spl
         passed = np.empty(BLOCK, np.int32)
         alive = np.empty(BLOCK, mask.dtype)
         total = np.empty(BLOCK)
-        for block in range(chunk * blocks // CHUNKS, (chunk + 1) * blocks // CHUNKS):
+        low, high = bounds(chunk, blocks)
+        for block in range(low, high):
             begin = block * BLOCK
             rows = min(n - begin, BLOCK)
             for f in range(features):

@@ -86,7 +86,9 @@ def segment(of: Chosen) -> pl.Series:
     if "product_type_no" not in of.shop.attributes:
         return text
     code = of.shop.attributes["product_type_no"]
-    favourite = of.history.once("reasons: favourites", lambda: _favourites(of.history, code))
+    favourite = of.history.once(
+        "reasons: favourites", lambda: lists.favourites(of.history, code, np.ones(len(of.history.known)))
+    )
     ranks = _ranks(of, "favourite", favourite)
     if "product_type_no" not in of.articles.columns:
         return pl.select(
@@ -177,17 +179,6 @@ def _last_baskets(history: History, users: Array) -> tuple[Array, Array]:
     last = history.log.visit[np.maximum(history.stop[users] - 1, 0)]
     inside = history.log.visit[position] == last[row]
     return row[inside], history.log.item[position[inside]]
-
-
-def _favourites(history: History, category: Array) -> Array:
-    """(users,) int64 the type of most entries, ties by code; -1 for a customer without a past."""
-    log, known = history.log, history.known
-    kind = category[log.item[known]].astype(np.int64)
-    seen = kind >= 0
-    best = lists.gather(log.user[known][seen].astype(np.int64), kind[seen], np.ones(seen.sum()), log.users, 1)
-    favourite = np.full(log.users, -1, np.int64)
-    favourite[np.diff(best.ptr) > 0] = best.target
-    return favourite
 
 
 def _an_article_of_each(category: Array) -> Array:
