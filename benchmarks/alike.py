@@ -24,7 +24,7 @@ from benchmarks.graph import Step
 from benchmarks.scratch import Scratch
 from retail import paths, stage
 from retail.errors import InputError
-from submissions.answering.shards import digest
+from retail.kept import digest
 
 REDONE = ("source", "pool", "submit")  # the stages that cut their work by customers or spread it over threads
 GIVEN = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.FINAL_MODEL)
@@ -71,7 +71,7 @@ def differing(here: Path, base: Path, steps: list[Step]) -> Iterator[tuple[str, 
         for file in files_of(base, step):
             name = file.relative_to(base)
             mine = here / name
-            yield str(name), not mine.exists() or digest("", [mine]) != digest("", [file])
+            yield str(name), not mine.exists() or digest([mine]) != digest([file])
 
 
 def main() -> None:

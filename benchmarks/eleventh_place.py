@@ -68,7 +68,7 @@ def same_product(history: History, shop: Shop, users: Array) -> Lists:
     """The other articles, sold before, of the product codes bought; those of recent purchases and sales first."""
     log, known = history.log, history.known
     code = shop.attributes["product_code"]
-    worth = np.exp2(-(history.cutoff - log.day[known]) / RECENT)
+    worth = history.decay(RECENT)
     variants = lists.gather(code[log.item[known]].astype(np.int64), log.item[known], worth, int(code.max()) + 1)
     own = lists.own(history, users, RECENT)
     return sparse_product.best_targets(_through(own, code), variants, *_to(shop), skip=own)

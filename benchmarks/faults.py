@@ -29,7 +29,7 @@ from benchmarks import graph, results, scale, scratch
 from benchmarks.graph import Step
 from retail import paths, stage
 from retail.errors import InputError
-from submissions.answering.shards import digest
+from retail.kept import digest
 
 LONG = ("prepare", "source item_cf", "pool", "features own", "table", "train", "evaluate", "submit")
 STARTING = 1.5  # seconds that Python takes to begin a stage, which its cost does not count
@@ -98,16 +98,16 @@ def again(here: Path, step: Step, before: str) -> tuple[bool, float]:
     process = started(here, step)
     process.communicate()
     seconds = time.perf_counter() - began
-    return process.returncode == 0 and digest("", files_of(here, step)) == before and not half_written(here), seconds
+    return process.returncode == 0 and digest(files_of(here, step)) == before and not half_written(here), seconds
 
 
 def killed(here: Path, step: Step, seconds: float) -> Outcome:
     """SIGKILL to the stage and its children after ``seconds``."""
-    before, process = digest("", files_of(here, step)), started(here, step)
+    before, process = digest(files_of(here, step)), started(here, step)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
     how = ended(process)
-    whole = digest("", files_of(here, step)) == before
+    whole = digest(files_of(here, step)) == before
     in_its_midst = process.returncode == -signal.SIGKILL
     return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", how, in_its_midst, whole, *again(here, step, before))
 
@@ -125,11 +125,11 @@ def kills(here: Path, step: Step, seconds: float, parts: Sequence[float] = KILLE
 def starved_of_disk(here: Path, step: Step) -> Outcome:
     """``here``, on a tmpfs, gets room for ``PART`` of what the step writes; then as much as it likes."""
     files = files_of(here, step)
-    before, room = digest("", files), int(PART * sum(file.stat().st_size for file in files))
+    before, room = digest(files), int(PART * sum(file.stat().st_size for file in files))
     resized(here, shutil.disk_usage(here).used + room)
     process = started(here, step)
     how = ended(process)
-    whole = digest("", files_of(here, step)) == before and not half_written(here)
+    whole = digest(files_of(here, step)) == before and not half_written(here)
     resized(here, 0)
     said = process.returncode == stage.BAD_INPUT and "the disk is full" in how
     return Outcome(step.name, f"{room / 1e6:,.3g} MB of disk", how, said, whole, *again(here, step, before))
@@ -171,12 +171,12 @@ def mirror(source: Path, into: Path, copied: set[Path], below: Path = Path()) ->
 
 def starved_of_memory(here: Path, step: Step, limit: int, enough: bool) -> Outcome:
     """The stage and its children may have ``limit`` bytes resident, file pages included; must that be ``enough``?"""
-    before = digest("", files_of(here, step))
+    before = digest(files_of(here, step))
     with limited(limit) as group:
         process = started(here, step)
         (group / "cgroup.procs").write_text(str(process.pid))
         how = ended(process)
-    whole = digest("", files_of(here, step)) == before
+    whole = digest(files_of(here, step)) == before
     good = process.returncode == 0 or not enough
     return Outcome(step.name, f"{limit / 1e6:,.0f} MB of memory", how, good, whole, *again(here, step, before))
 

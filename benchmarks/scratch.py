@@ -4,7 +4,6 @@ The first folder is called by a fingerprint of params, data and code, so that wh
 same. A variant is a folder within it, which takes some tables over and makes the others anew.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,10 +17,9 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
-from benchmarks import results
 from features.engine import group
+from retail import kept, paths
 from retail import params as parameters
-from retail import paths
 from retail.errors import InputError
 from retail.params import Params, Ranker, validated
 from retail.stage import whole_folder
@@ -133,10 +131,9 @@ def models(raw: dict[str, Any]) -> Best:
 def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
     """A digest of the settings, of the data they point at and of the code that is run."""
     csvs = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
-    shop = {**raw["data"], "folder": results.digest(csvs)}
+    anywhere = {**raw, "data": {**raw["data"], "folder": ""}}
     code = sorted([FIT_LIKE, *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))])
-    settings = json.dumps([{**raw, "data": shop}, best.model_dump(), drop, results.digest(code)], sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()[:16]
+    return kept.fingerprint([anywhere, best, drop], [*csvs, *code])
 
 
 def _prepare(scratch: Scratch, drop: int) -> None:

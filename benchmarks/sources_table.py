@@ -27,6 +27,7 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Params
+from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import source
@@ -34,7 +35,7 @@ from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.engine.proposals import load_state
 from stage1_candidates.pool import read_candidates
-from stage1_candidates.pooling import fusion, pool
+from stage1_candidates.pooling import fusion
 
 DRAWS = 1000
 WAYS = ("theirs", "same rule", "ours")
@@ -71,7 +72,7 @@ def ours(name: str, history: History, shop: Shop, users: Array, params: Params) 
 
 def hits(best: Lists, bought: Array) -> Array:
     """(n,) bool: which entries were bought; ``bought``: codes (row, item) of the truth."""
-    return np.isin(pool.codes(best.key_of_rows(), best.target), bought)
+    return np.isin(pair_codes(best.key_of_rows(), best.target), bought)
 
 
 def figures(best: Lists, bought: Array, seed: int) -> dict[str, float]:
@@ -112,7 +113,7 @@ def compared(history: History, shop: Shop, users: Array, bought: Array, params: 
 
 def united(every: Sequence[Lists]) -> Lists:
     """Each row's articles in any of the lists."""
-    codes = np.unique(np.concatenate([pool.codes(best.key_of_rows(), best.target) for best in every]))
+    codes = np.unique(np.concatenate([pair_codes(best.key_of_rows(), best.target) for best in every]))
     ptr = np.searchsorted(codes >> np.uint64(32), np.arange(every[0].keys + 1))
     return Lists(ptr.astype(np.int64), codes.astype(np.uint32), np.ones(len(codes), np.float32))
 
@@ -202,7 +203,7 @@ def main() -> None:
         params, shop = parameters.read(), shops.read()
         week = weeks.plan(shop.log, params.weeks).validation[-1]
         users, truth = weeks.buyers(shop.log, week), weeks.truth(shop.log, week)
-        bought = pool.codes(np.searchsorted(users, truth[0]), truth[1])
+        bought = pair_codes(np.searchsorted(users, truth[0]), truth[1])
         rows = compared(weeks.history(shop.log, week), shop, users, bought, params)
         budgets = by_budget(week, users, bought, params)
         evaluation = json.loads(evaluated.read_text())

@@ -4,6 +4,7 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets, positions
 
 K = 12
 
@@ -26,9 +27,8 @@ def average_precision(start: Array, items: Array, predicted: Array) -> Array:
 def truth_runs(user: Array, item: Array, users: Array) -> tuple[Array, Array]:
     """Return (start, items) for ``average_precision``: the runs of ``users`` in pairs sorted by user."""
     low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
-    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(high - low)])
-    place = np.arange(start[-1]) - np.repeat(start[:-1], high - low) + np.repeat(low, high - low)
-    return start, item[place]
+    start = offsets(high - low)
+    return start, item[positions(low, high - low)]
 
 
 def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> Array:

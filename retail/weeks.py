@@ -23,6 +23,7 @@ import numpy as np
 from retail.errors import InputError
 from retail.log import Array, Log
 from retail.params import Weeks
+from retail.ragged import pair_codes, pairs_of_codes
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ class History:
         """Positions (k,) int64 of all known entries, in the log's order by user, day, item."""
         return _positions(self.log.start, self.stop)
 
+    def decay(self, half_life: float) -> Array:
+        """Return the weight 2^(-age / half_life) (k,) float of each known entry, in the order of ``known``.
+
+        Age counts days before the cutoff: 1 the day before it. ``half_life``: days, inf for equal weights.
+        """
+        weight: Array = np.exp2(-(self.cutoff - self.log.day[self.known]) / half_life)
+        return weight
+
 
 def history(log: Log, week: int) -> History:
     """Return the past of label week ``week``; every source, feature and network reads the log through it."""
@@ -65,8 +74,7 @@ def truth(log: Log, week: int) -> tuple[Array, Array]:
     """Return the unique (user, item) pairs bought in ``week``, sorted by user, then item."""
     begin = first_day(log.days, week)
     inside = (log.day >= begin) & (log.day < begin + 7)
-    pairs = np.unique((log.user[inside].astype(np.uint64) << np.uint64(32)) | log.item[inside])
-    return (pairs >> np.uint64(32)).astype(np.uint32), (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    return pairs_of_codes(np.unique(pair_codes(log.user[inside], log.item[inside])))
 
 
 def buyers(log: Log, week: int) -> Array:

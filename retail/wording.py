@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
+from retail.ragged import offsets, row_of
 
 WORD = r"\p{L}{2,}"  # two letters or more; numbers and sizes say little, and product codes nothing
 
@@ -26,7 +27,7 @@ class Wording:
     @property
     def article(self) -> Array:
         """(n,) int64 the article of each entry."""
-        return np.repeat(np.arange(len(self.ptr) - 1), np.diff(self.ptr))
+        return row_of(self.ptr)
 
     def of_articles(self, per_word: Array) -> Array:
         """Return (items,) float64: the weighted sum of ``per_word`` (words,) over each article's words."""
@@ -58,5 +59,5 @@ def of_texts(texts: Sequence[pl.Series], items: int) -> Wording:
     row_article = rows["article"].to_numpy().astype(np.int64)
     length = np.sqrt(np.bincount(row_article, rare**2, items))
     weight = (rare / np.maximum(length[row_article], 1e-12)).astype(np.float32)
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(row_article, minlength=items))]).astype(np.int64)
+    ptr = offsets(np.bincount(row_article, minlength=items))
     return Wording(ptr, rows["code"].to_numpy(), weight, common["word"].to_list())

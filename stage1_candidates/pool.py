@@ -17,6 +17,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
 from retail.params import Params
+from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import Plan
 from stage1_candidates.engine import source
@@ -36,9 +37,8 @@ def loaded(week: int, params: Params) -> dict[str, Loaded]:
 
 def labels(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
     """(n,) uint8: 1 where the pair was bought in the label week."""
-    code = (pairs.user.astype(np.uint64) << np.uint64(32)) | pairs.items
-    bought = (truth[0].astype(np.uint64) << np.uint64(32)) | truth[1]
-    return np.isin(code, bought).astype(np.uint8)
+    code = pair_codes(pairs.user, pairs.items)
+    return np.isin(code, pair_codes(*truth)).astype(np.uint8)
 
 
 def read_candidates(name: str, week: int, users: Array) -> Lists:

@@ -7,17 +7,17 @@ independent of each other, run in parallel, each with its share of the cores. ``
 before one week alone.
 """
 
-import hashlib
 import json
 import shutil
 import sys
+from itertools import chain
 from pathlib import Path
 
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from retail import kept, paths, shop, stage, weeks
 from retail import params as parameters
-from retail import paths, shop, stage, weeks
 from retail.weeks import History
 from stage1_candidates.engine import source
 from stage1_candidates.engine.blocks import Network
@@ -30,29 +30,21 @@ CODE = Path(__file__).parent
 def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int) -> str:
     """A digest of the known past, the articles and customers, the settings and the code that a training may run."""
     log = history.log
-    about = f"{settings.model_dump_json()} {seed} {history.week} {log.users} {log.items}"
-    digest = hashlib.blake2b(about.encode(), digest_size=8)
-    for column in (log.user, log.item, log.day, log.price, log.channel, log.quantity):
-        digest.update(column[history.known].tobytes())
     ages = {} if whole.age is None else {"age": whole.age}
-    for name, values in sorted({**whole.attributes, **whole.traits, **ages}.items()):
-        digest.update(name.encode() + values.tobytes())
-    for file in sorted([*CODE.rglob("*.py"), *Path(shop.__file__).parent.glob("*.py")]):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    values = {**whole.attributes, **whole.traits, **ages}
+    about = [settings, seed, history.week, log.users, log.items, sorted(values)]
+    code = sorted([*CODE.rglob("*.py"), *Path(shop.__file__).parent.glob("*.py")])
+    columns = (log.user, log.item, log.day, log.price, log.channel, log.quantity)
+    past = (column[history.known] for column in columns)
+    return kept.fingerprint(about, code, chain(past, (values[name] for name in sorted(values))))
 
 
 def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> Weights:
     """Train network ``name`` on what lies before ``week``, or resume where an earlier run ended."""
     module, settings = source.load_network(name, params)
     history = weeks.history(whole.log, week)
-    folder = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, whole, settings, params.seed)}"
-    done = folder / "weights.safetensors"
-    if not done.exists():
-        weights = module.train(history, whole, settings, params.seed, folder)
-        with stage.whole_file(done) as part:
-            save_file(weights, part)
-    return dict(load_file(done))
+    file = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, whole, settings, params.seed)}.npz"
+    return kept.keep(file, lambda folder: dict(module.train(history, whole, settings, params.seed, folder)))
 
 
 def at_once(trainings: int) -> int:

@@ -15,10 +15,10 @@ from retail import params as parameters
 from retail import shop as shops
 from retail.log import Array
 from retail.params import Params
+from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.pool import labels, loaded
-from stage1_candidates.pooling import pool
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
 from submissions.scoring import baselines, calibration
@@ -59,10 +59,10 @@ def one_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[str, p
 
 def places(predicted: dict[str, Array], users: Array, truth: tuple[Array, Array]) -> pl.DataFrame:
     """list, place, customers, bought: how often the article at each place of each list was bought."""
-    bought = pool.codes(*truth)
+    bought = pair_codes(*truth)
     parts = []
     for name, lists in predicted.items():
-        hit = np.isin(pool.codes(np.repeat(users, metrics.K), lists.ravel()), bought).reshape(lists.shape)
+        hit = np.isin(pair_codes(np.repeat(users, metrics.K), lists.ravel()), bought).reshape(lists.shape)
         parts.append(calibration.by_place(hit).insert_column(0, pl.Series("list", [name] * metrics.K)))
     return pl.concat(parts)
 

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.weeks import History
-
-CHUNKS = 64  # units of parallel work; each holds one scratch table
 
 # Columns of ``affinity``, (user, code) statistics at the cutoff. Days and visits count back from the cutoff.
 VISITS, D7, D14, D28, D91, YEAR, LAST_DAY, FIRST_DAY, SQUARES, GAPS = range(10)
@@ -48,7 +47,7 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
               decay: Array, ptr: Array, wanted: Array, columns: Array, unmet: Array, out: Array) -> None:  # fmt: skip
     width = DECAY + len(decay)
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        low, high = bounds(chunk, len(begin))
         if low == high:
             continue
         stats = np.zeros((codes, width), np.float32)
@@ -198,7 +197,7 @@ def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, p
     """(n,) float32: what the customer of run r last paid for each article ``wanted[ptr[r]:ptr[r+1]]``, or NaN."""
     paid = np.full(len(wanted), np.nan, np.float32)
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        low, high = bounds(chunk, len(begin))
         if low == high:
             continue
         latest = np.full(items, np.nan, np.float32)
@@ -224,7 +223,7 @@ def customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, 
     sum of prices and squares, entries of channel 2, distinct articles, size of the last basket, pieces, last price."""
     out = np.zeros((len(begin), 15))
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        low, high = bounds(chunk, len(begin))
         if low == high:
             continue
         seen_by = np.full(items, -1, np.int64)

@@ -32,7 +32,7 @@ def _tables(history: History, age_bin: Array, half_life: float) -> dict[str, Arr
     """Each (bins, items) float32."""
     log, known = history.log, history.known
     bins = int(age_bin.max(initial=0)) + 1
-    sales = np.exp2(-(history.cutoff - log.day[known]) / half_life)
+    sales = history.decay(half_life)
     code = age_bin[log.user[known]] * log.items + log.item[known]
     table = np.bincount(code, weights=sales, minlength=bins * log.items).reshape(bins, log.items)
     share = table * (1e4 / np.maximum(table.sum(axis=1, keepdims=True), 1e-9))

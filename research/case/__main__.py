@@ -36,7 +36,6 @@ class Task(NamedTuple):
     row: str
     seed: int
     file: Path
-    mark: str
 
 
 def planned(known: dict[str, ModuleType], names: list[str], seeds: list[int], data: Path, folder: Path) -> list[Task]:
@@ -44,8 +43,8 @@ def planned(known: dict[str, ModuleType], names: list[str], seeds: list[int], da
     out = []
     for name in names:
         for seed in seeds[:1] if known[name] is closed_form else seeds:
-            file = folder / f"{task.slug(name)}_{seed}.npz"
-            out.append(Task(known[name].__name__, name, seed, file, task.fingerprint(known[name], name, seed, data)))
+            mark = task.fingerprint(known[name], name, seed, data)
+            out.append(Task(known[name].__name__, name, seed, folder / f"{task.slug(name)}_{seed}_{mark}.npz"))
     return out
 
 
@@ -57,7 +56,7 @@ def pairs(known: dict[str, ModuleType]) -> list[tuple[str, str]]:
 
 def run(tasks: list[Task], data: Path, jobs: int) -> dict[Task, Scores]:
     """All tasks' scores; those not yet kept are made, ``jobs`` at a time."""
-    left = [one for one in tasks if task.kept(one.file, one.mark) is None]
+    left = [one for one in tasks if not one.file.exists()]
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(tasks), initial=len(tasks) - len(left), unit="task") as bar:
         pending = [pool.submit(_process, one, data) for one in left]
         try:
@@ -67,8 +66,7 @@ def run(tasks: list[Task], data: Path, jobs: int) -> dict[Task, Scores]:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    out = {one: task.kept(one.file, one.mark) for one in tasks}
-    return {one: scores for one, scores in out.items() if scores is not None}
+    return {one: task.read(one.file) for one in tasks}
 
 
 def _process(one: Task, data: Path) -> str:
@@ -85,7 +83,7 @@ def _process(one: Task, data: Path) -> str:
             env=environment,
             check=False,
         ).returncode
-    if ended or task.kept(one.file, one.mark) is None:
+    if ended or not one.file.exists():
         raise InputError(f"{one.row}, seed {one.seed}: ended with {ended}; {log} says why")
     return f"{one.row}, seed {one.seed}"
 

@@ -5,13 +5,10 @@ twice, and a task that was killed finds the checkpoints of its training.
 """
 
 import ast
-import hashlib
 import importlib.util
 import json
-import shutil
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +18,7 @@ import numpy as np
 
 from research.case import tafeng
 from research.case.tafeng import PARTS, Row
-from retail import stage
+from retail import kept, stage
 from retail.log import Array
 
 ROOT = Path(__file__).parents[2]
@@ -53,11 +50,8 @@ def slug(row: str) -> str:
 
 def fingerprint(module: ModuleType, row: str, seed: int, data: Path) -> str:
     """Of the data, the row, the seed, and the code: the row's module, which holds its settings, and what it imports."""
-    total = hashlib.sha256(json.dumps([row, seed]).encode())
     files = [Path(str(module.__file__)), *(ROOT / "research" / "case" / name for name in ("tafeng.py", "task.py"))]
-    for file in (*(tafeng.path(data, part) for part in PARTS), *sorted(_closure(set(files)))):
-        total.update(hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
+    return kept.fingerprint([row, seed], [*(tafeng.path(data, part) for part in PARTS), *sorted(_closure(set(files)))])
 
 
 def _closure(files: set[Path]) -> set[Path]:
@@ -77,35 +71,29 @@ def _closure(files: set[Path]) -> set[Path]:
     return found
 
 
-def kept(file: Path, mark: str) -> Scores | None:
-    """The scores in ``file`` if they were made under the fingerprint ``mark``."""
-    if not file.exists():
-        return None
-    with np.load(file) as arrays:
-        info: Mapping[str, Any] = json.loads(str(arrays["info"]))
-        if info["fingerprint"] != mark:
-            return None
-        return Scores(arrays["validate"], arrays["test"], dict(info))
+def read(file: Path) -> Scores:
+    """The scores that ``run`` kept in ``file``."""
+    with np.load(file) as stored:
+        return Scores(stored["validate"], stored["test"], json.loads(str(stored["info"])))
 
 
-def done(row: Row, seed: int, data: Path, file: Path, mark: str) -> Scores:
-    """Run the task and keep its scores in ``file``; the training's checkpoints lie beside it until then."""
-    started = time.perf_counter()
-    folder = file.with_suffix("") / mark[:12]
-    train, validating, testing = (tafeng.read(data, part) for part in PARTS)
-    validate, test, info = row(train, validating, testing, seed, folder)
-    info = {**info, "seconds": round(time.perf_counter() - started, 1), "fingerprint": mark}
-    with stage.whole_file(file) as part, part.open("wb") as out:
-        np.savez(out, validate=validate, test=test, info=np.array(json.dumps(info)))
-    shutil.rmtree(file.with_suffix(""), ignore_errors=True)
-    return Scores(validate, test, info)
+def run(row: Row, seed: int, data: Path, file: Path) -> None:
+    """Keep the scores of the task in ``file``, which is named after its fingerprint."""
+
+    def made(checkpoints: Path) -> dict[str, Array]:
+        started = time.perf_counter()
+        train, validating, testing = (tafeng.read(data, part) for part in PARTS)
+        validate, test, info = row(train, validating, testing, seed, checkpoints)
+        info = {**info, "seconds": round(time.perf_counter() - started, 1)}
+        return {"validate": validate, "test": test, "info": np.array(json.dumps(info))}
+
+    kept.keep(file, made)
 
 
 def main() -> None:
     module, name, seed, data, file = sys.argv[1:]
     holder = importlib.import_module(module)
-    mark = fingerprint(holder, name, int(seed), Path(data))
-    done(holder.ROWS[name], int(seed), Path(data), Path(file), mark)
+    run(holder.ROWS[name], int(seed), Path(data), Path(file))
 
 
 if __name__ == "__main__":

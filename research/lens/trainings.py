@@ -1,8 +1,5 @@
 """The trainings of the benchmark, each kept under a fingerprint of its settings, so that a killed run goes on."""
 
-import hashlib
-import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from benchmarks import results
 from research.lens import figures
 from research.lens.tasks import SALES_HALF_LIFE, Task
-from retail import stage
+from retail import kept
+from retail.log import Array
 from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training, weights
 from stage1_candidates.networks.lens import answers, funnels, rows, warm
@@ -43,7 +39,7 @@ TRAINING = Training(
     precision="32-true", devices=1,
 )  # fmt: skip
 NETWORKS = Path(__file__).parents[2] / "stage1_candidates/networks"
-CODE = [*sorted((NETWORKS / "lens").glob("*.py")), NETWORKS / "training.py"]
+CODE = [*sorted((NETWORKS / "lens").glob("*.py")), NETWORKS / "base/training.py"]
 PER_CUSTOMER, EPOCH, BATCH = 2, 3000, 32  # examples of a customer in an epoch, of an epoch at most, of a batch
 
 
@@ -110,24 +106,21 @@ def _kept(
     task: Task, kind: str, made: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
 ) -> Trained:
     about = [task.name, task.about, kind, shape.model_dump(), settings.model_dump(), seed, PER_CUSTOMER, EPOCH, BATCH]
-    key = hashlib.sha256(json.dumps([*about, results.digest(CODE)]).encode()).hexdigest()[:16]
-    file = folder / f"{key}.safetensors"
     torch.manual_seed(seed)
     network = made()
-    if not file.exists():
-        _learned(
-            task, network, shape, measure, seed, folder / f"{key}.checkpoint", settings, f"{task.name}, {kind}", file
-        )
-    stored = dict(load_file(file))
+
+    def learned(checkpoints: Path) -> dict[str, Array]:
+        return _learned(task, network, shape, measure, seed, checkpoints, settings, f"{task.name}, {kind}")
+
+    stored = kept.keep(folder / f"{kept.fingerprint(about, CODE)}.npz", learned)
     cost = stored.pop("cost")
     weights.with_arrays(network, stored)
     return Trained(network, float(cost[0]), (int(cost[1]), int(cost[2])))
 
 
 def _learned(
-    task: Task, network: nn.Module, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training, label: str,
-    file: Path,
-) -> None:  # fmt: skip
+    task: Task, network: nn.Module, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training, label: str
+) -> dict[str, Array]:
     spent = folder / "seconds"
     folder.mkdir(parents=True, exist_ok=True)
     begun, before = time.perf_counter(), float(spent.read_text()) if spent.exists() else 0.0
@@ -141,6 +134,4 @@ def _learned(
     steps = -(-min(int(np.minimum(np.bincount(task.train.user), PER_CUSTOMER).sum()), EPOCH) // BATCH)
     curve = training.train(network, batches, steps, measure, settings, seed, folder, label)
     cost = np.array([before + time.perf_counter() - begun, len(curve.loss), curve.best + 1])
-    with stage.whole_file(file) as part:
-        save_file({**weights.arrays(network), "cost": cost}, part)
-    shutil.rmtree(folder, ignore_errors=True)
+    return {**weights.arrays(network), "cost": cost}

@@ -1,22 +1,18 @@
 """The rows of the table: their settings, and their trainings, each kept in a folder so that a killed one goes on."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from benchmarks import results
 from research.parsrec import ours, rivals
 from research.parsrec.parsrec_sales import Sales
 from research.parsrec.parsrec_sales import Settings as ShopSettings
 from research.parsrec.protocol import Task
 from research.parsrec.rivals import Rival
-from retail import paths
+from retail import kept, paths
 from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base.training import Curve
 from stage1_candidates.networks.parsrec.network import Parsrec, Shape
@@ -101,6 +97,4 @@ def _timed(folder: Path, train: Callable[[Callable[[], None]], tuple[Net, list[C
 
 def _mark(sales: Sales, settings: list[BaseModel], seed: int, code: list[Path]) -> str:
     """A digest of all that a training was made from."""
-    known = [asdict(sales.settings), [sigma.tolist() for sigma in sales.sigmas]]
-    words = json.dumps([known, [one.model_dump() for one in settings], seed, results.digest(code)], sort_keys=True)
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
+    return kept.fingerprint([sales.settings, settings, seed], code, sales.sigmas)

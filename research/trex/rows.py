@@ -1,9 +1,6 @@
 """The rows of the benchmark: what each is, and how its lists are made and kept, so that a killed run goes on."""
 
-import hashlib
 import itertools
-import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ from research.trex import masked, protocol
 from research.trex.baselines import everyone, filled, personal
 from research.trex.masked import Masked
 from research.trex.protocol import DEPTH, Task
-from retail import stage
+from retail import kept
 from retail.log import Array
 from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
@@ -112,16 +109,9 @@ def closed_forms(task: Task) -> tuple[dict[str, tuple[Array, Array]], str]:
 def trained(task: Task, data: str, name: str, seed: int, folder: Path) -> dict[str, Array]:
     """Lists of one training, kept in ``folder``: validation, test, generated (PLAIN), halves (PLAIN, MASKED), cost."""
     shape = Shape(**{**PAPER, **NETWORKS[name].changes})
-    settings = [data, name, seed, shape.model_dump(), TRAINING.model_dump(), SPLITS, RECENCY, BATCH, task.test_day]
-    key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
-    file = folder / f"{key}.npz"
-    if not file.exists():
-        out = _learned(task, name, shape, seed, folder / f"{key}.checkpoint")
-        with stage.whole_file(file) as part, part.open("wb") as opened:
-            np.savez(opened, **out)  # type: ignore[arg-type]
-        shutil.rmtree(folder / f"{key}.checkpoint", ignore_errors=True)
-    with np.load(file) as kept:
-        return dict(kept)
+    settings = [data, name, seed, shape, TRAINING, SPLITS, RECENCY, BATCH, task.test_day]
+    file = folder / f"{kept.fingerprint(settings)}.npz"
+    return kept.keep(file, lambda checkpoints: _learned(task, name, shape, seed, checkpoints))
 
 
 def _learned(task: Task, name: str, shape: Shape, seed: int, folder: Path) -> dict[str, Array]:
@@ -171,10 +161,10 @@ def _halves(network: Trex, task: Task) -> Array:
         shown = visible[some]
         with torch.no_grad():
             pair = masked.seen(network, block, shown), network(block)
-        for scores, kept in zip(pair, found, strict=True):
+        for scores, recalls in zip(pair, found, strict=True):
             recall = masked.recall_of_hidden(scores, shown, hidden[some], 10)
-            kept.append(recall[: len(rows)][np.diff(at.ptr)[rows] >= 2])
-    return np.array([np.concatenate(kept).mean() for kept in found])
+            recalls.append(recall[: len(rows)][np.diff(at.ptr)[rows] >= 2])
+    return np.array([np.concatenate(recalls).mean() for recalls in found])
 
 
 def _recall10(scores: Array, of: Splits) -> float:

@@ -76,8 +76,8 @@ def of_als(history: History, users: Array, settings: Als, sold: Array, seed: int
         factors=settings.factors, regularization=settings.regularization, alpha=settings.alpha, iterations=10,
         random_state=seed, num_threads=1,
     )  # fmt: skip
-    weight = np.exp2(-(history.cutoff - history.log.day[history.known]) / settings.half_life)
-    return _recommended(model, _matrix(history, history.known, weight), users, sold)
+    matrix = _matrix(history, history.known, history.decay(settings.half_life))
+    return _recommended(model, matrix, users, sold)
 
 
 def of_bpr(history: History, users: Array, settings: Bpr, sold: Array, seed: int) -> Array:

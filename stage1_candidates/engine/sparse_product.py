@@ -6,8 +6,10 @@ Each thread computes one row at a time in a dense scratch of a few bytes per tar
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
-from stage1_candidates.engine.lists import CHUNKS, Lists, bounds
+from retail.ragged import offsets
+from stage1_candidates.engine.lists import Lists
 
 Factors = tuple[Lists, Lists, Lists | None]  # rows, step, skip: the first two and the last argument of best_targets
 
@@ -28,7 +30,7 @@ def best_targets(rows: Lists, step: Lists, targets: int, top: int, skip: Lists |
         skip.ptr, skip.target, targets, target, weight, count,
     )  # fmt: skip
     filled = np.arange(top) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], weight[filled])
+    return Lists(offsets(count), target[filled], weight[filled])
 
 
 def scores_at(rows: Lists, step: Lists, targets: int, ptr: Array, wanted: Array) -> Array:

@@ -66,8 +66,3 @@ def build(
             of_users = source.describe_users(history, shop, users)
             columns |= {f"{name}__{what}": values[whole.run] for what, values in of_users.items()}
     return whole, pl.DataFrame({"pool__sources": count, **columns})
-
-
-def codes(row: Array, item: Array) -> Array:
-    """(n,) uint64: one number per (row, item) pair, in the order of the pairs."""
-    return (row.astype(np.uint64) << np.uint64(32)) | item.astype(np.uint64)

@@ -27,11 +27,7 @@ class Params(Source):
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """Per article its ``neighbours`` largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
     log, known = history.log, history.known
-    sales = np.bincount(
-        log.item[known],
-        weights=np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life),
-        minlength=log.items,
-    )
+    sales = np.bincount(log.item[known], weights=history.decay(params.sales_half_life), minlength=log.items)
     chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[: params.articles])
     bought = lists.own(history, np.arange(log.users), params.half_life)
     x = scipy.sparse.csr_array((bought.weight, bought.target, bought.ptr), shape=(bought.keys, log.items))[:, chosen]

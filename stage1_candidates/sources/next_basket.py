@@ -3,8 +3,10 @@
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.params import Days, Positive, Share
+from retail.ragged import offsets
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
@@ -30,8 +32,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """
     log, known = history.log, history.known
     items = log.items
-    age = history.cutoff - log.day[known]
-    worth = np.exp2(-age / params.half_life)
+    worth = history.decay(params.half_life)
     sales = np.maximum(np.bincount(log.item[known], weights=worth, minlength=items), 1e-9)
     basket = _baskets(log.user[known], log.day[known])
     first, last = _followers(log.user[known], log.day[known], basket, params.within)
@@ -86,15 +87,15 @@ def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Arra
         count,
     )  # fmt: skip
     filled = np.arange(top) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], score[filled])
+    return Lists(offsets(count), target[filled], score[filled])
 
 
 @numba.njit(parallel=True, cache=True)
 def _follow_kernel(ptr: Array, entry: Array, weight: Array, first: Array, last: Array, item: Array, worth: Array,
                    items: int, target: Array, score: Array, count: Array) -> None:  # fmt: skip
     top = target.shape[1]
-    for chunk in numba.prange(lists.CHUNKS):
-        low, high = chunk * items // lists.CHUNKS, (chunk + 1) * items // lists.CHUNKS
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, items)
         if low == high:
             continue
         total = np.zeros(items, np.float32)

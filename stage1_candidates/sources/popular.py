@@ -20,7 +20,7 @@ class Params(Source):
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """One list: buyers per article, each purchase day weighted 2^(-age / half_life)."""
     log, known = history.log, history.known
-    sales = np.exp2(-(history.cutoff - log.day[known]) / params.half_life)
+    sales = history.decay(params.half_life)
     best = lists.gather(np.zeros(len(known), np.int64), log.item[known], sales, 1, params.depth)
     return best.arrays("best")
 

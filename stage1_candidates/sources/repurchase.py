@@ -24,7 +24,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     Most purchases are single, of one basket, and tie: what the shop sells now decides among them.
     """
     log, known = history.log, history.known
-    worth = np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life)
+    worth = history.decay(params.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     return {"lift": (1 + params.lift * sales / max(sales.max(), 1e-12)).astype(np.float32)}
 

@@ -11,6 +11,7 @@ from retail.log import Array
 from retail.metrics import K
 from retail.pairs import Pairs
 from retail.params import Params
+from retail.ragged import place_in_row
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.loaded import Loaded
@@ -75,7 +76,7 @@ def top(pairs: Pairs, score: Array, filler: Array) -> Array:
     """(users, 12) int64: the best-scored articles of each customer, then those of ``filler`` it does not have."""
     lists = np.full((len(pairs.users), K), -1, np.int64)
     order = np.lexsort((pairs.items, -score, pairs.run))
-    rank = np.arange(len(order)) - np.repeat(pairs.ptr[:-1], np.diff(pairs.ptr))
+    rank = place_in_row(pairs.ptr)
     first = rank < K
     lists[pairs.run[order][first], rank[first]] = pairs.items[order][first]
     return fill(lists, filler)

@@ -13,11 +13,11 @@ from retail.log import Array
 from retail.metrics import K
 from retail.pairs import Pairs
 from retail.params import Params
+from retail.ragged import offsets, pair_codes
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pool import loaded
-from stage1_candidates.pooling.pool import codes
 from stage2_ranker.model import ranker
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
@@ -42,8 +42,8 @@ def explained(
     """
     pairs, rows, score = answer.scored(history, shop, users, sources, explainer.blend, params)
     lists = answer.top(pairs, score, answer.fillers(history))  # (u, 12)
-    code = codes(pairs.run, pairs.items)  # ascending
-    wanted = codes(np.repeat(np.arange(len(users)), K), lists.ravel())
+    code = pair_codes(pairs.run, pairs.items)  # ascending
+    wanted = pair_codes(np.repeat(np.arange(len(users)), K), lists.ravel())
     row = np.minimum(np.searchsorted(code, wanted), max(len(code) - 1, 0))
     proposed = code[row] == wanted if len(code) else np.zeros(len(wanted), bool)
     keep = np.sort(row[proposed])  # by customer, then article
@@ -90,7 +90,7 @@ def _chosen(
     return Chosen(
         history=history,
         shop=shop,
-        pairs=Pairs(pairs.users, np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), pairs.items[keep]),
+        pairs=Pairs(pairs.users, offsets(count), pairs.items[keep]),
         features=features,
         contributions=explainer.contributions(ranker.matrix(features)),
         candidates=np.diff(pairs.ptr)[pairs.run[keep]],

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
+from retail.ragged import pair_codes
 from retail.weeks import History
 
 LATELY = 28  # days before the label week by which an article counts as sold, as popular and as no longer new
@@ -27,16 +28,12 @@ def variety(history: History, entries: Mapping[str, tuple[Array, Array]]) -> pl.
     for user, _ in entries.values():
         asked[user] = True
     past = known[asked[log.user[known]]]
-    before = np.unique(_codes(log.user[past], log.item[past]))
+    before = np.unique(pair_codes(log.user[past], log.item[past]))
     rows = []
     for name, (user, item) in entries.items():
-        repeat = np.isin(_codes(user, item), before).mean()
+        repeat = np.isin(pair_codes(user, item), before).mean()
         coverage = (sold[np.unique(item)] > 0).sum() / max((sold > 0).sum(), 1)
         rows.append(
             (name, len(item), float(coverage), float(bits[item].mean()), float(repeat), float(new[item].mean()))
         )
     return pl.DataFrame(rows, schema=["list", "entries", "coverage", "novelty", "repeat", "new"], orient="row")
-
-
-def _codes(user: Array, item: Array) -> Array:
-    return (user.astype(np.uint64) << np.uint64(32)) | item.astype(np.uint64)

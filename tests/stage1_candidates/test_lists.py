@@ -97,6 +97,15 @@ def test_own_keeps_an_article_whose_weight_vanished() -> None:
     assert found.target.tolist() == [0] and found.weight[0] > 0
 
 
+def test_favourites_by_hand() -> None:
+    # groups: a and b 0, c 1, d none. Customer 0 bought a once and c twice, customer 1 d alone, customer 2 b and c.
+    history = weeks.history(drawn("a..c..c", "...d...", "..b..c.").log, 1)
+    group = np.array([0, 0, 1, -1], np.int32)
+    assert lists.favourites(history, group, np.ones(6)).tolist() == [1, -1, 0]  # a tie goes to the lower group
+    assert lists.favourites(history, group, history.decay(1.0)).tolist() == [1, -1, 1]  # c was bought later
+    assert lists.favourites(history, group, np.array([3.0, 1, 1, 1, 1, 1])).tolist() == [0, -1, 0]
+
+
 def test_best_targets_by_hand() -> None:
     rows = of({0: 1.0, 1: 2.0})
     step = of({0: 0.5, 1: 0.25}, {1: 0.25, 2: 0.5})  # a: 1/2, b: 1/4 + 2/4, c: 2/2

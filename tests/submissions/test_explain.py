@@ -18,6 +18,7 @@ from retail import params as parameters
 from retail import paths, stage, weeks
 from retail.log import Array
 from retail.params import Params
+from retail.ragged import pair_codes
 from retail_input import prepare
 from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pooling import pool
@@ -132,7 +133,7 @@ class Small:
         self.users = np.arange(self.shop.log.users, dtype=np.uint32)
         past, pasts = self.at(50), weeks.truth(self.shop.log, 50)
         pairs, table = answer.table(past[0], self.shop, self.users, past[1], self.params)
-        bought = np.isin(pool.codes(pairs.user, pairs.items), pool.codes(*pasts))
+        bought = np.isin(pair_codes(pairs.user, pairs.items), pair_codes(*pasts))
         data = lgb.Dataset(ranker.matrix(table), bought.astype(np.uint8), feature_name=table.columns[2:])
         model = lgb.train({**SETTINGS, "min_data_in_leaf": 5}, data, 20)
         self.explainer = Explainer.of(Blend({"one": model}, {"one": 1.0}, {"one": 1.0}, {"one": 20}, "scores"), 600)

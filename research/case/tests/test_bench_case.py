@@ -13,7 +13,7 @@ from csv_shop import ROOT
 from torch import Tensor, nn
 
 from research.case import __main__ as runner
-from research.case import bert4nbr, closed_form, dnntsp, report, tafeng, task
+from research.case import bert4nbr, closed_form, dnntsp, report, tafeng
 from research.case.bert4nbr import Histories
 from research.case.closed_form import Tifu
 from research.case.dnntsp import Dnntsp
@@ -338,7 +338,7 @@ def test_the_runner_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.M
     assert os.stat(tasks[0].file).st_mtime_ns == stamp
     write(data, "test", random_users(30, 9))
     changed = runner.planned(known, ["FreqRate"], [4], data, folder)
-    assert changed[0].mark != tasks[0].mark and task.kept(changed[0].file, changed[0].mark) is None
+    assert changed[0].file != tasks[0].file and not changed[0].file.exists()
 
 
 def test_the_report_on_a_tiny_split(tmp_path: Path) -> None:

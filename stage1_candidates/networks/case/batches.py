@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from retail.log import Array
+from retail.ragged import offsets, place_in_row, positions, row_of
 from stage1_candidates.networks.case.network import Batch
 
 
@@ -28,19 +29,18 @@ class Candidates:
 def runs(ptr: Array, rows: Array) -> tuple[Array, Array]:
     """The positions ``ptr[r]:ptr[r + 1]`` of all ``rows`` one after another, and the pointer over the rows."""
     length = ptr[rows + 1] - ptr[rows]
-    out = np.concatenate([np.zeros(1, np.int64), np.cumsum(length)])
-    return np.arange(out[-1]) + np.repeat(ptr[rows] - out[:-1], length), out
+    return positions(ptr[rows], length), offsets(length)
 
 
 def recent(candidates: Candidates, most: int) -> Candidates:
     """The ``most`` candidates of each user that were bought last, ties by position."""
-    user = np.repeat(np.arange(len(candidates.ptr) - 1), np.diff(candidates.ptr))
+    user = row_of(candidates.ptr)
     last = np.full(len(user), np.iinfo(np.int64).max)
-    np.minimum.at(last, np.repeat(np.arange(len(user)), np.diff(candidates.day_ptr)), candidates.day.astype(np.int64))
+    np.minimum.at(last, row_of(candidates.day_ptr), candidates.day.astype(np.int64))
     order = np.lexsort((last, user))
     kept = np.empty(len(user), bool)
-    kept[order] = np.arange(len(user)) - candidates.ptr[user] < most
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])[candidates.ptr]
+    kept[order] = place_in_row(candidates.ptr) < most
+    ptr = offsets(kept)[candidates.ptr]
     return _only(candidates, ptr, np.flatnonzero(kept))
 
 
@@ -48,7 +48,7 @@ def batch(candidates: Candidates, users: Array) -> Batch:
     """The batch of ``users``, in this order."""
     at, ptr = runs(candidates.ptr, users)
     part = _only(candidates, ptr, at)
-    event_row = np.repeat(np.arange(len(at)), np.diff(part.day_ptr))
+    event_row = row_of(part.day_ptr)
     return Batch(
         torch.as_tensor(ptr, dtype=torch.int64),
         torch.as_tensor(part.item, dtype=torch.int64),

@@ -11,6 +11,7 @@ import numpy as np
 
 from retail import weeks
 from retail.log import Array, Log
+from retail.ragged import offsets, pair_codes, positions, row_of
 from retail.weeks import History
 from stage1_candidates.networks.case.batches import Candidates, recent
 
@@ -28,9 +29,7 @@ def calendars(history: History, users: Array, rate: Array, horizon: int, most: i
     """
     log = history.log
     begin, end = log.start[users], history.stop[users]
-    run = np.repeat(np.arange(len(users)), end - begin)
-    first = np.concatenate([np.zeros(1, np.int64), np.cumsum(end - begin)])
-    entry = np.arange(len(run)) - first[run] + begin[run]
+    run, entry = row_of(offsets(end - begin)), positions(begin, end - begin)
     item, day = log.item[entry].astype(np.int64), history.cutoff - 1 - log.day[entry].astype(np.int64)
     order = np.lexsort((day, item, run))
     run, item, day, entry = run[order], item[order], day[order], entry[order]
@@ -46,7 +45,7 @@ def calendars(history: History, users: Array, rate: Array, horizon: int, most: i
     if np.diff(ptr).max(initial=0) > most:
         whole = recent(whole, most)  # before the days beyond the horizon are gone, by which it tells the latest
     seen = whole.day < horizon
-    seen_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(seen)])[whole.day_ptr]
+    seen_ptr = offsets(seen)[whole.day_ptr]
     return replace(whole, day_ptr=seen_ptr, day=whole.day[seen])
 
 
@@ -67,7 +66,7 @@ def priors(
     first, the customer's baskets (``visits``), its articles; log-odds of the article's rebuy rate; log (times x rate);
     ``sold`` (SALES, n), the article's recent sales.
     """
-    run = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    run = row_of(ptr)
     times = np.diff(day_ptr)
     chance = np.clip(rate, 1e-4, 1 - 1e-4)
     columns = [
@@ -87,11 +86,9 @@ def priors(
 def labelled(history: History, users: Array, rate: Array, horizon: int, most: int) -> Candidates:
     """``calendars`` with the label week's truth; only for weeks that lie in the past of whoever asks."""
     whole = calendars(history, users, rate, horizon, most)
-    run = np.repeat(np.arange(len(users)), np.diff(whole.ptr))
-    user, item = weeks.truth(history.log, history.week)
-    code = (users[run].astype(np.uint64) << np.uint64(32)) | (whole.item - 1).astype(np.uint64)
-    bought = (user.astype(np.uint64) << np.uint64(32)) | item
-    return replace(whole, label=np.isin(code, bought).astype(np.float32))
+    run = row_of(whole.ptr)
+    code = pair_codes(users[run], whole.item - 1)
+    return replace(whole, label=np.isin(code, pair_codes(*weeks.truth(history.log, history.week))).astype(np.float32))
 
 
 def joined(parts: list[Candidates]) -> Candidates:
@@ -135,7 +132,7 @@ def rebuy_rates(counts: list[Array], smoothing: float, items: int) -> Array:
 def _stacked(ptrs: list[Array]) -> Array:
     """The pointers of runs that are put one after the other."""
     sizes = np.concatenate([np.diff(ptr) for ptr in ptrs])
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    return offsets(sizes)
 
 
 @numba.njit(cache=True)

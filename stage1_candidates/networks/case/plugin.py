@@ -11,6 +11,7 @@ from torch import nn
 from retail import weeks
 from retail.log import Array, Log
 from retail.params import Block, Days, Positive
+from retail.ragged import pair_codes, place_in_row, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
@@ -97,7 +98,7 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
     """Customer -> the articles of its past that it most likely buys again."""
     whole, chance = _asked(history, state, users, params)
-    run = np.repeat(np.arange(len(users)), np.diff(whole.ptr))
+    run = row_of(whole.ptr)
     return lists.gather(run, whole.item - 1, chance, len(users), params.take)
 
 
@@ -106,9 +107,9 @@ def score(
 ) -> Array:
     """(n,) float32: the chance of each pair, 0 for an article that the customer never bought."""
     whole, chance = _asked(history, state, users, params)
-    run = np.repeat(np.arange(len(users)), np.diff(whole.ptr))
-    code = (run << 32) | (whole.item - 1)  # ascending
-    wanted = (np.repeat(np.arange(len(users)), np.diff(ptr)) << 32) | items.astype(np.int64)
+    run = row_of(whole.ptr)
+    code = pair_codes(run, whole.item - 1)  # ascending
+    wanted = pair_codes(row_of(ptr), items)
     place = np.minimum(np.searchsorted(code, wanted), max(len(code) - 1, 0))
     if not len(code):
         return np.zeros(len(wanted), np.float32)
@@ -117,9 +118,9 @@ def score(
 
 def ndcg(ptr: Array, score: Array, label: Array) -> float:
     """NDCG@12 of each customer's rows by ``score``, mean over the customers with a positive row."""
-    run = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    run = row_of(ptr)
     order = np.lexsort((-score, run))
-    rank = np.arange(len(run)) - ptr[run]
+    rank = place_in_row(ptr)
     gain = 1 / np.log2(2 + np.arange(K))
     found = np.bincount(run, weights=label[order] * np.where(rank < K, gain[np.minimum(rank, K - 1)], 0))
     positives = np.bincount(run, weights=label).astype(np.int64)

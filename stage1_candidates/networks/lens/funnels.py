@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets, place_in_row, row_of
 from retail.weeks import History
 
 LEAST_SALES = 0.1  # pieces that every article is taken to have sold, so that its log is finite
@@ -36,7 +37,7 @@ class Funnels:
     @cached_property
     def user(self) -> Array:
         """(s,) int64 customer of each basket."""
-        return np.repeat(np.arange(self.users), np.diff(self.start))
+        return row_of(self.start)
 
     @cached_property
     def gap(self) -> Array:
@@ -51,7 +52,7 @@ class Funnels:
 
     def holding(self, kept: Array) -> "Funnels":
         """The same baskets, with the entries ``kept`` (n,) bool alone."""
-        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+        before = offsets(kept)
         return replace(self, ptr=before[self.ptr], token=self.token[kept], pieces=self.pieces[kept])
 
 
@@ -104,7 +105,7 @@ def funnels(history: History, vocabulary: Array, sales_half_life: float | None) 
 
 def examples(of: Funnels, least: int) -> Asked:
     """Every basket with a known article and ``least`` baskets before it, asked for on its own day (paper, III.D)."""
-    place = np.arange(len(of.day)) - of.start[of.user]
+    place = place_in_row(of.start)
     stop = np.flatnonzero((place >= least) & (np.diff(of.ptr) > 0))
     return Asked(of.user[stop], stop, of.day[stop])
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from retail.log import Array
 from retail.params import Block, Positive
+from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
@@ -62,7 +63,7 @@ class Twins:
         """What follows the baskets of ``asked``."""
         found = answers.baskets(self.basket, self.funnels, asked)
         named = found.token > 0
-        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(named.sum(axis=1))])
+        ptr = offsets(named.sum(axis=1))
         item = self.vocabulary[found.token[named] - 1].astype(np.uint32)
         return Expected(
             Lists(ptr, item, found.pieces[named]), answers.days(self.clock, self.funnels, asked), found.funnel
@@ -151,7 +152,7 @@ def score(
     """(n,) float32: 1 + 1 / (1 + k) for the k-th decoded article, else the probability to be named first."""
     ready, asked = _asked(history, state, users, params)
     column = funnels.tokens(ready.vocabulary, history.log.items)[items] - 1  # (n,) -1: outside the vocabulary
-    run = np.repeat(np.arange(len(users)), np.diff(ptr))
+    run = row_of(ptr)
     out = np.zeros(len(items), np.float32)
     for some, value in answers.scores(ready.basket, ready.funnels, asked):
         here = np.full(len(users), -1, np.int64)
@@ -183,8 +184,7 @@ def describe_users(
 def f1(of: Funnels, asked: Asked, named: Array) -> float:
     """Mean over customers of 2 |named and bought| / (|named| + |bought|); ``named`` (e, T), 0 is nothing."""
     size = np.diff(of.ptr)[asked.stop]
-    row = np.repeat(np.arange(len(size)), size)
-    place = np.arange(len(row)) + np.repeat(of.ptr[asked.stop] - np.cumsum(size) + size, size)
+    row, place = row_of(offsets(size)), positions(of.ptr[asked.stop], size)
     cell = np.arange(len(named))[:, None] * (of.articles + 1) + named
     hit = np.isin(cell, row * (of.articles + 1) + of.token[place]) & (named > 0)
     return float((2 * hit.sum(axis=1) / np.maximum(size + (named > 0).sum(axis=1), 1)).mean())

@@ -14,6 +14,7 @@ from torch import nn
 
 from retail.log import Array
 from retail.params import Positive
+from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.blocks import Network
@@ -80,7 +81,7 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
         found = answers.best(chance * allowed, take)
         target[rows], weight[rows] = found, np.take_along_axis(chance * allowed, found, axis=1)
     filled = weight > 0
-    return Lists(np.concatenate([np.zeros(1, np.int64), filled.sum(1).cumsum()]), target[filled], weight[filled])
+    return Lists(offsets(filled.sum(1)), target[filled], weight[filled])
 
 
 def score(
@@ -90,8 +91,8 @@ def score(
     out = np.zeros(len(items), np.float32)
     for rows, chance in answers.answers(_network(history, state, params), _asked(history, users, params)):
         length = ptr[rows + 1] - ptr[rows]
-        place = np.arange(length.sum()) + np.repeat(ptr[rows] - np.cumsum(length) + length, length)
-        out[place] = chance[np.repeat(np.arange(len(rows)), length), items[place]]
+        place = positions(ptr[rows], length)
+        out[place] = chance[row_of(offsets(length)), items[place]]
     return out
 
 

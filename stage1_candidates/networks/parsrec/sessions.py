@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from retail.log import Array
+from retail.ragged import offsets, positions
 
 NONE = -1  # a place of a row without an article
 
@@ -66,6 +67,4 @@ def batches(of: Sessions, rows: int, rng: np.random.Generator) -> Iterator[Batch
 def _slices(values: Array, begin: Array, end: Array) -> tuple[Array, Array]:
     """``values[begin[r]:end[r]]`` of all rows r, joined, and where each row's begin."""
     length = end - begin
-    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(length)])
-    place = np.arange(start[-1]) + np.repeat(begin - start[:-1], length)
-    return values[place], start[:-1]
+    return values[positions(begin, length)], offsets(length)[:-1]

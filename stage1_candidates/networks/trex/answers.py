@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from retail.log import Array
+from retail.ragged import row_of
 from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Batch, Splits, Tokens
@@ -54,7 +55,7 @@ def recall(network: Trex, of: Tokens, at: Splits, k: int) -> float:
     best = np.argsort(-p, axis=1, kind="stable")[:, :k]
     named = np.zeros(p.shape, bool)
     np.put_along_axis(named, best, True, axis=1)
-    row = np.repeat(np.arange(len(p)), np.diff(at.ptr))
+    row = row_of(at.ptr)
     found = np.bincount(row, weights=named[row, at.target], minlength=len(p))
     return float((found / np.diff(at.ptr)).mean())
 

@@ -12,8 +12,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
-from stage1_candidates.engine import lists
 from stage1_candidates.engine.lists import Lists
 
 
@@ -78,8 +78,8 @@ def _lay_out(r: int, category: Array, own_ptr: Array, own_item: Array, own_times
 @numba.njit(parallel=True, cache=True)
 def _score(rows: Array, p: Array, category: Array, share: Array, own_ptr: Array, own_item: Array, own_times: Array,
            smoothing: float, ptr: Array, items: Array, out: Array) -> None:  # fmt: skip
-    for chunk in numba.prange(lists.CHUNKS):
-        low, high = chunk * len(rows) // lists.CHUNKS, (chunk + 1) * len(rows) // lists.CHUNKS
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(rows))
         if low == high:
             continue
         times, in_category = np.zeros(len(category), np.float64), np.zeros(p.shape[1], np.float64)
@@ -99,8 +99,8 @@ def _best(rows: Array, p: Array, category: Array, share: Array, order: Array, fi
           own_item: Array, own_times: Array, smoothing: float, target: Array, weight: Array,
           count: Array) -> None:  # fmt: skip
     top = target.shape[1]
-    for chunk in numba.prange(lists.CHUNKS):
-        low, high = chunk * len(rows) // lists.CHUNKS, (chunk + 1) * len(rows) // lists.CHUNKS
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, len(rows))
         if low == high:
             continue
         times, in_category = np.zeros(len(category), np.float64), np.zeros(p.shape[1], np.float64)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from retail.log import Array
+from retail.ragged import offsets, positions, row_of
 from retail.weeks import History
 
 PAD, BOS, SEP, FIRST = 0, 1, 2, 3  # token FIRST + c is category c
@@ -56,9 +57,8 @@ class Splits:
         """The splits ``some`` (positions or a mask), in their order."""
         some = np.flatnonzero(some) if some.dtype == bool else some
         size = np.diff(self.ptr)[some]
-        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
-        place = np.arange(ptr[-1]) + np.repeat(self.ptr[some] - ptr[:-1], size)
-        return Splits(self.user[some], self.stop[some], self.cutoff[some], ptr, self.target[place])
+        target = self.target[positions(self.ptr[some], size)]
+        return Splits(self.user[some], self.stop[some], self.cutoff[some], offsets(size), target)
 
 
 class Batch(NamedTuple):
@@ -104,7 +104,7 @@ def splits(of: Tokens, period: Array, cutoff: Array) -> Splits:
     ``period`` (n,) of each token ascends within a customer, all tokens from ``cutoff`` (n,) on belong to it or a later
     one. Baskets: period = cutoff = the day. Label weeks: the week's number and its first day.
     """
-    user = np.repeat(np.arange(len(of.start) - 1), np.diff(of.start))
+    user = row_of(of.start)
     new = np.ones(len(user), bool)
     new[1:] = (np.diff(user) != 0) | (np.diff(period) != 0)
     run = np.cumsum(new) - 1  # period that each token belongs to

@@ -11,6 +11,7 @@ from torch import nn
 
 from retail.log import Array
 from retail.params import Block, Days, Positive
+from retail.ragged import offsets
 from retail.shop import Attribute, Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
@@ -87,7 +88,7 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, and the articles' shares of their category's sales at the cutoff."""
     log, known = history.log, history.known
-    worth = np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life)
+    worth = history.decay(params.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     category, categories = _category(shop, params)
     of = trex_articles.shelf(category, sales, categories)
@@ -103,7 +104,7 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
     for rows, p in trex_answers.answers(network, of, at):
         target[rows], weight[rows], count[rows] = trex_articles.best(rows, p, shelf, own, params.smoothing, params.take)
     filled = np.arange(params.take) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], weight[filled])
+    return Lists(offsets(count), target[filled], weight[filled])
 
 
 def score(

@@ -15,6 +15,7 @@ from torch import Tensor
 from retail import weeks
 from retail.log import Array, Log
 from retail.params import Block, NotNegative, Positive, Share
+from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.networks.two_tower.inputs import (
@@ -23,7 +24,6 @@ from stage1_candidates.networks.two_tower.inputs import (
     article_numbers,
     bought,
     customers,
-    positions,
     sales_in,
 )
 
@@ -71,13 +71,13 @@ def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
     user, item = weeks.truth(log, week)
     users = weeks.sample_users(np.unique(user), examples.customers, week, seed)
     low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
-    theirs = item[positions(low, high)].astype(np.int64)
+    theirs = item[positions(low, high - low)].astype(np.int64)
     sales = sales_in(history, RECENT)
     popular = np.where(sales > 0, sales.astype(np.float64) ** examples.power, 0.0)
     return Week(
         history=history,
         users=users,
-        ptr=np.concatenate([np.zeros(1, np.int64), np.cumsum(high - low)]),
+        ptr=offsets(high - low),
         bought=theirs,
         numbers=article_numbers(history),
         share=np.bincount(theirs, minlength=log.items) / max(len(theirs), 1),
@@ -115,7 +115,7 @@ def batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng
     number over its expectation, purchases x share of the week + draws x chance to be drawn.
     """
     low, high = week.ptr[rows], week.ptr[rows + 1]
-    item, pair_row = week.bought[positions(low, high)], np.repeat(np.arange(len(rows)), high - low)
+    item, pair_row = week.bought[positions(low, high - low)], row_of(offsets(high - low))
     draws = examples.negatives if week.popular.any() else 0
     drawn = rng.choice(len(week.popular), draws, p=week.popular) if draws else item[:0]
     columns, times = np.unique(np.concatenate([item, drawn]), return_counts=True)

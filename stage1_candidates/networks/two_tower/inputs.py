@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from retail.log import Array
+from retail.ragged import offsets, positions
 from retail.shop import Shop
 from retail.weeks import History
 
@@ -52,7 +53,7 @@ def customers(history: History, shop: Shop, users: Array, bag: Bag, entry: Array
     numbers = _customer_numbers(log.start[users], history.stop[users], log.day, log.visit, log.price, history.cutoff)
     return Customers(
         entry=torch.from_numpy(entry.astype(np.int64)),
-        start=torch.from_numpy(np.cumsum(stop - begin) - (stop - begin)),
+        start=torch.from_numpy(offsets(stop - begin)[:-1]),
         weight=torch.from_numpy(weight.astype(np.float32)),
         traits=torch.from_numpy(_stacked(_traits(shop), users)),
         numbers=torch.from_numpy(numbers.astype(np.float32)),
@@ -61,7 +62,8 @@ def customers(history: History, shop: Shop, users: Array, bag: Bag, entry: Array
 
 def bought(history: History, users: Array, most: int) -> Array:
     """(e,) int64 articles of each customer's latest ``most`` entries, one customer after another, oldest first."""
-    return history.log.item[positions(*_latest(history, users, most))].astype(np.int64)
+    begin, stop = _latest(history, users, most)
+    return history.log.item[positions(begin, stop - begin)].astype(np.int64)
 
 
 def trait_rows(shop: Shop) -> int:
@@ -112,13 +114,6 @@ def sales_in(history: History, days: int) -> Array:
     """(items,) int64 entries of each article in the last ``days`` before the cutoff."""
     counts: Array = _sales(history.log.item_start, history.item_stop, history.log.item_day, history.cutoff, days)
     return counts
-
-
-def positions(low: Array, high: Array) -> Array:
-    """(n,) int64 low[0]..high[0]-1, low[1]..high[1]-1 and so on, one run after another."""
-    sizes = high - low
-    at: Array = np.arange(sizes.sum()) + np.repeat(low - (np.cumsum(sizes) - sizes), sizes)
-    return at
 
 
 def _latest(history: History, users: Array, most: int) -> tuple[Array, Array]:

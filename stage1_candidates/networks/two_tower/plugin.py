@@ -14,6 +14,7 @@ from torch import nn
 
 from retail.log import Array
 from retail.params import Positive
+from retail.ragged import offsets, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.blocks import Network
@@ -103,7 +104,7 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
     order = np.lexsort((items, -weight), axis=1)  # two products may round to one weight
     items, weight = np.take_along_axis(items, order, 1), np.take_along_axis(weight, order, 1)
     found = weight > 0
-    return Lists(np.concatenate([np.zeros(1, np.int64), found.sum(1).cumsum()]), items[found], weight[found])
+    return Lists(offsets(found.sum(1)), items[found], weight[found])
 
 
 def score(
@@ -114,7 +115,7 @@ def score(
         return np.zeros(len(items), np.float32)
     ready = made_ready(history, shop, state, params)
     mine = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
-    return _positive(ann.dot(mine, state["vectors"], np.repeat(np.arange(len(users)), np.diff(ptr)), items), params)
+    return _positive(ann.dot(mine, state["vectors"], row_of(ptr), items), params)
 
 
 def _positive(products: Array, params: Params) -> Array:
@@ -151,7 +152,7 @@ def _recall(network: nn.Module, held: list[Week], shop: Shop, params: Params) ->
         vectors = article_vectors(trained, week.history)  # type: ignore[arg-type]
         index = ann.build(vectors, ann.sold_lately(week.history, MEASURED_SOLD), EXACT)
         items, _ = ann.search(index, mine, MEASURED)
-        row = np.repeat(np.arange(len(week.users)), np.diff(week.ptr))
+        row = row_of(week.ptr)
         hits += int((items[row] == week.bought[:, None]).any(1).sum())
         purchases += len(week.bought)
     return hits / max(purchases, 1)

@@ -11,6 +11,7 @@ from features.engine import kernels, profiles
 from features.engine.kernels import FIRST_DAY, LAST_DAY, VISITS
 from retail.log import Array
 from retail.pairs import Pairs
+from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.loaded import Loaded
@@ -104,6 +105,4 @@ class Chosen:
 def entries(history: History, users: Array) -> tuple[Array, Array]:
     """(k,) row in ``users`` and position in the log of every known entry of these customers, in the log's order."""
     begin, count = history.log.start[users], history.stop[users] - history.log.start[users]
-    row = np.repeat(np.arange(len(users)), count)
-    position = np.arange(len(row)) + np.repeat(begin - (np.cumsum(count) - count), count)
-    return row, position
+    return row_of(offsets(count)), positions(begin, count)

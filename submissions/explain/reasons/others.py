@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
+from retail.ragged import pair_codes, pairs_of_codes
 from retail.shop import AGE_BINS
 from retail.weeks import History
 from stage1_candidates.engine import lists, sparse_product, user_neighbours
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.pooling.pool import codes
 from submissions.explain.reasons.chosen import Chosen, entries
 
 LATELY = 28  # days
@@ -86,7 +86,9 @@ def segment(of: Chosen) -> pl.Series:
     if "product_type_no" not in of.shop.attributes:
         return text
     code = of.shop.attributes["product_type_no"]
-    favourite = of.history.once("reasons: favourites", lambda: _favourites(of.history, code))
+    favourite = of.history.once(
+        "reasons: favourites", lambda: lists.favourites(of.history, code, np.ones(len(of.history.known)))
+    )
     ranks = _ranks(of, "favourite", favourite)
     if "product_type_no" not in of.articles.columns:
         return pl.select(
@@ -135,8 +137,8 @@ def _shared(of: Chosen) -> pl.DataFrame:
     bought = _bought(history, np.arange(history.log.users), SOLD_TOGETHER)
     buyers = lists.transposed(bought, items)
     item, other = pairs["item"].to_numpy(), pairs["other"].to_numpy()
-    code, place = np.unique(codes(item, other), return_inverse=True)
-    left, right = (code >> np.uint64(32)).astype(np.int64), (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    code, place = np.unique(pair_codes(item, other), return_inverse=True)
+    left, right = pairs_of_codes(code)
     ptr = np.searchsorted(left, np.arange(items + 1))
     asked = np.isin(buyers.key_of_rows(), left)
     only = lists.gather(buyers.key_of_rows()[asked], buyers.target[asked], np.ones(asked.sum()), items)
@@ -152,7 +154,7 @@ def _shared(of: Chosen) -> pl.DataFrame:
 
 def _has(bought: Lists, user: Array, item: Array) -> Array:
     """(n,) bool: whether the customer is among the buyers."""
-    code, wanted = codes(bought.key_of_rows(), bought.target), codes(user, item)
+    code, wanted = pair_codes(bought.key_of_rows(), bought.target), pair_codes(user, item)
     place = np.minimum(np.searchsorted(code, wanted), max(len(code) - 1, 0))
     return code[place] == wanted if len(code) else np.zeros(len(wanted), bool)
 
@@ -163,10 +165,9 @@ def _bought(history: History, users: Array, days: int) -> Lists:
     def find() -> Lists:
         row, position = entries(history, users)
         late = history.log.day[position] >= history.cutoff - days
-        code = np.unique(codes(row[late], history.log.item[position[late]]))
-        ptr = np.searchsorted(code >> np.uint64(32), np.arange(len(users) + 1))
-        target = (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        return Lists(ptr, target, np.ones(len(code), np.float32))
+        buyer, target = pairs_of_codes(np.unique(pair_codes(row[late], history.log.item[position[late]])))
+        ptr = np.searchsorted(buyer, np.arange(len(users) + 1))
+        return Lists(ptr, target, np.ones(len(target), np.float32))
 
     found: Lists = history.once(("reasons: bought", days, len(users)), find)
     return found
@@ -178,17 +179,6 @@ def _last_baskets(history: History, users: Array) -> tuple[Array, Array]:
     last = history.log.visit[np.maximum(history.stop[users] - 1, 0)]
     inside = history.log.visit[position] == last[row]
     return row[inside], history.log.item[position[inside]]
-
-
-def _favourites(history: History, category: Array) -> Array:
-    """(users,) int64 the type of most entries, ties by code; -1 for a customer without a past."""
-    log, known = history.log, history.known
-    kind = category[log.item[known]].astype(np.int64)
-    seen = kind >= 0
-    best = lists.gather(log.user[known][seen].astype(np.int64), kind[seen], np.ones(seen.sum()), log.users, 1)
-    favourite = np.full(log.users, -1, np.int64)
-    favourite[np.diff(best.ptr) > 0] = best.target
-    return favourite
 
 
 def _an_article_of_each(category: Array) -> Array:
