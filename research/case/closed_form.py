@@ -42,8 +42,8 @@ def build_vectors(split: Split, settings: Tifu) -> sp.csr_matrix:
     """Build TIFU-KNN's user vectors (users, items + 1) float64 (Hu et al., SIGIR 2020, section 3.2; authors' code).
 
     A user has n baskets, oldest first. The j-th basket has the weight basket_decay^(n - j). The baskets form m groups
-    of n // m baskets; the last n % m groups have one basket more. If n < m, each basket is a group. A group is the mean of
-    its baskets. The vector is the mean of the k = min(n, m) groups, where the g-th group has the weight
+    of n // m baskets; the last n % m groups have one basket more. If n < m, each basket is a group. A group is the mean
+    of its baskets. The vector is the mean of the k = min(n, m) groups, where the g-th group has the weight
     group_decay^(m - g). If n < m, the oldest group still has the exponent m - 1, as in the authors' code: short
     histories have short vectors, which changes the distances.
     """
