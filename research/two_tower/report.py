@@ -87,8 +87,9 @@ def _format_search(figures: dict[str, Any]) -> list[str]:
     lines = [
         "## Search",
         "",
-        f"Top {search['take']} of {search['articles']:,} vectors of size {search['size']} for {search['queries']:,} queries, "
-        f"{search['pairs']} runs of each method in turn, {search['threads']} thread(s), {search['gpus']} GPU(s).",
+        f"Top {search['take']} of {search['articles']:,} vectors of size {search['size']}. "
+        f"{search['queries']:,} queries, {search['pairs']} runs of each method in turn, {search['threads']} thread(s), "
+        f"{search['gpus']} GPU(s).",
         "",
         results.markdown_table(["queries per second", "median", "minimum", "maximum"], rows),
     ]

@@ -125,10 +125,8 @@ def splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
 
 def at_cutoff(tokens: Tokens, users: Array, cutoff: int) -> Splits:
     """Make the splits of ``users`` at the cutoff of ``tokens``: all tokens are context, the target is empty."""
-    return Splits(
-        users.astype(np.int64), tokens.start[users + 1], np.full(len(users), cutoff), np.zeros(len(users) + 1, np.int64),
-        np.zeros(0, np.int32),
-    )  # fmt: skip
+    ptr, target = np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32)
+    return Splits(users.astype(np.int64), tokens.start[users + 1], np.full(len(users), cutoff), ptr, target)
 
 
 def drawn(splits: Splits, per_user: int, recency: float, rng: np.random.Generator) -> Array:

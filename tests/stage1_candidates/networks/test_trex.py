@@ -398,7 +398,7 @@ def train_weights(shop: Shop, week: int, folder: Path) -> dict[str, Array]:
 
 def test_invalid_settings_are_refused_by_name() -> None:
     for changes, message in (
-        ({"model": {**SHAPE, "heads": 3}}, r"trex\.model' is .*; .*width must be a multiple tokens heads"),
+        ({"model": {**SHAPE, "heads": 3}}, r"trex\.model' is .*; .*width must be a multiple of heads"),
         ({"examples": {**PARAMS["examples"], "category": "type"}}, r"category' is 'type'; .*product_type_no"),
     ):
         with pytest.raises(InputError, match=message):
