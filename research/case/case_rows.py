@@ -67,8 +67,8 @@ def score_candidates(network: nn.Module, history: Candidates) -> Array:
     network.eval().to(target_device)
     with torch.no_grad():
         blocks = (users[begin : begin + SCORED_USERS] for begin in range(0, len(users), SCORED_USERS))
-        batches = (case_batches.batch(history, block) for block in blocks)
-        parts = [network(case_batches.on(batch, target_device)).cpu().numpy() for batch in batches]
+        batches = (case_batches.make_batch(history, block) for block in blocks)
+        parts = [network(case_batches.move_to(batch, target_device)).cpu().numpy() for batch in batches]
     return np.concatenate(parts)
 
 
@@ -78,7 +78,7 @@ def make_row(settings: Settings, training: Training) -> Row:
     def run(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
         torch.manual_seed(seed)
         network = Case(train.items, settings)
-        history = case_batches.recent(build_candidates(train), MAX_CANDIDATES)
+        history = case_batches.keep_recent(build_candidates(train), MAX_CANDIDATES)
         validation = build_candidates(validate)
         users = np.arange(train.users)
         curve = train_network(

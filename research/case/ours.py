@@ -62,7 +62,7 @@ def train_member(train: Split, validate: Split, test: Split, seed: int, folder: 
         standard = np.clip((columns - mean) / spread, -CLIP, CLIP).astype(np.float32)
         return Candidates(split.ptr, split.item, split.day_ptr, split.day, standard, split.label)
 
-    training = batches.recent(build_candidates(train, features), MAX_CANDIDATES)
+    training = batches.keep_recent(build_candidates(train, features), MAX_CANDIDATES)
     validation, final = (
         build_candidates(split, prior.build_features(split, rates[split.item])) for split in (validate, test)
     )

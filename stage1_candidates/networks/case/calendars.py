@@ -112,7 +112,7 @@ def buyers_with_a_past(log: Log, week: int, most: int, seed: int) -> Array:
 
 
 def rebuy_counts(log: Log, week: int, most: int, seed: int) -> Array:
-    """Count (2, items) float32 the buyers of ``week`` with each article in their past, and those who bought it again."""
+    """Count (2, items) float32 buyers of ``week`` with each article in their past, and those who bought it again."""
     users = buyers_with_a_past(log, week, most, seed)
     known, inside = weeks.history(log, week).stop[users], weeks.history(log, week + 1).stop[users]
     return _rebuy_counts(log.start[users], known, inside, log.item, log.items)

@@ -65,7 +65,8 @@ def test_cores_are_limited_by_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_killed_parent_leaves_no_child(child: Path) -> None:
     file = child / "asleep"
-    program = f"from stage1_candidates import side_by_side; side_by_side.run('child', [['sleep', {str(file)!r}]], 1)"
+    run = f"side_by_side.run('child', [['sleep', {str(file)!r}]], 1)"
+    program = f"from stage1_candidates.networks.base import side_by_side; {run}"
     parent = subprocess.Popen([sys.executable, "-c", program])
     assert wait_until(lambda: file.exists() and bool(file.read_text()))
     pid = int(file.read_text().split()[0])
