@@ -33,6 +33,8 @@ from stage1_candidates.networks.base import training
 
 
 class Settings(Block):
+    """The settings of the network and its training."""
+
     width: Positive
     inner: Positive  # of the feed-forward layers
     layers: Positive

@@ -21,6 +21,8 @@ from stage1_candidates.networks.base import training
 
 
 class Settings(Block):
+    """The settings of the network and its training."""
+
     width: Positive  # of an item's vector
     heads: Positive
     batch: Positive  # users

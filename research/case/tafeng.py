@@ -39,6 +39,7 @@ class Split:
 
     @property
     def users(self) -> int:
+        """Return the number of users."""
         return len(self.ptr) - 1
 
     @property

@@ -105,6 +105,7 @@ def run_task(row: Row, seed: int, data: Path, file: Path, digest: str) -> Scores
 
 
 def main() -> None:
+    """Run the task of the command line."""
     module_name, name, seed, data, file = sys.argv[1:]
     module = importlib.import_module(module_name)
     digest = compute_fingerprint(module, name, int(seed), Path(data))

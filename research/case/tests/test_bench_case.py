@@ -30,6 +30,7 @@ Users = list[dict[int, tuple[int, list[int]]]]
 
 
 def make_split(users: Users, items: int) -> Split:
+    """Make a split of ``users``."""
     rows = [(item, label, days) for user in users for item, (label, days) in sorted(user.items())]
     return Split(
         ptr=np.cumsum([0, *(len(user) for user in users)]),
@@ -49,6 +50,7 @@ TWO: Users = [
 
 
 def draw_users(users: int, seed: int) -> Users:
+    """Draw users with 1 to 8 of 12 items and exactly one positive each."""
     rng = np.random.default_rng(seed)
     out: Users = []
     for _ in range(users):

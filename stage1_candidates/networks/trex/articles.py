@@ -28,6 +28,7 @@ class Shelf:
 
     @property
     def categories(self) -> int:
+        """Return the number of categories V."""
         return len(self.ptr) - 1
 
 

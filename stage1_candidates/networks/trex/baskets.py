@@ -40,6 +40,7 @@ class Tokens:
 
     @property
     def categories(self) -> int:
+        """Return the number of categories V."""
         return int(self.trend.shape[1])
 
 

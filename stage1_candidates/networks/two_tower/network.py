@@ -59,7 +59,7 @@ class TwoTower(nn.Module):
         nn.init.normal_(self.attributes.weight, std=SPREAD)
         nn.init.normal_(self.traits.weight, std=SPREAD)
 
-    def known(self, items: Tensor) -> Tensor:
+    def embed_articles(self, items: Tensor) -> Tensor:
         """Embed articles (m, size): the own vector plus the sum of the attribute vectors."""
         own = self.own(items)
         if self.training:
@@ -68,7 +68,7 @@ class TwoTower(nn.Module):
         known: Tensor = own + self.attributes(codes)
         return known
 
-    def customers(self, known: Tensor, inputs: Customers) -> Tensor:
+    def encode_customers(self, known: Tensor, inputs: Customers) -> Tensor:
         """Compute unit vectors (b, size) of customers; the entries of ``inputs`` are rows of ``known``."""
         bags = torch.stack(
             [
@@ -81,15 +81,15 @@ class TwoTower(nn.Module):
         correction = self.customer(torch.cat([bags.flatten(1), traits, inputs.numbers], 1))
         return functional.normalize((bags * self.gain).sum(1) + correction, dim=1)
 
-    def articles(self, known: Tensor, numbers: Tensor) -> Tensor:
+    def encode_articles(self, known: Tensor, numbers: Tensor) -> Tensor:
         """Compute unit vectors (m, size) of the articles ``known`` with the ``numbers`` of a cutoff."""
         return functional.normalize(known + self.article(torch.cat([known, numbers], 1)), dim=1)
 
     def loss(self, batch: Batch) -> Tensor:
         """Compute the corrected softmax loss of a batch."""
-        known = self.known(batch.items)
-        customers = self.customers(known, batch.customers)
-        articles = self.articles(known[batch.column], batch.numbers)
+        known = self.embed_articles(batch.items)
+        customers = self.encode_customers(known, batch.customers)
+        articles = self.encode_articles(known[batch.column], batch.numbers)
         return corrected_softmax(customers @ articles.T / self.temperature, batch)  # (b, size) @ (size, c) -> (b, c)
 
 

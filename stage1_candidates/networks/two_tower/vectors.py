@@ -29,8 +29,8 @@ def customer_vectors(network: TwoTower, history: History, shop: Shop, users: Arr
         entry = bought(history, block, bag.entries)
         items, row = np.unique(entry, return_inverse=True)
         padded = _pad_customers(customers(history, shop, block, bag, row))
-        known = network.known(torch.from_numpy(items).to(device()))
-        vectors = network.customers(known, Customers(*(part.to(device()) for part in padded)))
+        known = network.embed_articles(torch.from_numpy(items).to(device()))
+        vectors = network.encode_customers(known, Customers(*(part.to(device()) for part in padded)))
         out[begin : begin + ROWS] = vectors[: len(block)].float().cpu().numpy()
     return out
 
@@ -42,7 +42,7 @@ def article_vectors(network: TwoTower, history: History) -> Array:
     out = np.empty((len(numbers), network.own.embedding_dim), np.float32)
     for begin in range(0, len(numbers), ROWS):
         block = torch.arange(begin, min(begin + ROWS, len(numbers)))
-        vectors = network.articles(network.known(block.to(device())), numbers[block].to(device()))
+        vectors = network.encode_articles(network.embed_articles(block.to(device())), numbers[block].to(device()))
         out[begin : begin + ROWS] = vectors.float().cpu().numpy()
     return out
 

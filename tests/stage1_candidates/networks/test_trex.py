@@ -212,7 +212,7 @@ def _list_sorted_rows(tokens: Tokens, splits: Splits, made: list[Batch]) -> list
     ]
 
 
-# The make_network
+# The network
 
 
 def test_the_time_encoding_by_hand() -> None:

@@ -306,17 +306,20 @@ def test_an_article_without_training_data_is_described_by_its_attributes() -> No
     network.own_dropout = 1.0
     every = torch.arange(40)
     assert torch.equal(
-        network.train().known(every), network.attributes(torch.from_numpy(tower_inputs.attribute_codes(shop)))
+        network.train().embed_articles(every), network.attributes(torch.from_numpy(tower_inputs.attribute_codes(shop)))
     )
-    assert network.known(torch.from_numpy(unseen)).abs().sum(1).min() > 0
-    assert not torch.equal(network.eval().known(every), network.train().known(every))
+    assert network.embed_articles(torch.from_numpy(unseen)).abs().sum(1).min() > 0
+    assert not torch.equal(network.eval().embed_articles(every), network.train().embed_articles(every))
 
 
 def test_vectors_have_length_one() -> None:
     shop, _, batch = make_batch()
     network = make_network(shop).eval()
-    known = network.known(batch.items)
-    for vectors in (network.customers(known, batch.customers), network.articles(known[batch.column], batch.numbers)):
+    known = network.embed_articles(batch.items)
+    for vectors in (
+        network.encode_customers(known, batch.customers),
+        network.encode_articles(known[batch.column], batch.numbers),
+    ):
         assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors)))
 
 
