@@ -226,7 +226,7 @@ def _compute_trend(day: Array, code: Array, days: int, categories: int, half_liv
 
 @numba.njit(cache=True)
 def _build_rows(start: Array, stop: Array, cutoff: Array, category: Array, day: Array, basket: Array, gap: Array,
-          width: int) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
+                width: int) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
     """Build token, level, distance, age and gap, each (e, width), see ``Batch``."""
     rows = len(start)
     token, level = np.zeros((rows, width), np.int64), np.full((rows, width), PADDED, np.int64)
@@ -252,7 +252,7 @@ def _build_rows(start: Array, stop: Array, cutoff: Array, category: Array, day: 
 
 @numba.njit(cache=True)
 def _build_habits(start: Array, stop: Array, cutoff: Array, category: Array, day: Array, basket: Array, categories: int,
-         width: int, half_lives: Array) -> tuple[Array, Array]:  # fmt: skip
+                  width: int, half_lives: Array) -> tuple[Array, Array]:  # fmt: skip
     """Build the ``width`` latest own categories and their features.
 
     The features are the log of the times bought, of the share of baskets with the category, of days and baskets since
