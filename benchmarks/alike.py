@@ -27,7 +27,7 @@ from retail.errors import InputError
 from submissions.answering.shards import digest
 
 REDONE = ("source", "pool", "submit")  # the stages that cut their work by customers or spread it over threads
-GIVEN = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.REFIT)
+GIVEN = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.FINAL_MODEL)
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 EVERYBODY = 10**9
 HEADER = ["cut", "files compared", "files that differ"]

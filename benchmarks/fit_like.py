@@ -23,7 +23,7 @@ def main() -> None:
         raise InputError(f"{folder}: no ranker lies there; name the folder data/model of a run that has ended")
     like, params = Blend.load(folder), parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    newest = [*plan.train, *plan.stop] if params.ranker.again else plan.train
+    newest = [*plan.train, *plan.stop] if params.ranker.retrain else plan.train
     blend = anew(newest, like, 1.0, plan, params)
     with stage.whole_folder(paths.MODEL) as made:
         blend.save(made)

@@ -47,7 +47,7 @@ def settings(data: Path, networks: bool) -> dict[str, Any]:
     """
     raw = scratch.asked(data, weeks=1)
     raw["weeks"]["train"]["most"] = raw["weeks"]["train"]["least"]
-    raw["weeks"]["stop"], raw["ranker"]["again"] = 1, False  # one week has customers enough to stop by
+    raw["weeks"]["stop"], raw["ranker"]["retrain"] = 1, False  # one week has customers enough to stop by
     raw["table"]["rows"] = 2_000_000
     raw["pool"]["take"] = 200
     raw["tuning"]["trials"] = 0

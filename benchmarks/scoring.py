@@ -71,7 +71,7 @@ def entries(blend: Blend, folder: Path) -> list[Entry]:
             entry = Entry(f"{name} ({called})" if name in packages else name, threads, None, 0.0, "")
             try:
                 models: dict[str, Any] = {
-                    model: Trees(how(paths.REFIT / f"{model}.txt", threads, folder)) for model in blend.models
+                    model: Trees(how(paths.FINAL_MODEL / f"{model}.txt", threads, folder)) for model in blend.models
                 }
                 entry.blend = Lent(models, blend.weights, blend.spreads, blend.rounds, blend.average)
             except Exception as error:  # whatever a compiler cannot do, the others go on
@@ -142,10 +142,10 @@ def main() -> None:
     began = time.perf_counter()
     pairs, features, filler = shard(asked.customers)
     with TemporaryDirectory() as folder:
-        every = entries(Blend.load(paths.REFIT), Path(folder))
+        every = entries(Blend.load(paths.FINAL_MODEL), Path(folder))
         timed(every, features, asked.repeats)
         rows = figures(every, pairs, features, filler)
-    trees = {name: model.num_trees() for name, model in Blend.load(paths.REFIT).models.items()}
+    trees = {name: model.num_trees() for name, model in Blend.load(paths.FINAL_MODEL).models.items()}
     said = (
         f"{len(features):,} rows of {features.shape[1]} features, {sum(trees.values())} trees in {len(trees)} models; "
         f"median of {asked.repeats} rounds in which all take turns."
@@ -156,7 +156,7 @@ def main() -> None:
     console = Console(width=160)
     console.print(table)
     console.print(said)
-    seconds, files = time.perf_counter() - began, [paths.LOG, *sorted(paths.REFIT.glob("*.txt"))]
+    seconds, files = time.perf_counter() - began, [paths.LOG, *sorted(paths.FINAL_MODEL.glob("*.txt"))]
     made = results.made_from(files, [parameters.read().seed], "python -m benchmarks.scoring", seconds)
     results.write_json("scoring", made, {"trees": trees, "rows": len(features), "scorers": rows}, asked.out)
     text = results.markdown_table(HEADER, map(cells, rows))

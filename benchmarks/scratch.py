@@ -94,7 +94,7 @@ class Scratch:
 
     def tidy(self) -> None:
         """Remove the large tables that no variant takes over."""
-        for part in (paths.POOL, paths.FEATURES, paths.TABLE):
+        for part in (paths.POOL, paths.SAMPLE, paths.FEATURES, paths.TABLE):
             shutil.rmtree(self.folder / part, ignore_errors=True)
 
 
@@ -154,8 +154,9 @@ def _prepare(scratch: Scratch, drop: int) -> None:
 
 
 def pool(scratch: Scratch) -> None:
-    """Stages ``pool``, ``features`` and ``table``."""
+    """Run the stages ``pool``, ``sample``, ``build_features`` and ``table``."""
     scratch.make(paths.POOL, "stage1_candidates.pool")
+    scratch.make(paths.SAMPLE, "stage2_ranker.sample")
     for name in group.switched_on(scratch.params):
         scratch.make(paths.FEATURES / name, "features.build_features", name)
     scratch.make(paths.TABLE, "stage2_ranker.table")

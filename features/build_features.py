@@ -1,6 +1,7 @@
 """Stage ``build_features@<name>``: one group's columns for the rows that training keeps of every label week.
 
-Writes data/features/<name>/rows_<week>.parquet: Float32 columns, rows as the kept rows of the week's pool.
+Writes data/features/<name>/: rows_<week>.parquet (Float32 columns; rows as the kept rows of the week's pool) and
+settings.json, the group's block of params.yaml.
 """
 
 import sys
@@ -20,12 +21,13 @@ def main() -> None:
     params = parameters.read()
     module, settings = group.load(name, params)
     with stage.whole_folder(paths.FEATURES / name) as folder:
+        (folder / paths.SETTINGS).write_text(settings.model_dump_json(indent=1))
         if not settings.use:
             (folder / "off").touch()
             return
         shop = shops.read()
         for week in tqdm(weeks.plan(shop.log, params.weeks).labelled, desc=f"features {name}", unit="week"):
-            pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week), columns=["user", "item", "kept"])
+            pool = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))
             whole = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
             rows = group.compute(name, module, weeks.history(shop.log, week), shop, whole, settings)
             odd = [column for column, dtype in rows.schema.items() if dtype != pl.Float32]

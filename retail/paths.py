@@ -1,4 +1,4 @@
-"""Where every table lies, relative to the project's root (the folder that holds dvc.yaml)."""
+"""Paths of all tables, relative to the project's root (the folder that holds dvc.yaml)."""
 
 from pathlib import Path
 
@@ -15,10 +15,12 @@ NETWORKS = DATA / "networks"  # <network>/weights_<week>.safetensors, .json
 CHECKPOINTS = DATA / "checkpoints"  # of trainings that have not ended; no stage depends on them
 SOURCES = DATA / "sources"  # <source>/state_<week>.npz, <source>/candidates_<week>.parquet
 POOL = DATA / "pool"  # pool_<week>.parquet, recall.json
+SAMPLE = DATA / "sample"  # sample_<week>.parquet
 FEATURES = DATA / "features"  # <group>/rows_<week>.parquet
 TABLE = DATA / "table"  # table_<week>.parquet
 MODEL = DATA / "model"  # the ranker that is evaluated
-REFIT = DATA / "refit"  # the ranker that answers the submission
+FINAL_MODEL = DATA / "final_model"  # the ranker that answers the submission
+SETTINGS = "settings.json"  # in a plug-in's folder: its block of params.yaml, so that later stages depend on it
 COSTS = DATA / "costs"  # seconds and memory of each stage; no stage depends on them
 EVALUATION = DATA / "evaluation"
 OUTPUTS = Path("outputs")  # what a run makes for a reader; git does not hold it

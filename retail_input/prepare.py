@@ -26,9 +26,11 @@ def main() -> None:
     """Read the CSV files of ``data.folder``, write ``data/prepared`` whole or not at all, print what was read.
 
     log.parquet (schema.LOG, by user, day, item), customers.parquet and articles.parquet (in the order of their codes),
-    wanted.parquet (user, in the order to answer) and calendar.json. InputError names file, column and row to mend.
+    wanted.parquet (user, in the order to answer), calendar.json, and settings.json: the seed and the plan of the weeks,
+    so that every later stage depends on them. InputError names file, column and row to mend.
     """
-    data = params.read().data
+    whole = params.read()
+    data = whole.data
     folder = data.folder
     files = _opened(folder)  # every header first: a misnamed column is known before gigabytes are read
     articles, no_article = dictionaries.articles(_articles(files[ARTICLES]))
@@ -55,6 +57,7 @@ def main() -> None:
             schema.check(table, columns, f"prepare {path.stem}", more=more)  # unique by construction
             table.write_parquet(part / path.name)
         (part / paths.CALENDAR.name).write_text(json.dumps(as_json(calendar, missing), indent=2) + "\n")
+        (part / paths.SETTINGS).write_text(whole.model_dump_json(include={"seed", "weeks"}, indent=2) + "\n")
     report(folder, {"articles": articles, "customers": customers, "wanted": wanted, "log": tx}, calendar, missing)
 
 

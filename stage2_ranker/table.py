@@ -14,7 +14,6 @@ from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from retail.params import Params
-from stage2_ranker.model.keys import KEYS
 
 
 def assemble(keys: pl.DataFrame, parts: list[pl.DataFrame], stage_name: str) -> pl.DataFrame:
@@ -27,7 +26,9 @@ def assemble(keys: pl.DataFrame, parts: list[pl.DataFrame], stage_name: str) -> 
 
 def one_week(week: int, params: Params) -> pl.DataFrame:
     """The kept rows of one week with all their features."""
-    pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week)).filter("kept").drop("kept")
+    pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week))
+    sample = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))
+    pool = pool.insert_column(pool.columns.index("label") + 1, sample["sampled"]).filter(sample["kept"])
     parts = [pl.read_parquet(paths.of_week(paths.FEATURES / name, "rows", week)) for name in group.switched_on(params)]
     return assemble(pool, parts, "table")
 
@@ -35,10 +36,9 @@ def one_week(week: int, params: Params) -> pl.DataFrame:
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    expected = {key: schema.POOL[key] for key in KEYS}
     with stage.whole_folder(paths.TABLE) as folder:
         for week in tqdm(plan.labelled, desc="table", unit="week"):
-            rows = schema.check(one_week(week, params), expected, "table", key=("user", "item"), more=True)
+            rows = schema.check(one_week(week, params), schema.TABLE, "table", key=("user", "item"), more=True)
             rows.write_parquet(paths.of_week(folder, "table", week))
 
 

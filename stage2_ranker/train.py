@@ -1,8 +1,8 @@
-"""Stage ``train``: the ranker that is evaluated, fitted on the training weeks, ended by the stopping weeks.
+"""Stage ``train``: train the ranker that is evaluated on the training weeks, and stop it by the stopping weeks.
 
-With ``ranker.again`` it is then fitted once more, for the same rounds, on the stopping weeks, too: they are the newest
-that it may know. Its models are those of data/tuned/best.json. No validation week is seen, neither in training nor
-in stopping. Writes data/model/: LightGBM text, blend.json, gain.csv.
+With ``ranker.retrain`` it is then trained once more, for the same number of rounds, on training and stopping weeks: the
+stopping weeks are the newest that it may know. No validation week is used, neither to train nor to stop. The models are
+those of data/tuned/best.json. Writes data/model/: LightGBM text files, blend.json, gain.csv.
 """
 
 import math
@@ -17,7 +17,6 @@ from retail.params import Params
 from retail.weeks import Plan
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
-from stage2_ranker.model.keys import KEYS
 from stage2_ranker.model.ranker import Rows
 
 
@@ -30,10 +29,9 @@ def read_weeks(label_weeks: list[int], only_sampled: bool) -> dict[int, pl.DataF
     for week in label_weeks:
         table = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
         tables[week] = table.filter("sampled") if only_sampled else table
-    expected = {key: schema.POOL[key] for key in KEYS}
     first = next(iter(tables.values())).columns
     for week, table in tables.items():
-        schema.check(table, expected, f"table of week {week}", more=True)
+        schema.check(table, schema.TABLE, f"table of week {week}", more=True)
         if table.columns != first:
             raise InputError(f"table of week {week}: other columns than week {label_weeks[0]}; run `dvc repro`")
     return tables
@@ -73,7 +71,7 @@ def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
     blend = stopped(plan, params)
-    if params.ranker.again:
+    if params.ranker.retrain:
         blend = anew([*plan.train, *plan.stop], blend, 1.0, plan, params)
     with stage.whole_folder(paths.MODEL) as folder:
         blend.save(folder)

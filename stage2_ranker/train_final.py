@@ -1,8 +1,8 @@
-"""Stage ``train_final``: the ranker that answers the submission, fitted anew on the newest weeks.
+"""Stage ``train_final``: train the ranker that answers the submission, on the newest weeks.
 
-The number of rounds is what early stopping chose for the evaluated ranker, times ``refit_growth``: the newest weeks
-have no later week to stop on. The models weigh in the blend as they were evaluated. Writes data/refit/ as ``train``
-does.
+The number of rounds is that of the evaluated ranker times ``ranker.final_growth``, because no later week is
+left to stop by. The models keep their weights in the blend. Writes the same files as stage
+``train`` to data/final_model/.
 """
 
 from retail import params as parameters
@@ -15,8 +15,8 @@ from stage2_ranker.train import anew
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    blend = anew(plan.refit, Blend.load(paths.MODEL), params.ranker.refit_growth, plan, params)
-    with stage.whole_folder(paths.REFIT) as folder:
+    blend = anew(plan.final, Blend.load(paths.MODEL), params.ranker.final_growth, plan, params)
+    with stage.whole_folder(paths.FINAL_MODEL) as folder:
         blend.save(folder)
 
 

@@ -1,11 +1,11 @@
-"""Stage ``tune``: the models of the ranker and their weights, found by a search that starts from those of params.yaml.
+"""Stage ``tune``: search for the ranker's models and their weights, starting from those of params.yaml.
 
-A trial is one LightGBM model: trained on the training weeks before the tuning weeks, ended by the stopping weeks as in
-stage ``train``, worth its MAP@12 on the tuning weeks at that round. The stopping weeks are never judged by, the tuning
-weeks are never stopped on, though a trial far behind earlier ones is given up by them, and the validation weeks are not
-read. Writes data/tuned/best.json, which ``train`` and ``refit`` read, and data/tuning/, the trials. The study lies
-in data/checkpoints/tuning under a fingerprint of all that a trial knows: a killed run goes on, more trials are added to
-those there are, and `python -m stage2_ranker.tune` in further terminals shares the work.
+A trial is one LightGBM model. It is trained on the training weeks before the tuning weeks and stopped by the stopping
+weeks, as in stage ``train``; its value is MAP@12 on the tuning weeks. The stopping weeks never judge a model, and the
+tuning weeks never stop one, but a trial that falls far behind earlier trials on them is pruned. The validation weeks
+are not read. Writes data/tuned/best.json, which ``train`` and ``train_final`` read, and data/tuning/, the trials. The
+study lies in data/checkpoints/tuning under a fingerprint of all that a trial knows. So a killed run resumes, more
+trials are added to those that are there, and `python -m stage2_ranker.tune` in further terminals shares the work.
 """
 
 import hashlib
@@ -118,7 +118,8 @@ def task(shop: Shop, plan: Plan, params: Params) -> Task | str:
     if not any((table["label"] > 0).any() for table in before.values()):
         return "no candidate of the weeks before the tuning weeks was bought"
     users = {
-        week: weeks.judged(shop.log, plan, week, params.weeks, params.tuning.customers, params.seed) for week in judging
+        week: weeks.tuning_customers(shop.log, plan, week, params.weeks, params.tuning.customers, params.seed)
+        for week in judging
     }
     by = Judge.of(read_weeks(judging, False), users, {week: weeks.truth(shop.log, week) for week in judging})
     return Task(

@@ -19,7 +19,7 @@ def of_stages(params: Params) -> dict[str, Any]:
     )
     sources = [f"propose_{name}" for name in params.sources] + [f"propose_network_{name}" for name in params.networks]
     last = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
-    names = ["synthesize", "prepare", *networks, *sources, "pool", *groups, *last]
+    names = ["synthesize", "prepare", *networks, *sources, "pool", "sample", *groups, *last]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 

@@ -45,7 +45,7 @@ def main() -> None:
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
-    blend, sources = Blend.load(paths.REFIT), loaded(plan.submission, params)
+    blend, sources = Blend.load(paths.FINAL_MODEL), loaded(plan.submission, params)
     wanted = schema.check(pl.read_parquet(paths.WANTED), schema.WANTED, "wanted", key=("user",))["user"].to_numpy()
     users = np.sort(wanted)
     kept = Shards.of(plan.submission, params)

@@ -12,8 +12,7 @@ from rich.table import Table
 
 from retail import params as parameters
 from retail import paths, stage
-from stage1_candidates.engine import source
-from stage1_candidates.pooling.recall import AT
+from stage1_candidates.pooling.recall import AT, ORACLE
 from submissions import cost
 
 
@@ -42,8 +41,13 @@ def recall_table(recall: dict[str, Any], names: list[str]) -> Table:
         without = "" if rest is None else f"{rest['recall@200'] - recall['union']['recall@200']:+.4f}"
         cells = [f"{row[f'recall@{k}']:.4f}" for k in AT]
         table.add_row(name, *cells, f"{row['hit_ratio']:.4f}", f"{row['rows']:,.0f}", without)
-    table.caption = f"a perfect ranker of this pool: MAP@12 {recall['oracle_map12']:.4f}"
+    table.caption = f"a perfect ranker of this pool: MAP@12 {recall[ORACLE]:.4f}"
     return table
+
+
+def proposing(recall: dict[str, Any]) -> list[str]:
+    """Names of the sources that propose, in alphabetical order."""
+    return [name for name in recall if name not in ("union", ORACLE) and not name.startswith("union without ")]
 
 
 def curve(recall: dict[str, Any], names: list[str]) -> pl.DataFrame:
@@ -58,9 +62,9 @@ def _interval(row: dict[str, float]) -> str:
 
 def main() -> None:
     params = parameters.read()
-    names = source.proposing(params)
     evaluation = json.loads((paths.EVALUATION / "evaluation.json").read_text())
     recall = json.loads((paths.POOL / "recall.json").read_text())
+    names = proposing(recall)
     spent = cost.of_stages(params)
     with stage.whole_file(paths.METRICS) as part:
         part.write_text(json.dumps({**evaluation, "recall": recall}, indent=1))

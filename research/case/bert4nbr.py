@@ -28,7 +28,7 @@ from research.case.tafeng import (
 from retail.log import Array
 from retail.params import Block, Positive, Share
 from retail.ragged import row_of
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 
 

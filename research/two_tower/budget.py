@@ -29,7 +29,6 @@ from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import source
-from stage1_candidates.engine.refits import trainings
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base.ann import Search
 from stage1_candidates.networks.two_tower.batches import Batch, Week, batches, label_week
@@ -123,7 +122,7 @@ def estimate(
     batches_per_epoch = -(-min(customers, examples.most) // batch)
     customer = (answers["1,000 customers"] + answers["search"][settings.search.kind]["1,000 customers"]) / 1000
     validation = examples.hold * (answers["articles"] + examples.customers * customer)
-    number = len(trainings(plan, settings.refit))
+    number = len(settings.training_weeks(plan))
     ready = (examples.weeks + examples.hold) * week
     total = number * (ready + settings.training.epochs * (batches_per_epoch * step + validation))
     submission = shop.log.users * (customer + answers["1,000 customers"] / 1000)
@@ -203,9 +202,9 @@ def main() -> None:
         )
     with contextlib.chdir(arguments.folder):
         params = parameters.read()
-        with stage.Family() as family:
+        with stage.ProcessTree() as processes:
             figures = measure(params, arguments.batch, arguments.traits, arguments.steps, arguments.queries)
-        figures["peak MB"] = round(family.peak() / 2**20)
+        figures["peak MB"] = round(processes.peak() / 2**20)
         files = [file.resolve() for file in sorted(params.data.folder.glob("*.csv"))]
     table = Table("piece", "core-seconds, core-minutes")
     for line in format_lines(figures):

@@ -11,6 +11,7 @@ from stage1_candidates.engine.lists import Lists
 from stage1_candidates.pooling import fusion, pool
 
 AT = (12, 50, 100, 200)
+ORACLE = "oracle_map12"  # MAP@12 of a perfect ranker of the pool
 
 
 def figures(
@@ -31,7 +32,7 @@ def figures(
         for name in proposed:
             rest = {other: best for other, best in proposed.items() if other != name}
             found[f"union without {name}"] = _recall(fusion.fuse(rest, deep), bought)
-    found["oracle_map12"] = _oracle(fused, users, truth, bought)
+    found[ORACLE] = _oracle(fused, users, truth, bought)
     return found
 
 

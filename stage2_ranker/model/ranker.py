@@ -13,7 +13,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import Ranker
 from stage2_ranker.fast_trees.forest import raw_scores
-from stage2_ranker.model import sample
+from stage2_ranker.model import model_rows
 from stage2_ranker.model.blend import Blend
 from stage2_ranker.model.keys import KEYS
 from stage2_ranker.model.recipe import Recipe
@@ -68,7 +68,7 @@ class Rows:
 
     def of_recipe(self, recipe: Recipe, most: int | None = None) -> "Rows":
         """Those that the model of ``recipe`` is trained on, at most ``most``; itself where it is trained on all."""
-        keep = sample.chosen(recipe, self.age, self.label, self.groups, most)
+        keep = model_rows.select_rows(recipe, self.age, self.label, self.groups, most)
         if keep.all():
             return self
         sizes = np.bincount(np.repeat(np.arange(len(self.groups)), self.groups)[keep])

@@ -1,4 +1,4 @@
-"""What each model of the ranker is made of: stage ``tune`` writes it down, ``train`` and ``refit`` follow it."""
+"""What each model of the ranker is made of: stage ``tune`` writes it down, ``train`` and ``train_final`` follow it."""
 
 import json
 from pathlib import Path

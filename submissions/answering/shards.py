@@ -31,7 +31,7 @@ class Shards:
     def of(week: int, params: Params) -> "Shards":
         """Those of label week ``week`` that are made from the files, settings, code and libraries that are here now."""
         states = [paths.of_week(paths.SOURCES / name, "state", week, "npz") for name in source.switched_on(params)]
-        files = [*sorted(paths.PREPARED.iterdir()), *sorted(paths.REFIT.iterdir()), *states]
+        files = [*sorted(paths.PREPARED.iterdir()), *sorted(paths.FINAL_MODEL.iterdir()), *states]
         code = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
         versions = {name: version(name) for name in LIBRARIES}
         settings = params.model_dump(include={"sources", "networks", "pool", "features", "seed", "submit"})

@@ -28,7 +28,7 @@ def write() -> None:
 
 def show(customer_id: str) -> None:
     """The page of one customer, from the stage's output where it holds the customer, else made now."""
-    for path in (paths.PREPARED, paths.REFIT):
+    for path in (paths.PREPARED, paths.FINAL_MODEL):
         if not path.exists():
             raise InputError(f"{path}: no such folder; run `dvc repro` first")
     customers = pl.read_parquet(paths.CUSTOMERS)

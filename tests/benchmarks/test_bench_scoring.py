@@ -28,11 +28,11 @@ def blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blend:
         for name, seed in (("one", 1), ("two", 2))
     }
     monkeypatch.chdir(tmp_path)
-    paths.REFIT.mkdir(parents=True)
+    paths.FINAL_MODEL.mkdir(parents=True)
     Blend(models, {"one": 1.0, "two": 2.0}, {"one": 0.5, "two": 1.0}, {"one": 10, "two": 10}, "scores").save(
-        paths.REFIT
+        paths.FINAL_MODEL
     )
-    return Blend.load(paths.REFIT)
+    return Blend.load(paths.FINAL_MODEL)
 
 
 def features(rows: int) -> Array:

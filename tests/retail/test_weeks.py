@@ -98,14 +98,14 @@ def test_buyers_per_week_counts_a_customer_once_a_week(rows: set[tuple[int, int,
 def test_the_plan_of_ten_weeks() -> None:
     found = weeks.plan(busy(10), plan_of(validation=4, most=3))
     assert found.train == [2, 3, 4] and found.stop == [5] and found.validation == [6, 7, 8, 9]
-    assert found.refit == [6, 7, 8, 9] and found.submission == 10
+    assert found.final == [6, 7, 8, 9] and found.submission == 10
     assert found.labelled == [2, 3, 4, 5, 6, 7, 8, 9] and found.all == [*found.labelled, 10]
 
 
 def test_the_plan_with_several_stopping_weeks() -> None:
     found = weeks.plan(busy(20), plan_of(validation=4, most=3, stop=3))
     assert found.train == [10, 11, 12] and found.stop == [13, 14, 15] and found.validation == [16, 17, 18, 19]
-    assert found.refit == [14, 15, 16, 17, 18, 19] and found.labelled == list(range(10, 20))
+    assert found.final == [14, 15, 16, 17, 18, 19] and found.labelled == list(range(10, 20))
 
 
 @pytest.mark.parametrize(("before", "stop"), [(2, [2]), (7, [7]), (8, [7, 8]), (12, [10, 11, 12]), (30, [28, 29, 30])])
@@ -122,7 +122,7 @@ def test_a_closed_week_neither_trains_nor_stops() -> None:
 
 def test_the_plan_leaves_the_first_week_to_the_past() -> None:
     found = weeks.plan(busy(7), plan_of(validation=4, most=99))
-    assert found.train == [1] and found.stop == [2] and found.validation == [3, 4, 5, 6] and found.refit == [5, 6]
+    assert found.train == [1] and found.stop == [2] and found.validation == [3, 4, 5, 6] and found.final == [5, 6]
 
 
 def test_the_plan_takes_as_many_weeks_as_the_customers_fill() -> None:
@@ -144,7 +144,7 @@ def test_the_customers_of_a_tuning_week_are_some_of_those_that_training_looks_at
     one, settings_ = busy(10, buyers=60), plan_of(validation=4, most=3, customers=90)
     found = weeks.plan(one, settings_)
     looked_at = weeks.customers(one, found, found.train[-1], settings_, seed=1)
-    judged = weeks.judged(one, found, found.train[-1], settings_, most=20, seed=1)
+    judged = weeks.tuning_customers(one, found, found.train[-1], settings_, most=20, seed=1)
     assert len(judged) == 20 < len(looked_at) and np.isin(judged, looked_at).all()
 
 
@@ -152,8 +152,8 @@ def test_no_week_is_trained_on_and_reported() -> None:
     for n in range(7, 30):
         found = weeks.plan(busy(n), plan_of(most=6))
         assert not {*found.train, *found.stop} & {*found.validation} and not {*found.train} & {*found.stop}
-        assert max(found.train) < found.stop[0] <= found.stop[-1] < min(found.validation) and max(found.refit) == n - 1
-        assert min(found.train) >= 1 and len(found.refit) == len(found.train) + 1
+        assert max(found.train) < found.stop[0] <= found.stop[-1] < min(found.validation) and max(found.final) == n - 1
+        assert min(found.train) >= 1 and len(found.final) == len(found.train) + 1
 
 
 @pytest.mark.parametrize(("validation", "needed"), [(4, 7), (1, 4)])
@@ -165,12 +165,12 @@ def test_too_few_weeks(validation: int, needed: int) -> None:
 
 def test_a_sample_of_customers_is_seeded_and_its_size_kept() -> None:
     users = np.arange(0, 300, 3, dtype=np.uint32)
-    found = weeks.sampled(users, 20, week=5, seed=1)
+    found = weeks.sample_users(users, 20, week=5, seed=1)
     assert len(np.unique(found)) == 20 and np.isin(found, users).all() and (np.diff(found.astype(int)) > 0).all()
-    assert np.array_equal(found, weeks.sampled(users, 20, week=5, seed=1))
-    assert not np.array_equal(found, weeks.sampled(users, 20, week=6, seed=1))
-    assert not np.array_equal(found, weeks.sampled(users, 20, week=5, seed=2))
-    assert np.array_equal(weeks.sampled(users, 100, week=5, seed=1), users)
+    assert np.array_equal(found, weeks.sample_users(users, 20, week=5, seed=1))
+    assert not np.array_equal(found, weeks.sample_users(users, 20, week=6, seed=1))
+    assert not np.array_equal(found, weeks.sample_users(users, 20, week=5, seed=2))
+    assert np.array_equal(weeks.sample_users(users, 100, week=5, seed=1), users)
 
 
 def test_all_buyers_of_a_validation_week_and_a_share_of_the_others() -> None:

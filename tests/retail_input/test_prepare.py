@@ -210,7 +210,8 @@ def test_an_earlier_table_is_replaced_whole(here: Path) -> None:
     paths.PREPARED.mkdir(parents=True)
     (paths.PREPARED / "stale.parquet").touch()
     prepared(here)
-    expected = ["articles.parquet", "calendar.json", "customers.parquet", "log.parquet", "wanted.parquet"]
+    tables = ("articles.parquet", "customers.parquet", "log.parquet", "wanted.parquet")
+    expected = sorted([*tables, "calendar.json", "settings.json"])
     assert sorted(path.name for path in paths.PREPARED.iterdir()) == expected
     assert [path.name for path in paths.DATA.iterdir()] == ["prepared"]
 

@@ -16,11 +16,12 @@ from retail import pairs, paths, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
-from retail.params import Pool, Table
+from retail.params import Pool
 from stage1_candidates import pool as merge
-from stage1_candidates.engine import proposals, source
+from stage1_candidates.engine import proposals
+from stage1_candidates.engine.blocks import Network, Source
 from stage1_candidates.engine.lists import Lists, gather
-from stage1_candidates.pool import Shares
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pooling import fusion, pool, recall
 
 RRF = Pool(take=120, rrf=30)
@@ -91,17 +92,17 @@ def module_of(score: dict[tuple[int, int], float]) -> Any:
     return SimpleNamespace(propose=None, score=scores)
 
 
-ON = source.Source(use=True, take=9)
+ON = Source(use=True, take=9)
 
 
 def test_a_network_may_serve_in_one_use_alone() -> None:
     shop = drawn(*BOARD)
-    block = {name: PARAMS.networks["case"][name] for name in source.Network.model_fields} | {"use": True}
-    only = {use: source.Network.model_validate({**block, "source": False, "score": False, use: True})
+    block = {name: PARAMS.networks["case"][name] for name in Network.model_fields} | {"use": True}
+    only = {use: Network.model_validate({**block, "source": False, "score": False, use: True})
             for use in ("source", "score")}  # fmt: skip
     loaded = {
-        "x": pool.Loaded(module_of({(0, 1): 2.0}), only["source"], {}),
-        "y": pool.Loaded(module_of({(0, 1): 5.0}), only["score"], {}),
+        "x": Loaded(module_of({(0, 1): 2.0}), only["source"], {}),
+        "y": Loaded(module_of({(0, 1): 5.0}), only["score"], {}),
     }
     _, found = pool.build(loaded, {"x": of({1: 2.0}, {})}, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
     assert found.columns == ["pool__sources", "pool__fused", "x__rank", "y__score", "y__of_best", "y__place"]
@@ -111,8 +112,8 @@ def test_a_network_may_serve_in_one_use_alone() -> None:
 def test_what_the_sources_say_of_every_pair() -> None:
     shop = drawn(*BOARD)
     loaded = {
-        "x": pool.Loaded(module_of({(0, 3): 4.0, (0, 1): 2.0, (0, 2): 1.0}), ON, {}),
-        "y": pool.Loaded(module_of({(0, 2): 5.0, (1, 0): 3.0}), ON, {}),
+        "x": Loaded(module_of({(0, 3): 4.0, (0, 1): 2.0, (0, 2): 1.0}), ON, {}),
+        "y": Loaded(module_of({(0, 2): 5.0, (1, 0): 3.0}), ON, {}),
     }
     proposed = {"x": of({3: 4.0, 1: 2.0}, {}), "y": of({2: 5.0}, {0: 3.0})}
     whole, found = pool.build(loaded, proposed, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
@@ -132,7 +133,7 @@ def test_what_the_sources_say_of_every_pair() -> None:
 
 def test_a_pool_of_nobody() -> None:
     shop = drawn(*BOARD)
-    loaded = {"x": pool.Loaded(module_of({}), ON, {})}
+    loaded = {"x": Loaded(module_of({}), ON, {})}
     for proposed, n in ((of(), 0), (of({}, {}), 2)):
         whole, found = pool.build(loaded, {"x": proposed}, weeks.history(shop.log, 1), shop, users_of(n), PARAMS)
         assert len(whole.items) == found.height == 0 and "x__rank" in found.columns
@@ -174,87 +175,13 @@ def test_pairs_of_columns_and_back() -> None:
     assert found.user.tolist() == [2, 2, 5] and found.run.tolist() == [0, 0, 1]
 
 
-# Labels and the rows that training sees
+# Labels
 
 
 def test_labels() -> None:
     truth = np.array([0, 1, 2], np.uint32), np.array([3, 1, 0], np.uint32)
     found = merge.labels(pairs_of([1, 3], [1, 3], []), truth)
     assert found.tolist() == [0, 1, 1, 0] and found.dtype == np.uint8
-
-
-def many(positives: int = 1) -> tuple[Pairs, Array]:
-    """2,000 customers of 20 candidates; every second customer bought ``positives`` of them, anywhere in the list."""
-    rng = np.random.default_rng(0)
-    label = np.zeros((2000, 20), np.uint8)
-    label[::2, :positives] = 1
-    return pairs_of(*[list(range(20))] * 2000), rng.permuted(label, axis=1).ravel()
-
-
-def test_positives_stay_and_customers_without_one_leave() -> None:
-    of_all, label = many()
-    keep = merge.sampled(of_all, label, Shares(1.0, 0.2), week=5, seed=1)
-    assert keep[label == 1].all()
-    assert not keep[of_all.user % 2 == 1].any()
-
-
-@pytest.mark.parametrize(
-    ("negatives", "rows", "expected"),
-    [(3, 10**6, 3 * 100 / 900), (100, 10**6, 1.0), (10, 500, 400 / 900), (10, 150, 50 / 900)],
-)
-def test_one_probability_for_all_weeks(negatives: int, rows: int, expected: float) -> None:
-    # week one: 60 positives, 300 negatives; week two: 40 and 600. Of 900 negatives 3 x 100 are asked for, say.
-    settings = Table(negatives=negatives, rows=rows)
-    assert merge.shares([(60, 300), (40, 600)], settings) == pytest.approx((1.0, expected))
-
-
-def test_positives_that_fill_the_rows_leave_room_for_negatives() -> None:
-    # 100 positives and half as many negatives do not fit into 90 rows: .6 of the customers, 60 and 30 of their 540
-    assert merge.shares([(60, 300), (40, 600)], Table(negatives=10, rows=90)) == pytest.approx((0.6, 30 / 540))
-    # where there are but 20 negatives, all of them: 120 rows, of which 90 are three quarters
-    assert merge.shares([(100, 20)], Table(negatives=10, rows=90)) == pytest.approx((0.75, 1.0))
-    assert merge.shares([(0, 0)], Table(negatives=10, rows=90)) == (1.0, 0.0)
-
-
-def test_fewer_customers_are_whole_customers() -> None:
-    of_all, label = many(positives=2)
-    every = merge.sampled(of_all, label, Shares(1.0, 0.4), week=5, seed=1)
-    fewer = merge.sampled(of_all, label, Shares(0.3, 0.4), week=5, seed=1)
-    there = np.bincount(of_all.user, weights=fewer) > 0
-    assert np.array_equal(fewer, every & there[of_all.user])  # a customer who stays has the rows it would have had
-    assert there[::2].mean() == pytest.approx(0.3, abs=0.05)
-
-
-def test_weeks_of_unlike_size_are_thinned_alike() -> None:
-    of_all, label = many()
-    few = pairs_of(*[list(range(20))] * 200)
-    for rows, labels in ((of_all, label), (few, label[: len(few.items)])):
-        negative = merge.useful(rows, labels) & (labels == 0)
-        assert merge.sampled(rows, labels, Shares(1.0, 0.3), 5, 1)[negative].mean() == pytest.approx(0.3, abs=0.04)
-
-
-def test_negatives_are_thinned_alike_at_every_place_and_for_every_customer() -> None:
-    of_all, label = many(positives=2)
-    keep = merge.sampled(of_all, label, Shares(1.0, 0.4), week=5, seed=1)
-    negative = (label == 0) & (of_all.user % 2 == 0)
-    place = np.tile(np.arange(20), 2000)
-    share = np.bincount(place[negative], weights=keep[negative]) / np.bincount(place[negative])
-    assert share == pytest.approx(0.4, abs=0.07)
-    halves = [keep[negative & (of_all.user < 1000)].mean(), keep[negative & (of_all.user >= 1000)].mean()]
-    assert halves == pytest.approx([0.4] * 2, abs=0.03)
-
-
-def test_sampling_is_seeded_by_seed_and_week() -> None:
-    def sample(week: int, seed: int) -> Array:
-        return merge.sampled(*many(), Shares(1.0, 0.2), week, seed)
-
-    assert np.array_equal(sample(5, 1), sample(5, 1))
-    assert not np.array_equal(sample(5, 1), sample(6, 1)) and not np.array_equal(sample(5, 1), sample(5, 2))
-
-
-def test_a_week_without_a_positive_keeps_nothing() -> None:
-    assert not merge.sampled(pairs_of([0, 1], [1]), np.zeros(3, np.uint8), Shares(1.0, 1.0), 5, 1).any()
-    assert merge.sampled(pairs_of(), np.zeros(0, np.uint8), Shares(1.0, 1.0), 5, 1).shape == (0,)
 
 
 # Stored candidates

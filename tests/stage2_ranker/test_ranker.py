@@ -79,7 +79,7 @@ BOTH = [of("lambdarank", "lambdarank"), of("binary", "binary", seed=2)]
 
 def settings(rounds: int = 25, average: Average = "scores") -> Ranker:
     return Ranker(
-        rounds=rounds, patience=5, again=True, refit_growth=1.0, half_life=20.0, smooth=2, average=average, models={}
+        rounds=rounds, patience=5, retrain=True, final_growth=1.0, half_life=20.0, smooth=2, average=average, models={}
     )
 
 

@@ -19,8 +19,8 @@ from retail import paths, stage, weeks
 from retail.log import Array
 from retail.params import Params
 from retail_input import prepare
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pooling import pool
-from stage1_candidates.pooling.pool import Loaded
 from stage2_ranker.fast_trees import tree_shap
 from stage2_ranker.fast_trees.tree_shap import Shap
 from stage2_ranker.model import ranker
@@ -145,7 +145,7 @@ class Small:
         loaded = {}
         for name in sorted(self.params.sources):
             module, block = source_of(name, take=8)
-            loaded[name] = Loaded(module, block, module.fit(history, self.shop, block))
+            loaded[name] = Loaded.fit(module, block, history, self.shop)
         return history, loaded
 
     def explained(self, users: Array) -> pl.DataFrame:
@@ -213,7 +213,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names = csv_shop.FILES["articles.csv"].replace("Strap top", "Strap top [red]")  # no markup for the screen
     csv_shop.write(tmp_path, {**csv_shop.FILES, "articles.csv": names})
     prepare.main()
-    paths.REFIT.mkdir()
+    paths.FINAL_MODEL.mkdir()
     return tmp_path
 
 
@@ -295,9 +295,9 @@ def test_a_source_that_did_not_run_ends_in_one_line(
     monkeypatch.chdir(tmp_path)
     shutil.copy(csv_shop.ROOT / "params.yaml", paths.PARAMS)
     prepared(random_world(5))
-    paths.REFIT.mkdir()
+    paths.FINAL_MODEL.mkdir()
     model = {"one": fitted(*rows())}
-    Blend(model, {"one": 1.0}, {"one": 1.0}, {"one": 12}, "scores").save(paths.REFIT)
+    Blend(model, {"one": 1.0}, {"one": 1.0}, {"one": 12}, "scores").save(paths.FINAL_MODEL)
     if off:
         (paths.SOURCES / "category").mkdir(parents=True)
         (paths.SOURCES / "category/off").touch()

@@ -19,8 +19,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     paths.PREPARED.mkdir(parents=True)
     paths.LOG.write_text("a log")
-    paths.REFIT.mkdir()
-    (paths.REFIT / "model.txt").write_text("trees")
+    paths.FINAL_MODEL.mkdir()
+    (paths.FINAL_MODEL / "model.txt").write_text("trees")
     for name in PARAMS.sources:
         state = paths.of_week(paths.SOURCES / name, "state", 7, "npz")
         state.parent.mkdir(parents=True)

@@ -108,7 +108,7 @@ def buyers_with_a_past(log: Log, week: int, most: int, seed: int) -> Array:
     """Select customers (b,) uint32 who bought in ``week`` and before it; if more than ``most``, a seeded sample."""
     bought = np.unique(weeks.truth(log, week)[0])
     history = weeks.history(log, week)
-    return weeks.sampled(bought[history.stop[bought] > log.start[bought]], most, week, seed)
+    return weeks.sample_users(bought[history.stop[bought] > log.start[bought]], most, week, seed)
 
 
 def rebuy_counts(log: Log, week: int, most: int, seed: int) -> Array:

@@ -74,7 +74,7 @@ def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
     """Prepare label week ``week``; all inputs are known before its first day."""
     history = weeks.history(log, week)
     user, item = weeks.truth(log, week)
-    users = weeks.sampled(np.unique(user), examples.customers, week, seed)
+    users = weeks.sample_users(np.unique(user), examples.customers, week, seed)
     low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
     purchases = item[expand_runs(low, high)].astype(np.int64)
     sales = count_sales(history, RECENT)

@@ -11,7 +11,7 @@ import polars as pl
 from retail.log import Array
 from retail.shop import AGE_BINS
 from retail.weeks import History
-from stage1_candidates.engine import lists, user_neighbours, walks
+from stage1_candidates.engine import lists, sparse_product, user_neighbours
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.pooling.pool import codes
 from submissions.explain.reasons.chosen import Chosen, entries
@@ -46,7 +46,7 @@ def neighbours(of: Chosen) -> pl.Series:
     near = user_neighbours.nearest(mine, source.state, users, settings.neighbours)
     alike = Lists(near.ptr, near.target, np.ones(len(near.target), np.float32))
     lately = _bought(history, source.state["reference"], LATELY)
-    count = walks.walk_at(alike, lately, history.log.items, of.pairs.ptr, of.pairs.items)
+    count = sparse_product.scores_at(alike, lately, history.log.items, of.pairs.ptr, of.pairs.items)
     facts = pl.DataFrame({"count": np.rint(count).astype(np.int64), "of": np.diff(near.ptr)[of.pairs.run]})
     text = pl.format("customers with a taste like yours bought it lately: {} of the {} nearest", "count", "of")
     return facts.select(pl.when(pl.col("count") >= FEW).then(text)).to_series()
@@ -141,7 +141,7 @@ def _shared(of: Chosen) -> pl.DataFrame:
     asked = np.isin(buyers.key_of_rows(), left)
     only = lists.gather(buyers.key_of_rows()[asked], buyers.target[asked], np.ones(asked.sum()), items)
     # article -> its buyers -> what they bought: each buyer in common counts 1
-    both = np.rint(walks.walk_at(only, bought, items, ptr, right)).astype(np.int64)[place]
+    both = np.rint(sparse_product.scores_at(only, bought, items, ptr, right)).astype(np.int64)[place]
     user = of.pairs.users[pairs["run"].to_numpy()]
     has_other, has_item = _has(bought, user, other), _has(bought, user, item)
     return pairs.select("row", "other").with_columns(

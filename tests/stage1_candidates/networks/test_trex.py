@@ -42,7 +42,7 @@ PARAMS: dict[str, Any] = {
     "source": True,
     "score": True,
     "take": 7,
-    "refit": 0,
+    "retrain_every": 0,
     "training": {
         "epochs": 2,
         "patience": 2,
@@ -393,7 +393,7 @@ def propose_and_score(
 
 
 def train_weights(shop: Shop, week: int, folder: Path) -> dict[str, Array]:
-    return plugin.learn(weeks.history(shop.log, week), shop, plugin.Params(**PARAMS), 1, folder)
+    return plugin.train(weeks.history(shop.log, week), shop, plugin.Params(**PARAMS), 1, folder)
 
 
 def test_invalid_settings_are_refused_by_name() -> None:

@@ -15,7 +15,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import validated
 from retail.shop import Shop
-from stage1_candidates.engine import source
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.two_tower import batches as tower_batches
@@ -38,7 +38,7 @@ SETTINGS = Settings(
 )
 EXAMPLES = Examples(weeks=20, hold=2, customers=60, most=10_000, batch=16, negatives=20, power=0.75, basket=0.5)
 BLOCK = {
-    "use": True, "source": True, "score": True, "take": 7, "refit": 0, "sold_days": 60,
+    "use": True, "source": True, "score": True, "take": 7, "retrain_every": 0, "sold_days": 60,
     "search": {"kind": "flat", "effort": 1},
     "model": SETTINGS.model_dump(),
     "examples": EXAMPLES.model_dump(),
@@ -330,7 +330,7 @@ def test_vectors_have_length_one() -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, Array]]:
     shop = random_world(seed=3, users=150, entries=4500).shop
     folder = tmp_path_factory.mktemp("two_tower")
-    return shop, plugin.learn(weeks.history(shop.log, 50), shop, PARAMS, 1, folder)
+    return shop, plugin.train(weeks.history(shop.log, 50), shop, PARAMS, 1, folder)
 
 
 def test_settings_without_a_half_life_are_refused_by_name() -> None:
@@ -345,7 +345,7 @@ def test_training_is_deterministic_and_reads_no_later_week(
     _, weights = trained
     world = random_world(seed=3, users=150, entries=4500)
     other = world.rewritten(weeks.first_day(world.days, 50), 1).shop
-    again = plugin.learn(weeks.history(other.log, 50), other, PARAMS, 1, tmp_path)
+    again = plugin.train(weeks.history(other.log, 50), other, PARAMS, 1, tmp_path)
     assert list(again) == list(weights)
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
 
@@ -355,7 +355,7 @@ def test_settings_of_the_search_do_not_affect_training(trained: tuple[Shop, dict
     shop, weights = trained
     search = ann.Search(kind="ivf", effort=1)
     asked = PARAMS.model_copy(update={"take": 3, "sold_days": 7, "search": search})
-    again = plugin.learn(weeks.history(shop.log, 50), shop, asked, 1, tmp_path)
+    again = plugin.train(weeks.history(shop.log, 50), shop, asked, 1, tmp_path)
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
 
 
@@ -363,9 +363,10 @@ def test_a_customers_scores_do_not_depend_on_the_others(trained: tuple[Shop, dic
     """They are equal bit for bit, also for more customers than a block has."""
     shop, weights = trained
     history = weeks.history(shop.log, 54)
-    state = plugin.fit(history, shop, PARAMS, weights)
+    fitted = Loaded.fit(plugin, PARAMS, history, shop, weights)
+    state = fitted.state
     everyone = np.tile(np.arange(150, dtype=np.uint32), 4)
-    best = source.proposals(plugin, history, shop, state, everyone, PARAMS)
+    best = fitted.propose(history, shop, everyone)
     assert np.array_equal(np.diff(best.ptr), np.full(600, 7))  # including customers without a past
     ptr = np.arange(601) * 40
     scores = plugin.score(history, shop, state, everyone, ptr, np.tile(np.arange(40), 600), PARAMS).reshape(600, 40)
@@ -394,7 +395,7 @@ def test_only_recently_sold_articles_are_proposed(trained: tuple[Shop, dict[str,
 def test_a_shop_without_examples_gives_no_weights(week: int, tmp_path: Path) -> None:
     shop = draw_shop()
     history = weeks.history(shop.log, week)
-    assert plugin.learn(history, shop, PARAMS, 1, tmp_path) == {}
+    assert plugin.train(history, shop, PARAMS, 1, tmp_path) == {}
     weights = stored.arrays(TwoTower(tower_inputs.attribute_codes(shop), tower_inputs.trait_rows(shop), PARAMS.model))
     state = plugin.fit(history, shop, PARAMS, weights)  # with random weights
     best = plugin.propose(history, shop, state, np.arange(3, dtype=np.uint32), PARAMS)

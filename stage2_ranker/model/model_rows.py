@@ -6,7 +6,7 @@ from retail.log import Array
 from stage2_ranker.model.recipe import Recipe
 
 
-def chosen(recipe: Recipe, age: Array, label: Array, groups: Array, most: int | None) -> Array:
+def select_rows(recipe: Recipe, age: Array, label: Array, groups: Array, most: int | None) -> Array:
     """(n,) bool: the rows that the model of ``recipe`` is trained on.
 
     ``age`` (n,) weeks before the newest, ``label`` (n,), ``groups`` sizes of the customers' runs. With ``most`` at most
