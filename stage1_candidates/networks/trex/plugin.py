@@ -1,4 +1,4 @@
-"""T-REX-style transformer in the pipeline: the chance of a category, times the article's share of it."""
+"""Plug T-REX-style into the pipeline: score articles by the category's probability times their share of it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,24 +25,24 @@ from stage1_candidates.networks.trex.articles import Shelf
 from stage1_candidates.networks.trex.baskets import Batch, Splits, Tokens
 from stage1_candidates.networks.trex.network import Shape, Trex
 
-K = 10  # of the validation metric, recall of categories
+K = 10  # cutoff of the validation metric, recall of categories
 
 
 class Examples(Block):
-    category: Attribute  # whose values are predicted; where the shop lacks it, the product_code
-    most: Positive  # (customer, label week) pairs, the latest
-    hold: Positive  # label weeks before the cutoff that are kept for early stopping
-    splits: Positive  # label weeks of a customer in an epoch, drawn anew for each
-    recency: Annotated[float, Field(ge=0)]  # a customer's k-th latest label week has weight k^-recency; 0: all alike
-    batch: Positive  # pairs
+    category: Attribute  # predicted attribute; product_code if the shop lacks it
+    most: Positive  # (customer, label week) pairs at most, the latest
+    hold: Positive  # held-out label weeks for early stopping
+    splits: Positive  # label weeks of a customer per epoch at most, drawn at random
+    recency: Annotated[float, Field(ge=0)]  # a customer's k-th latest label week has the weight k^-recency
+    batch: Positive  # pairs per batch
 
 
 class Params(Network):
     model: Shape
     examples: Examples
-    sales_half_life: Days  # of an article's share of its category
+    sales_half_life: Days  # of the sales that define an article's share of its category
     own_half_life: Days  # of the customer's own purchases within a category
-    smoothing: Days  # own purchases that weigh as much as the category's sales
+    smoothing: Days  # number of own purchases with the same weight as the category's sales
 
     @field_validator("model")
     @classmethod
@@ -53,12 +53,12 @@ class Params(Network):
 
 
 def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
-    """Weights trained to name the categories bought in a label week from what was known at its own cutoff.
+    """Train to predict the categories bought in a label week from the history before its own cutoff.
 
-    Nothing without examples.
+    Returns no weights if there are no examples.
     """
     from stage1_candidates.networks.base import (
-        training,  # brings Lightning, which takes seconds; asking needs none of it
+        training,  # here, because importing Lightning takes seconds and only training needs it
     )
 
     of = _tokens(history, shop, params)
@@ -86,7 +86,7 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights, and the articles' shares of their category's sales at the cutoff."""
+    """Return the weights and the articles' shares of their category's sales at the cutoff."""
     log, known = history.log, history.known
     worth = history.decay(params.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
@@ -97,7 +97,7 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
-    """Customer -> the articles of largest score; a customer without a past gets none."""
+    """Propose for each customer the articles of highest score; a customer without a past gets none."""
     of, at, network, shelf, own = _asked(history, shop, state, users, params)
     target, weight = np.zeros((len(users), params.take), np.uint32), np.zeros((len(users), params.take), np.float32)
     count = np.zeros(len(users), np.int64)
@@ -110,7 +110,7 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
 def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
-    """(n,) float32 p(category | customer) p(article | category, customer), 0 for a customer without a past."""
+    """Score (n,) float32 pairs by p(category | customer) p(article | category, customer), 0 without a past."""
     of, at, network, shelf, own = _asked(history, shop, state, users, params)
     out = np.zeros(len(items), np.float32)
     for rows, p in trex_answers.answers(network, of, at):
@@ -119,7 +119,7 @@ def score(
 
 
 def _category(shop: Shop, params: Params) -> tuple[Array, int]:
-    """(items,) category of each article, and how many there are."""
+    """Return the category (items,) of each article and the number of categories."""
     category = shop.attributes.get(params.examples.category, shop.attributes["product_code"])
     return category, int(category.max(initial=0)) + 1
 
@@ -134,7 +134,7 @@ def _tokens(history: History, shop: Shop, params: Params) -> Tokens:
 
 
 def _examples(of: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
-    """The latest (customer, label week) pairs before ``cutoff``: to train on and of the last weeks with any."""
+    """Split the latest (customer, label week) pairs before ``cutoff`` into training pairs and held-out last weeks."""
     back = -(-(cutoff - of.day) // 7)  # 1: the week before the cutoff
     every = baskets.splits(of, -back, cutoff - 7 * back)
     some = every.chosen(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
@@ -145,7 +145,7 @@ def _examples(of: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
 def _asked(
     history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
 ) -> tuple[Tokens, Splits, Trex, Shelf, Lists]:
-    """What is needed to answer ``users``: tokens, their rows, the network, the shelves and their own counts."""
+    """Prepare the tokens, splits, network, articles by category and own counts that score ``users``."""
     category, categories = _category(shop, params)
     weights = stored.of_state(state)
     network = Trex(categories, params.model)

@@ -1,4 +1,4 @@
-"""LENS: funnels, rows and the warm start by hand; what encoders and decoder read; free running beside forced."""
+"""Test LENS: sequences, rows and the warm start by hand; encoders and decoder; free running and teacher forcing."""
 
 import math
 from functools import cache
@@ -29,7 +29,7 @@ SHAPE: dict[str, Any] = {
     "order": "frequent", "stop": "likeliest", "bonus": 4, "sales_half_life": 30.0, "reading": READING,
 }  # fmt: skip
 
-# Customer 0 buys a and b on day 0, b and c on day 3, a on day 7; a and b are sold twice, b before the last day.
+# Customer 0 buys a and b on day 0, b and c on day 3, a on day 7; a and b are sold twice, b never on the last day.
 SHOP = drawn(("a..b...a", "b..c...."), ("..d.....",), "........", items=5)
 
 
@@ -46,13 +46,13 @@ def world() -> Shop:
 def lens(of: Funnels, seed: int = 0, **changes: Any) -> Lens:
     torch.manual_seed(seed)
     made = Lens(of.articles, of.users, Shape(**{**SHAPE, **changes})).eval()
-    for value in made.parameters():  # so that nothing is equal by chance
+    for value in made.parameters():  # so that no two values are equal by chance
         nn.init.normal_(value, std=0.4)
     made.encoder.known[::2] = True
     return made
 
 
-# Funnels and rows
+# Basket sequences and rows
 
 
 def test_funnels_by_hand() -> None:
@@ -101,7 +101,7 @@ def test_rows_by_hand() -> None:
     assert np.array_equal(batch.trend[0], of.trend[7])
 
 
-def test_a_drawn_order_keeps_the_articles_of_a_basket() -> None:
+def test_a_random_order_keeps_the_articles_of_a_basket() -> None:
     of = funnels_of(world())
     every = funnels.examples(of, 2)
     reading = lens_rows.Reading(**{**READING, "longest": 99})
@@ -136,7 +136,7 @@ def test_the_warm_start_by_hand() -> None:
 # Encoders
 
 
-def test_a_bi_lstm_is_torchs_own_on_packed_rows() -> None:
+def test_the_bi_lstm_equals_torchs_own_on_packed_rows() -> None:
     torch.manual_seed(1)
     ours, theirs = BiLstm(3, [4, 4]), nn.LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True)
     for layer in range(2):
@@ -150,7 +150,7 @@ def test_a_bi_lstm_is_torchs_own_on_packed_rows() -> None:
     assert not ours(x, torch.zeros(3, dtype=torch.int64)).any()
 
 
-def test_sizes_of_the_paper() -> None:
+def test_the_layer_sizes_are_those_of_the_paper() -> None:
     from research.lens.trainings import LENS1000, LENS2000
 
     small, large = (Lens(10, 3, Shape(**row)) for row in (LENS1000, LENS2000))
@@ -165,13 +165,13 @@ def test_sizes_of_the_paper() -> None:
     assert small.encoder.width == large.encoder.width == 512
 
 
-def test_a_customer_that_was_not_trained_on_is_the_unknown_one() -> None:
+def test_a_customer_without_training_data_is_the_unknown_customer() -> None:
     of = funnels_of(world())
     net = lens(of)
     assert net.encoder.who(torch.tensor([0, 1, 2])).tolist() == [1, 0, 3]
 
 
-def test_a_frozen_start_stays_and_a_cold_one_is_random() -> None:
+def test_a_frozen_start_is_fixed_and_a_cold_start_is_random() -> None:
     of = funnels_of(world())
     vectors = torch.from_numpy(warm.vectors(of, 8))
     for start, same, learns in (("cold", False, True), ("warm", True, True), ("frozen", True, False)):
@@ -212,7 +212,7 @@ def test_the_loss_by_hand() -> None:
     assert float(net.loss(batch).detach()) == pytest.approx(float(torch.stack(expected).mean().detach()), rel=1e-5)
 
 
-def test_what_was_named_is_not_named_again() -> None:
+def test_predicted_articles_are_not_repeated() -> None:
     target = torch.tensor([[3, 1], [2, 0]])
     due = torch.tensor([[True, True, True], [True, True, False]])
     place, token = named(target, due)
@@ -221,8 +221,8 @@ def test_what_was_named_is_not_named_again() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(seed=some.integers(0, 1000), stop=some.sampled_from(["likeliest", "even"]))
-def test_free_running_is_forced_on_its_own_basket(seed: int, stop: str) -> None:
-    """Fed with the decoded basket, the forced network names the same articles; none twice, and no basket is empty."""
+def test_free_running_equals_teacher_forcing_on_its_own_basket(seed: int, stop: str) -> None:
+    """Given the decoded basket, the forced network predicts the same articles; none twice, and no basket is empty."""
     of = funnels_of(world())
     net = lens(of, seed, stop=stop)
     batch = lens_rows.batch(of, funnels.at_cutoff(of, np.arange(8), 403), 4, net.shape.reading, False)
@@ -237,7 +237,7 @@ def test_free_running_is_forced_on_its_own_basket(seed: int, stop: str) -> None:
     best = torch.zeros(due.shape, dtype=torch.int64)
     best[due] = scores[:, 1:].argmax(1) + 1
     assert torch.equal(torch.where(found.token > 0, best[:, :-1], 0), found.token)
-    if stop == "likeliest":  # the end was chosen where it was the likeliest, and not before
+    if stop == "likeliest":  # the basket ends at the first step where END is the likeliest
         ends = torch.zeros(due.shape)
         ends[due] = scores[:, END] - scores[:, 1:].max(1).values
         for row, length in enumerate(lengths.tolist()):
@@ -249,8 +249,8 @@ def test_free_running_is_forced_on_its_own_basket(seed: int, stop: str) -> None:
 
 @settings(max_examples=5, deadline=None)
 @given(seed=some.integers(0, 1000))
-def test_a_basket_named_at_once_promises_the_best_f1(seed: int) -> None:
-    """Every length is tried: its chances are those of the first step, the true length that of the forced ends."""
+def test_a_basket_predicted_at_once_has_the_best_expected_f1(seed: int) -> None:
+    """Compare all lengths: probabilities come from the first step, the expected length from the forced ends."""
     of = funnels_of(world())
     net = lens(of, seed, stop="best", order="drawn")
     longest = net.shape.reading.longest
@@ -262,7 +262,7 @@ def test_a_basket_named_at_once_promises_the_best_f1(seed: int) -> None:
     ends[due] = scores.softmax(1)[:, END].detach()
     for row in range(8):
         alive = [math.prod(1 - float(ends[row, k]) for k in range(1, step + 1)) for step in range(longest)]
-        length = sum(alive)  # the k-th article is there with the k-th of these chances, the first for certain
+        length = sum(alive)  # the k-th probability is that of a k-th article; the first is certain
         chance = [min(length * float(found.first[row, item]), 1) for item in order[row]]
         promise = [2 * sum(chance[:k]) / (k + length) for k in range(1, longest + 1)]
         named = found.token[row][found.token[row] > 0]
@@ -271,13 +271,13 @@ def test_a_basket_named_at_once_promises_the_best_f1(seed: int) -> None:
     assert ((found.pieces >= 1) == (found.token > 0)).all()
 
 
-def test_naming_at_once_wants_drawn_orders() -> None:
+def test_predicting_at_once_needs_random_orders() -> None:
     with pytest.raises(ValueError, match="drawn"):
         Shape(**{**SHAPE, "stop": "best"})
 
 
-def test_a_basket_that_was_cut_short_does_not_end() -> None:
-    """Three articles are bought: with room for three or less no step asks for END, else the fourth does."""
+def test_a_truncated_basket_does_not_end() -> None:
+    """Three articles are bought: with at most three steps, END is no target; otherwise it is the fourth."""
     of = funnels_of(drawn(*(("aa", "bb", "cc"),) * 2))
     every = funnels.examples(of, 1)
     for longest, steps in ((2, 2), (3, 3), (4, 4), (6, 4)):
@@ -288,8 +288,8 @@ def test_a_basket_that_was_cut_short_does_not_end() -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(cut=some.integers(100, 400), seed=some.integers(0, 50))
-def test_a_later_basket_changes_no_earlier_answer(cut: int, seed: int) -> None:
-    """Every basket asked for before day ``cut`` is answered, bit by bit, as if nothing had happened since."""
+def test_later_baskets_change_no_earlier_prediction(cut: int, seed: int) -> None:
+    """Predictions for baskets before day ``cut`` are bit-identical for any later data."""
     whole = random_world(seed=1, users=40, entries=1200)
     vocabulary, history = np.arange(40), weeks.history(whole.shop.log, 58)
     of = funnels.funnels(history, vocabulary, 30.0)
@@ -308,7 +308,7 @@ def test_a_later_basket_changes_no_earlier_answer(cut: int, seed: int) -> None:
     assert np.array_equal(basket.token, basket_.token) and np.array_equal(basket.funnel, basket_.funnel)
 
 
-def test_a_basket_of_all_articles_is_learned_and_decoded() -> None:
+def test_a_basket_of_all_articles_is_trained_and_decoded() -> None:
     shop = drawn(*((line, "b" * 8, "c" * 8) for line in ("a" * 8, "a" * 7 + ".")))
     of = funnels_of(shop)
     for stop in ("likeliest", "even", "best"):
@@ -320,7 +320,7 @@ def test_a_basket_of_all_articles_is_learned_and_decoded() -> None:
         assert found.token.max() <= 3 and np.isfinite(found.pieces).all() and (found.token[:, 0] > 0).all()
 
 
-def test_answers_do_not_depend_on_who_else_is_asked() -> None:
+def test_predictions_do_not_depend_on_the_other_customers() -> None:
     of = funnels_of(world())
     net = lens(of)
     every = funnels.at_cutoff(of, np.arange(of.users), 403)
@@ -331,7 +331,7 @@ def test_answers_do_not_depend_on_who_else_is_asked() -> None:
     assert not whole.token[cold].any() and not whole.funnel[cold].any()
 
 
-def test_a_few_customers_are_learned_by_heart() -> None:
+def test_a_few_customers_can_be_overfitted() -> None:
     of = funnels_of(world())
     every = funnels.examples(of, 2)
     asked = every.chosen(funnels.latest(every)).chosen(np.arange(8))
@@ -349,7 +349,7 @@ def test_a_few_customers_are_learned_by_heart() -> None:
 
 
 def test_the_clock_learns_a_cadence() -> None:
-    """Half of the customers come every third day, half every ninth: the next gap is read off the last ones."""
+    """Half of the customers come every third day, half every ninth: the last gaps determine the next one."""
     shop = drawn(*("a.." * 4 + "." * 24 if k % 2 else ("a" + "." * 8) * 4 for k in range(8)))
     of = funnels_of(shop, half_life=None)
     every = funnels.examples(of, 2)
@@ -368,8 +368,8 @@ def test_the_clock_learns_a_cadence() -> None:
     assert set(true.tolist()) == {3, 9}
 
 
-def test_what_is_said_of_a_customer_by_hand() -> None:
-    """A clock that always says five days: customer 0 came a day before the cutoff, customer 1 seven days before it."""
+def test_customer_columns_by_hand() -> None:
+    """The clock always predicts five days; customer 0 came one day before the cutoff, customer 1 seven days before."""
     shop = drawn("a.....b", "a......", ".......")
     history = weeks.history(shop.log, shop.log.weeks)
     module, block = network_of("lens")
@@ -386,7 +386,7 @@ def test_what_is_said_of_a_customer_by_hand() -> None:
 
 
 def test_the_weeks_held_out_are_the_last_with_baskets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """At week 14 they are 8 and 9, not 12 and 13."""
+    """At week 14 the held-out weeks are 8 and 9, not 12 and 13."""
     shop = closed()
     seen: list[Asked] = []
     monkeypatch.setattr(plugin, "_train", lambda basket, clock, of, train, held, *rest: seen.extend([train, held]))
