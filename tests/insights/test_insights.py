@@ -21,8 +21,8 @@ from research.lens import planted, uses
 from retail import paths, stage, weeks
 from retail.shop import Shop
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.networks.lens import funnels
-from stage1_candidates.networks.lens.funnels import Asked
+from stage1_candidates.networks.lens import basket_sequences
+from stage1_candidates.networks.lens.basket_sequences import Query
 from stage1_candidates.networks.lens.plugin import Expected
 
 PLANTED = planted.planted(1)
@@ -30,8 +30,8 @@ PLANTED = planted.planted(1)
 
 def plain(shop: Shop) -> Plain:
     history = weeks.history(shop.log, shop.log.weeks)
-    vocabulary = funnels.vocabulary(history, shop.log.items)
-    return Plain(funnels.funnels(history, vocabulary, None), vocabulary, shop.log.days)
+    vocabulary = basket_sequences.choose_vocabulary(history, shop.log.items)
+    return Plain(basket_sequences.read_sequences(history, vocabulary, None), vocabulary, shop.log.days)
 
 
 def of_rows(rows: list[dict[int, float]]) -> Lists:
@@ -90,7 +90,7 @@ def test_the_plain_model_by_hand() -> None:
     """Customer 0 buys a, b on day 0, a on day 2, a and c on day 6: two articles a basket, gaps of 2 and 4 days."""
     shop = drawn(("a.a...a.", "b.....c."), "..b.....", "........")
     model = plain(shop)
-    found = model.expected(funnels.at_cutoff(model.funnels, np.arange(3), 8))
+    found = model.expected(basket_sequences.query_cutoff(model.sequences, np.arange(3), 8))
     first = found.basket.target[: found.basket.ptr[1]]
     assert first.tolist() == [0, 2]  # a three times, c the day before yesterday, b a week ago
     assert found.basket.weight.tolist() == [1, 1, 1] and found.days.tolist() == [3, 3, 3]
@@ -101,13 +101,13 @@ def test_the_plain_model_by_hand() -> None:
 def test_the_plain_model_sees_nothing_after_the_place_it_is_asked_at() -> None:
     shop = PLANTED.shop
     model = plain(shop)
-    every = funnels.examples(model.funnels, 3)
-    asked = every.chosen(funnels.latest(every)).chosen(np.arange(20))
+    every = basket_sequences.list_examples(model.sequences, 3)
+    asked = every.select(basket_sequences.mark_latest(every)).select(np.arange(20))
     before = model.expected(asked)
-    changed = model.funnels.emptied(model.funnels.day < asked.day.min())  # what they buy later is gone
-    early = Asked(asked.user, asked.stop, asked.day)
+    changed = model.sequences.keep_articles(model.sequences.day < asked.day.min())  # what they buy later is gone
+    early = Query(asked.user, asked.stop, asked.day)
     some_early = np.flatnonzero(asked.day == asked.day.min())
-    after = Plain(changed, model.vocabulary, shop.log.days).expected(early.chosen(some_early))
+    after = Plain(changed, model.vocabulary, shop.log.days).expected(early.select(some_early))
     row = before.basket.key_of_rows()
     assert np.array_equal(before.basket.target[np.isin(row, some_early)], after.basket.target)
     assert np.array_equal(before.days[some_early], after.days) and len(after.basket.target) > 0
