@@ -25,7 +25,7 @@ from stage1_candidates.networks.lens import basket_sequences
 from stage1_candidates.networks.lens.basket_sequences import Query
 from stage1_candidates.networks.lens.plugin import Expected
 
-PLANTED = planted.planted(1)
+PLANTED = planted.make_shop(1)
 
 
 def plain(shop: Shop) -> Plain:
@@ -144,17 +144,18 @@ def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
 def test_injected_changes_are_found_and_planted_groups_too() -> None:
     model = plain(PLANTED.shop)
     asked = anomalies.last_baskets(model, PLANTED.shop.log.days - 60)
-    found = uses.injected(model, asked, 1)
+    found = uses.inject_changes(model, asked, 1)
     assert found["articles"]["within"] > 0.95 and found["time"]["within"] > 0.95
     assert found["about"]["clusters"] == planted.GROUPS
-    purity = uses.purities(model, PLANTED.shop.log.days, PLANTED.of_item, PLANTED.of_user, 1)
+    purity = uses.measure_purity(model, PLANTED.shop.log.days, PLANTED.item_group, PLANTED.user_group, 1)
     assert purity["articles"] > 0.95 and purity["customers"] > 0.95
 
 
 def test_a_swapped_basket_is_of_another_cluster() -> None:
     cluster = np.array([0, 0, 0, 1, 1, 2])
     for seed in range(20):
-        chosen = uses._others(cluster, np.array([True, False, True, True, True, True]), np.random.default_rng(seed))
+        changed = np.array([True, False, True, True, True, True])
+        chosen = uses._pick_others(cluster, changed, np.random.default_rng(seed))
         assert chosen[1] == 1 and (cluster[chosen] != cluster)[[0, 2, 3, 4, 5]].all()
 
 
@@ -256,9 +257,9 @@ def test_anomalies_as_a_program(project: Project, tmp_path: Path, monkeypatch: p
 def test_segments_as_a_program(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, segments.main, tmp_path / "out", "--project", project.folder)
     articles = pl.read_csv(tmp_path / "out/articles.csv")
-    assert articles.height == 120 and clusters.purity(articles["segment"].to_numpy(), PLANTED.of_item) > 0.95
+    assert articles.height == 120 and clusters.purity(articles["segment"].to_numpy(), PLANTED.item_group) > 0.95
     customers = pl.read_csv(tmp_path / "out/customers.csv")
-    assert clusters.purity(customers["segment"].to_numpy(), PLANTED.of_user) > 0.95
+    assert clusters.purity(customers["segment"].to_numpy(), PLANTED.user_group) > 0.95
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""NSD: decode the next basket article by article, each with its pieces (Damian et al. 2019, III.C and D)."""
+"""Decode the next basket, each article with its pieces: the next session decoder (NSD).
+
+Source: Damian et al. 2019, III.C and D.
+"""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,7 @@
-"""SCE and FBE: encode a customer's baskets as one vector (Damian et al. 2019, III.B and Fig. 1)."""
+"""Encode a customer's baskets as one vector: session content encoder (SCE) and funnel behaviour encoder (FBE).
+
+Source: Damian et al. 2019, III.B and Fig. 1.
+"""
 
 from typing import Literal
 
