@@ -84,12 +84,8 @@ def test_the_article_taught_is_the_one_named_if_it_is_left() -> None:
     item = torch.tensor([[3, 5, 9], [3, 5, 9], [3, 5, 9], [3, 5, 9]])
     left = torch.tensor([[True, True, True], [True, False, True], [False, False, True], [False, False, False]])
     named = torch.nn.functional.one_hot(torch.tensor([5, 5, 1, 3]), ARTICLES + 2).float()
-    assert network().choose_target(named, item, left).tolist() == [
-        1,
-        0,
-        2,
-        0,
-    ]  # named; taken: the first left; the only one
+    targets = network().choose_target(named, item, left)
+    assert targets.tolist() == [1, 0, 2, 0]  # predicted; taken: the first left; the only one
     drawn = network(missed="random")
     places = {tuple(drawn.choose_target(named, item, left).tolist()) for _ in range(60)}
     assert places == {(1, 0, 2, 0), (1, 2, 2, 0)}  # the second row's 3 or 9
