@@ -157,11 +157,8 @@ def test_frequencies_count_the_past() -> None:
     sessions = Sessions(np.arange(2), zero, zero, past, np.array([0, 3]), np.array([3, 6]), past)
     own = closed_form.make_personal_scorer(sessions, 8)(np.array([1, 0]), np.zeros((2, 0)))
     assert own[:, [2, 5, 7]].tolist() == [[2, 0, 1], [1, 2, 0]]
-    assert closed_form.make_popular_scorer(sessions, 8)(np.array([1]), np.zeros((1, 0)))[0, [2, 5, 7]].tolist() == [
-        3,
-        2,
-        1,
-    ]
+    popular = closed_form.make_popular_scorer(sessions, 8)(np.array([1]), np.zeros((1, 0)))
+    assert popular[0, [2, 5, 7]].tolist() == [3, 2, 1]
 
 
 def test_attention_sums_to_one_and_equals_company_without_keys() -> None:
