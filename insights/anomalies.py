@@ -21,8 +21,8 @@ from retail import stage, weeks
 from retail.errors import InputError
 from retail.log import Array
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.networks.lens import funnels
-from stage1_candidates.networks.lens.funnels import Asked
+from stage1_candidates.networks.lens import basket_sequences
+from stage1_candidates.networks.lens.basket_sequences import Query
 from stage1_candidates.networks.lens.plugin import Expected
 
 DAYS = 56  # of the log, the last ones
@@ -50,9 +50,9 @@ class Judged:
         return high
 
 
-def bought(model: Model, asked: Asked) -> Lists:
+def bought(model: Model, asked: Query) -> Lists:
     """Row r: the articles of basket ``asked.stop[r]``, weight the pieces."""
-    of = model.funnels
+    of = model.sequences
     size = of.ptr[asked.stop + 1] - of.ptr[asked.stop]
     ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
     place = np.arange(ptr[-1]) + np.repeat(of.ptr[asked.stop] - ptr[:-1], size)
@@ -87,21 +87,21 @@ def outlying(distance: Array, cluster: Array) -> Array:
     return z
 
 
-def judged(asked: Asked, true: Lists, days: Array, expected: Expected, cluster: Array) -> Judged:
+def judged(asked: Query, true: Lists, days: Array, expected: Expected, cluster: Array) -> Judged:
     """Algorithm 1 of what was ``expected`` at ``asked`` and what came: articles ``true`` after ``days``."""
     articles = of_articles(expected.basket, true)
     time = of_time(expected.days.astype(np.float64), days)
     return Judged(asked.user, cluster, articles, time, outlying(articles, cluster), outlying(time, cluster))
 
 
-def last_baskets(model: Model, since: int) -> Asked:
+def last_baskets(model: Model, since: int) -> Query:
     """Each customer's last basket, where it lies on or after day ``since`` and LEAST baskets before it."""
-    every = funnels.examples(model.funnels, LEAST)
-    last = every.chosen(funnels.latest(every))
-    return last.chosen((last.day >= since) & (last.stop == model.funnels.start[last.user + 1] - 1))
+    every = basket_sequences.list_examples(model.sequences, LEAST)
+    last = every.select(basket_sequences.mark_latest(every))
+    return last.select((last.day >= since) & (last.stop == model.sequences.start[last.user + 1] - 1))
 
 
-def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) -> tuple[str, Asked, Judged]:
+def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) -> tuple[str, Query, Judged]:
     """Who judges the last baskets of the last ``days`` days, knowing what lies before them, and how."""
     log = project.shop.log
     first = log.weeks - -(-days // 7)
@@ -114,7 +114,7 @@ def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) ->
         )
     expected = model.expected(asked)
     cluster = clusters.of_vectors(expected.vector, None, seed)
-    gap = model.funnels.gap[asked.stop].astype(np.float64)
+    gap = model.sequences.gap[asked.stop].astype(np.float64)
     return judge, asked, judged(asked, bought(model, asked), gap, expected, cluster)
 
 
@@ -128,7 +128,7 @@ def roc_auc(score: Array, positive: Array) -> float:
     return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))
 
 
-def table(project: Project, found: Judged, asked: Asked) -> pl.DataFrame:
+def table(project: Project, found: Judged, asked: Query) -> pl.DataFrame:
     """Row: a customer that was looked at, the most unlike first, ties by id."""
     rows = pl.DataFrame(
         {

@@ -39,13 +39,13 @@ def heat(network: Parsrec, of: Sessions, category: Array, categories: int, group
     customers = np.unique(of.user)
     code, n = np.append(category, -1), categories  # the last stands for NONE
     totals = np.zeros((2, len(customers) * n * n))
-    for batch in sessions.batches(of, AT_ONCE, np.random.default_rng(0)):
+    for batch in sessions.iterate_batches(of, AT_ONCE, np.random.default_rng(0)):
         customer = np.searchsorted(customers, batch.user.numpy())
         batch = Batch(*(part.to(stored.device()) for part in batch))
         item = batch.item.cpu().numpy()
         left = item != NONE
         with torch.no_grad():
-            for number, step in enumerate(network.steps(batch)):
+            for number, step in enumerate(network.iterate_steps(batch)):
                 place = step.place.cpu().numpy()
                 if number:
                     target = code[item[np.arange(len(item)), place]]

@@ -14,9 +14,9 @@ from retail.errors import InputError
 from retail.log import Array
 from stage1_candidates.engine import lists
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.networks.lens import funnels, warm
+from stage1_candidates.networks.lens import basket_sequences, warm
 from stage1_candidates.networks.lens import plugin as lens
-from stage1_candidates.networks.lens.funnels import Asked, Funnels
+from stage1_candidates.networks.lens.basket_sequences import BasketSequences, Query
 from stage1_candidates.networks.lens.plugin import Expected, Twins
 
 LENS, COUNTS = "lens", "counts of the past"
@@ -27,15 +27,15 @@ VECTORS = 5000  # articles that have one, the most sold: pairs of articles grow 
 
 
 class Model(Protocol):
-    """``expected`` answers what follows the baskets of ``asked``, places in ``funnels``."""
+    """``expected`` answers what follows the baskets of ``asked``, places in ``sequences``."""
 
     @property
-    def funnels(self) -> Funnels: ...
+    def sequences(self) -> BasketSequences: ...
 
     @property
     def vocabulary(self) -> Array: ...
 
-    def expected(self, asked: Asked) -> Expected: ...
+    def expected(self, asked: Query) -> Expected: ...
 
     def articles(self) -> Array:
         """(V, d) float32 a vector of each article of the vocabulary."""
@@ -54,17 +54,17 @@ class Plain:
     """The customer's own past: the most frequent articles of late, as many as its mean basket holds, after its median
     gap; its vector is that of ``customers``."""
 
-    def __init__(self, of: Funnels, vocabulary: Array, day: int) -> None:
+    def __init__(self, of: BasketSequences, vocabulary: Array, day: int) -> None:
         """``day``: the first one that the articles' vectors may not know of."""
-        self.funnels, self.vocabulary = of, vocabulary
+        self.sequences, self.vocabulary = of, vocabulary
         known = np.repeat(of.day < day, np.diff(of.ptr))
-        self._vectors = warm.vectors(of.holding(known & (of.token <= VECTORS)), WIDTH)
+        self._vectors = warm.compute_vectors(of.keep_entries(known & (of.token <= VECTORS)), WIDTH)
 
     def articles(self) -> Array:
         return self._vectors
 
-    def expected(self, asked: Asked) -> Expected:
-        of, rows = self.funnels, len(asked.user)
+    def expected(self, asked: Query) -> Expected:
+        of, rows = self.sequences, len(asked.user)
         first = of.start[asked.user]
         row, place, age = _past(of, asked)
         worth = np.exp2(-age / HALF_LIFE)
@@ -82,10 +82,10 @@ class Plain:
         return Expected(basket, median_gaps(of, asked), customers(self, asked))
 
 
-def customers(model: Model, asked: Asked) -> Array:
+def customers(model: Model, asked: Query) -> Array:
     """(e, d) float32 of length 1: the mean vector of the articles a customer bought, those of late weighing more."""
-    row, place, age = _past(model.funnels, asked)
-    vectors = model.articles()[model.funnels.token[place] - 1]
+    row, place, age = _past(model.sequences, asked)
+    vectors = model.articles()[model.sequences.token[place] - 1]
     mean = np.zeros((len(asked.user), vectors.shape[1]), np.float32)
     np.add.at(mean, row, vectors * np.exp2(-age / HALF_LIFE)[:, None].astype(np.float32))
     length = np.linalg.norm(mean, axis=1, keepdims=True)
@@ -93,7 +93,7 @@ def customers(model: Model, asked: Asked) -> Array:
     return found
 
 
-def median_gaps(of: Funnels, asked: Asked) -> Array:
+def median_gaps(of: BasketSequences, asked: Query) -> Array:
     """(e,) float32 median of each customer's gaps so far; with fewer than two baskets that of all gaps until then."""
     first = of.start[asked.user]
     count = np.maximum(asked.stop - first - 1, 0)
@@ -121,13 +121,13 @@ def chosen(project: Project, wanted: Wanted, week: int) -> tuple[Model, str, int
     log = project.shop.log
     history = weeks.history(log, log.weeks)
     if found is None:
-        vocabulary = funnels.vocabulary(history, log.items)
-        of = funnels.funnels(history, vocabulary, None)
+        vocabulary = basket_sequences.choose_vocabulary(history, log.items)
+        of = basket_sequences.read_sequences(history, vocabulary, None)
         print(f"by {COUNTS}")
         return Plain(of, vocabulary, weeks.first_day(log.days, week)), COUNTS, week
     trained, weights = found
     ready: Any = lens.twins(history, weights, projects.settings(project, LENS))
-    model = Learned(ready.funnels, ready.vocabulary, ready.basket, ready.clock)
+    model = Learned(ready.sequences, ready.vocabulary, ready.basket, ready.clock)
     print(f"by LENS, trained on what lies before week {trained}")
     return model, f"LENS, trained on what lies before week {trained}", trained
 
@@ -137,7 +137,7 @@ def hint(by: str) -> str:
     return "" if by != COUNTS else f" To hear LENS instead, {projects.switch(LENS)}."
 
 
-def _past(of: Funnels, asked: Asked) -> tuple[Array, Array, Array]:
+def _past(of: BasketSequences, asked: Query) -> tuple[Array, Array, Array]:
     """(row of ``asked``, place in ``token``, days before ``asked.day``) of every article before."""
     low, high = of.ptr[of.start[asked.user]], of.ptr[asked.stop]
     size = high - low

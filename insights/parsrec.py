@@ -46,7 +46,7 @@ def trained(project: Project, week: int, since: int, seed: int) -> Trained | Non
 
 def _visits(history: History, since: int, examples: label_weeks.Examples, seed: int) -> Sessions:
     late = examples.model_copy(update={"hold": history.week - since, "most": max(len(history.known), 1)})
-    return label_weeks.examples(history, late, seed)[1]
+    return label_weeks.split_sessions(history, late, seed)[1]
 
 
 def by_category(of: Trained, asked: Sessions, of_item: Array, categories: int, gone: int, seed: int) -> Array:
@@ -62,10 +62,10 @@ def by_category(of: Trained, asked: Sessions, of_item: Array, categories: int, g
     order = np.argsort(asked.length, kind="stable")
     for begin in range(0, len(order), AT_ONCE):
         rows = order[begin : begin + AT_ONCE]
-        batch = sessions.Batch(*(part.to(device) for part in sessions.batch(asked.chosen(rows))))
+        batch = sessions.Batch(*(part.to(device) for part in sessions.make_batch(asked.select(rows))))
         total = torch.zeros((len(rows), categories), dtype=torch.float64, device=device)
         with torch.no_grad():
-            for step in of.network.steps(batch):
+            for step in of.network.iterate_steps(batch):
                 chance = step.logits[:, : len(dead)].masked_fill(dead, -torch.inf).softmax(1)  # (B, V)
                 total.index_add_(1, category, chance.double() * step.due[:, None])
         out[rows] = total.cpu().numpy() / asked.length[rows, None]

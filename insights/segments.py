@@ -21,7 +21,7 @@ from insights.project import Project
 from retail import stage
 from retail.errors import InputError
 from retail.log import Array
-from stage1_candidates.networks.lens import funnels
+from stage1_candidates.networks.lens import basket_sequences
 
 SHOWN = 4  # articles named of a segment
 
@@ -37,11 +37,11 @@ class Segments:
 def of_model(model: Model, day: int, articles: int | None, customers: int | None, seed: int) -> Segments:
     """Segments as ``model`` sees the shop on ``day``; None: as many as the best silhouette has."""
     vectors = model.articles()
-    sold = np.bincount(model.funnels.token, minlength=len(vectors) + 1)[1:]
+    sold = np.bincount(model.sequences.token, minlength=len(vectors) + 1)[1:]
     some = np.flatnonzero((sold > 0) & (np.abs(vectors).sum(axis=1) > 0))
     some = some[np.argsort(model.vocabulary[some])]
-    user = np.flatnonzero(np.diff(model.funnels.start))
-    asked = funnels.at_cutoff(model.funnels, user, day)
+    user = np.flatnonzero(np.diff(model.sequences.start))
+    asked = basket_sequences.query_cutoff(model.sequences, user, day)
     return Segments(
         model.vocabulary[some],
         clusters.of_vectors(vectors[some], articles, seed),
@@ -52,7 +52,7 @@ def of_model(model: Model, day: int, articles: int | None, customers: int | None
 
 def shares(model: Model, found: Segments) -> Array:
     """(customer segments, article segments) share of each article segment in what the customers of a segment bought."""
-    of = model.funnels
+    of = model.sequences
     segment = np.full(int(model.vocabulary.max()) + 1, -1, np.int64)
     segment[found.item] = found.of_item
     of_user = np.full(of.users, -1, np.int64)
@@ -68,7 +68,7 @@ def shares(model: Model, found: Segments) -> Array:
 
 def best_sellers(project: Project, model: Model, found: Segments) -> list[list[str]]:
     """Of each article segment the names of what sells most."""
-    sold = np.bincount(model.vocabulary[model.funnels.token - 1], minlength=project.shop.log.items)
+    sold = np.bincount(model.vocabulary[model.sequences.token - 1], minlength=project.shop.log.items)
     order = np.lexsort((found.item, -sold[found.item]))
     names = []
     for segment in range(int(found.of_item.max(initial=0)) + 1):

@@ -81,11 +81,11 @@ def expected(network: Trained, of: Categories, late: Visits, gone: int, seed: in
     if int(some.sum()) > ASKED:
         chosen = np.random.default_rng(seed).choice(np.flatnonzero(some), ASKED, replace=False)
         some = np.isin(np.arange(len(some)), chosen)
-    asked = network.visits.chosen(some)
+    asked = network.visits.select(some)
     place = np.searchsorted(late.first, asked.until)
     length, free = late.length[place, None], ~late.holding(gone)[place]
     per_visit = [
-        (length[which] * parsrec.by_category(network, asked.chosen(which), of.of_item, len(of.names), out, seed)).mean(
+        (length[which] * parsrec.by_category(network, asked.select(which), of.of_item, len(of.names), out, seed)).mean(
             0
         )
         for which, out in ((np.ones(len(free), bool), -1), (free, gone))

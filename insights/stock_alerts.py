@@ -23,7 +23,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail_input import csvs
 from retail_input.csvs import Rule
-from stage1_candidates.networks.lens import funnels
+from stage1_candidates.networks.lens import basket_sequences
 from stage1_candidates.networks.lens.plugin import Expected
 
 COLUMNS = ("article_id", "date", "pieces")
@@ -72,9 +72,9 @@ def alerts(item: Array, resupply: Array, expected: Array, cumulative: bool) -> A
 def of_model(project: Project, model: Model, item: Array, resupply: Array, cumulative: bool) -> Alerts:
     """The alerts of the days after the log: the figures of a page as well as those of the CSV file."""
     log = project.shop.log
-    asked = funnels.at_cutoff(model.funnels, np.flatnonzero(np.diff(model.funnels.start)), log.days)
+    asked = basket_sequences.query_cutoff(model.sequences, np.flatnonzero(np.diff(model.sequences.start)), log.days)
     expected = model.expected(asked)
-    since = log.days - 1 - model.funnels.day[asked.stop - 1]
+    since = log.days - 1 - model.sequences.day[asked.stop - 1]
     due = np.where(since > GONE * np.maximum(expected.days, 1), np.nan, expected.days - since - 1)
     return alerts(item, resupply, demand(expected, due, item, resupply.shape[1]), cumulative)
 

@@ -31,12 +31,12 @@ def section(of: Categories, network: Trained | None, group: Array, seed: int) ->
     )
     sold = np.bincount(of.of_item[network.visits.item], minlength=len(of.names))
     shown = np.lexsort((np.arange(len(sold)), -sold))[: min(SHOWN, int((sold > 0).sum()))]
-    several = network.visits.chosen(network.visits.length > 1)
+    several = network.visits.select(network.visits.length > 1)
     asked = np.bincount(group[several.user] + 1, minlength=1)[1:]  # visits of each group
     groups = [int(one) for one in np.lexsort((np.arange(len(asked)), -asked))[:GROUPS] if asked[one]]
     figures = []
     for number, one in enumerate(groups):
-        visits = _sample(several.chosen(group[several.user] == one), seed)
+        visits = _sample(several.select(group[several.user] == one), seed)
         plot = _squares(of, network, visits, shown, seed)
         says = (
             f"{len(visits.user):,} visits of the last year. A row is the category of the article that is named; its "
@@ -49,7 +49,7 @@ def section(of: Categories, network: Trained | None, group: Array, seed: int) ->
 def _sample(visits: Sessions, seed: int) -> Sessions:
     if len(visits.user) <= ASKED:
         return visits
-    return visits.chosen(np.sort(np.random.default_rng(seed).choice(len(visits.user), ASKED, replace=False)))
+    return visits.select(np.sort(np.random.default_rng(seed).choice(len(visits.user), ASKED, replace=False)))
 
 
 def _squares(of: Categories, network: Trained, visits: Sessions, shown: Array, seed: int) -> Any:

@@ -21,17 +21,17 @@ from research.lens import planted, uses
 from retail import paths, stage, weeks
 from retail.shop import Shop
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.networks.lens import funnels
-from stage1_candidates.networks.lens.funnels import Asked
+from stage1_candidates.networks.lens import basket_sequences
+from stage1_candidates.networks.lens.basket_sequences import Query
 from stage1_candidates.networks.lens.plugin import Expected
 
-PLANTED = planted.planted(1)
+PLANTED = planted.make_shop(1)
 
 
 def plain(shop: Shop) -> Plain:
     history = weeks.history(shop.log, shop.log.weeks)
-    vocabulary = funnels.vocabulary(history, shop.log.items)
-    return Plain(funnels.funnels(history, vocabulary, None), vocabulary, shop.log.days)
+    vocabulary = basket_sequences.choose_vocabulary(history, shop.log.items)
+    return Plain(basket_sequences.read_sequences(history, vocabulary, None), vocabulary, shop.log.days)
 
 
 def of_rows(rows: list[dict[int, float]]) -> Lists:
@@ -90,7 +90,7 @@ def test_the_plain_model_by_hand() -> None:
     """Customer 0 buys a, b on day 0, a on day 2, a and c on day 6: two articles a basket, gaps of 2 and 4 days."""
     shop = drawn(("a.a...a.", "b.....c."), "..b.....", "........")
     model = plain(shop)
-    found = model.expected(funnels.at_cutoff(model.funnels, np.arange(3), 8))
+    found = model.expected(basket_sequences.query_cutoff(model.sequences, np.arange(3), 8))
     first = found.basket.target[: found.basket.ptr[1]]
     assert first.tolist() == [0, 2]  # a three times, c the day before yesterday, b a week ago
     assert found.basket.weight.tolist() == [1, 1, 1] and found.days.tolist() == [3, 3, 3]
@@ -101,13 +101,13 @@ def test_the_plain_model_by_hand() -> None:
 def test_the_plain_model_sees_nothing_after_the_place_it_is_asked_at() -> None:
     shop = PLANTED.shop
     model = plain(shop)
-    every = funnels.examples(model.funnels, 3)
-    asked = every.chosen(funnels.latest(every)).chosen(np.arange(20))
+    every = basket_sequences.list_examples(model.sequences, 3)
+    asked = every.select(basket_sequences.mark_latest(every)).select(np.arange(20))
     before = model.expected(asked)
-    changed = model.funnels.emptied(model.funnels.day < asked.day.min())  # what they buy later is gone
-    early = Asked(asked.user, asked.stop, asked.day)
+    changed = model.sequences.keep_articles(model.sequences.day < asked.day.min())  # what they buy later is gone
+    early = Query(asked.user, asked.stop, asked.day)
     some_early = np.flatnonzero(asked.day == asked.day.min())
-    after = Plain(changed, model.vocabulary, shop.log.days).expected(early.chosen(some_early))
+    after = Plain(changed, model.vocabulary, shop.log.days).expected(early.select(some_early))
     row = before.basket.key_of_rows()
     assert np.array_equal(before.basket.target[np.isin(row, some_early)], after.basket.target)
     assert np.array_equal(before.days[some_early], after.days) and len(after.basket.target) > 0
@@ -144,17 +144,18 @@ def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
 def test_injected_changes_are_found_and_planted_groups_too() -> None:
     model = plain(PLANTED.shop)
     asked = anomalies.last_baskets(model, PLANTED.shop.log.days - 60)
-    found = uses.injected(model, asked, 1)
+    found = uses.inject_changes(model, asked, 1)
     assert found["articles"]["within"] > 0.95 and found["time"]["within"] > 0.95
     assert found["about"]["clusters"] == planted.GROUPS
-    purity = uses.purities(model, PLANTED.shop.log.days, PLANTED.of_item, PLANTED.of_user, 1)
+    purity = uses.measure_purity(model, PLANTED.shop.log.days, PLANTED.item_group, PLANTED.user_group, 1)
     assert purity["articles"] > 0.95 and purity["customers"] > 0.95
 
 
 def test_a_swapped_basket_is_of_another_cluster() -> None:
     cluster = np.array([0, 0, 0, 1, 1, 2])
     for seed in range(20):
-        chosen = uses._others(cluster, np.array([True, False, True, True, True, True]), np.random.default_rng(seed))
+        changed = np.array([True, False, True, True, True, True])
+        chosen = uses._pick_others(cluster, changed, np.random.default_rng(seed))
         assert chosen[1] == 1 and (cluster[chosen] != cluster)[[0, 2, 3, 4, 5]].all()
 
 
@@ -256,9 +257,9 @@ def test_anomalies_as_a_program(project: Project, tmp_path: Path, monkeypatch: p
 def test_segments_as_a_program(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, segments.main, tmp_path / "out", "--project", project.folder)
     articles = pl.read_csv(tmp_path / "out/articles.csv")
-    assert articles.height == 120 and clusters.purity(articles["segment"].to_numpy(), PLANTED.of_item) > 0.95
+    assert articles.height == 120 and clusters.purity(articles["segment"].to_numpy(), PLANTED.item_group) > 0.95
     customers = pl.read_csv(tmp_path / "out/customers.csv")
-    assert clusters.purity(customers["segment"].to_numpy(), PLANTED.of_user) > 0.95
+    assert clusters.purity(customers["segment"].to_numpy(), PLANTED.user_group) > 0.95
 
 
 @pytest.mark.parametrize(

@@ -101,19 +101,19 @@ def network(shop: Shop) -> Trained:
     with torch.no_grad():
         made.item.weight.mul_(20)
     late = params.examples.model_copy(update={"hold": 20})
-    asked = label_weeks.examples(weeks.history(log, log.weeks), late, 1)[1]
+    asked = label_weeks.split_sessions(weeks.history(log, log.weeks), late, 1)[1]
     return Trained(made, log.weeks, np.arange(log.items) % 7 > 0, asked)
 
 
 def test_chances_of_all_visits_are_those_of_each_alone() -> None:
     shop = random_world(2).shop
     trained, category = network(shop), np.arange(40) % 4
-    some = trained.visits.chosen(np.arange(0, len(trained.visits.user), 5))
+    some = trained.visits.select(np.arange(0, len(trained.visits.user), 5))
     free = trained.network.eval()
     found = parsrec.by_category(trained, some, category, 4, 2, 1)
     assert found.sum(axis=1) == pytest.approx(np.ones(len(found))) and (found[:, 2] == 0).all()
     for row in range(0, len(found), 7):
-        alone = parsrec.by_category(trained, some.chosen(np.array([row])), category, 4, 2, 1)
+        alone = parsrec.by_category(trained, some.select(np.array([row])), category, 4, 2, 1)
         assert alone[0] == pytest.approx(found[row], abs=1e-5)
     free.item.weight.data.zero_()  # every article is as likely: what is left of each category, of those that sell
     level = parsrec.by_category(trained, some, category, 4, 2, 1)

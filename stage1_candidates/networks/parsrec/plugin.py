@@ -50,16 +50,16 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
     torch.manual_seed(seed)
     network = Parsrec(history.log.users, history.log.items, params.model)
-    train, held = label_weeks.examples(history, params.examples, seed)
+    train, held = label_weeks.split_sessions(history, params.examples, seed)
     if len(train.user) == 0 or len(held.user) == 0:
         return {}
     every = np.ones(history.log.items, np.float32)
 
     def epoch_of(epoch: int) -> Iterator[Batch]:
-        return sessions.batches(train, params.examples.batch, np.random.default_rng([seed, epoch]))
+        return sessions.iterate_batches(train, params.examples.batch, np.random.default_rng([seed, epoch]))
 
     def measure(_: nn.Module) -> float:
-        return answers.recall(network, held, every, TOP)
+        return answers.measure_recall(network, held, every, TOP)
 
     steps = -(-len(train.user) // params.examples.batch)
     training.train(network, epoch_of, steps, measure, params.training, seed, folder, f"parsrec, week {history.week}")
@@ -77,8 +77,8 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
     allowed[state["sold"]] = 1
     take = min(params.take, history.log.items)
     target, weight = np.zeros((len(users), take), np.uint32), np.zeros((len(users), take), np.float32)
-    for rows, chance in answers.answers(_network(history, state, params), _asked(history, users, params)):
-        found = answers.best(chance * allowed, take)
+    for rows, chance in answers.predict_first(_network(history, state, params), _asked(history, users, params)):
+        found = answers.pick_best(chance * allowed, take)
         target[rows], weight[rows] = found, np.take_along_axis(chance * allowed, found, axis=1)
     filled = weight > 0
     return Lists(offsets(filled.sum(1)), target[filled], weight[filled])
@@ -89,7 +89,7 @@ def score(
 ) -> Array:
     """(n,) float32 chance that the article is the first of the session, 0 for a customer without a past."""
     out = np.zeros(len(items), np.float32)
-    for rows, chance in answers.answers(_network(history, state, params), _asked(history, users, params)):
+    for rows, chance in answers.predict_first(_network(history, state, params), _asked(history, users, params)):
         length = ptr[rows + 1] - ptr[rows]
         place = positions(ptr[rows], length)
         out[place] = chance[row_of(offsets(length)), items[place]]
@@ -103,4 +103,4 @@ def _network(history: History, state: dict[str, Array], params: Params) -> Parsr
 
 
 def _asked(history: History, users: Array, params: Params) -> sessions.Sessions:
-    return label_weeks.asked(history, users, params.examples)
+    return label_weeks.query_cutoff(history, users, params.examples)
