@@ -98,7 +98,7 @@ def known(folder: Path) -> dict[str, Any]:
 
 def wanted(step: Step, raw: Mapping[str, Any]) -> bool:
     """Whether a step costs anything: those of networks that are off do not, but the pool looks for their folders."""
-    return step.module != "stage1_candidates.train_network" or raw["networks"][step.arguments[0]]["use"]
+    return step.module != "stage1_candidates.networks.base.train_network" or raw["networks"][step.arguments[0]]["use"]
 
 
 def cost(here: Scratch, step: Step) -> dict[str, float]:

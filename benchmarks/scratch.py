@@ -112,11 +112,11 @@ def base(folder: Path, raw: dict[str, Any], drop: int = 0) -> Scratch:
     _prepare(scratch, drop)
     params = scratch.params
     for name in params.networks:
-        scratch.make(paths.NETWORKS / name, "stage1_candidates.train_network", name, silent=False)
+        scratch.make(paths.NETWORKS / name, "stage1_candidates.networks.base.train_network", name, silent=False)
     for name in params.sources:
-        scratch.make(paths.SOURCES / name, "stage1_candidates.propose", name, silent=False)
+        scratch.make(paths.SOURCES / name, "stage1_candidates.engine.propose", name, silent=False)
     for name in params.networks:
-        scratch.make(paths.SOURCES / name, "stage1_candidates.propose_network", name, silent=False)
+        scratch.make(paths.SOURCES / name, "stage1_candidates.networks.base.propose_network", name, silent=False)
     return scratch
 
 
@@ -155,7 +155,7 @@ def pool(scratch: Scratch) -> None:
     scratch.make(paths.POOL, "stage1_candidates.pool")
     scratch.make(paths.SAMPLE, "stage2_ranker.sample")
     for name in group.switched_on(scratch.params):
-        scratch.make(paths.FEATURES / name, "features.build_features", name)
+        scratch.make(paths.FEATURES / name, "features.engine.build_features", name)
     scratch.make(paths.TABLE, "stage2_ranker.table")
 
 

@@ -40,7 +40,7 @@ def trained(project: Project, week: int, since: int, seed: int) -> Trained | Non
     network = Parsrec(log.users, log.items, settings.model)
     stored.with_arrays(network, found[1])
     sold = np.zeros(log.items, bool)
-    sold[ann.sold_lately(weeks.history(log, week), settings.sold_days)] = True
+    sold[ann.sold_lately(weeks.history(log, week), settings.answer.sold_days)] = True
     return Trained(network, found[0], sold, _visits(weeks.history(log, log.weeks), since, settings.examples, seed))
 
 

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, weights_of
 from world import SOURCES as PLAIN
 
-from features import build_features as build
+from features.engine import build_features as build
 from features.engine import group
 from retail import params as parameters
 from retail import paths, schema, weeks
@@ -31,11 +31,11 @@ from retail.shop import Shop
 from retail.weeks import History
 from retail_input import switch_network
 from stage1_candidates import pool as merge
-from stage1_candidates import propose, propose_network
-from stage1_candidates import train_network as learn
-from stage1_candidates.engine import proposals, source
+from stage1_candidates.engine import proposals, propose, source
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
+from stage1_candidates.networks.base import propose_network
+from stage1_candidates.networks.base import train_network as learn
 from stage2_ranker import sample, table, train, tune
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend

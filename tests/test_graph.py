@@ -192,8 +192,8 @@ def test_folders_count_sources_alone() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("popular: {use: true, take", "popular: {use: true, tak", "unknown key 'sources.popular.tak'; expected one"),
-        ("  match: {use: true", "  macth: {use: true", "unknown 'features.macth'; expected the name of a file in"),
+        ("  popular:\n    use: true\n    take", "  popular:\n    use: true\n    tak", "unknown key 'sources.popular.tak'; expected one"),
+        ("  match:\n", "  macth:\n", "unknown 'features.macth'; expected the name of a file in"),
         ("hazard_smoothing: 20", "hazard_smoothing: -1", "'features.own.hazard_smoothing' is -1; Input should be"),
         ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: shard"),
         ("num_leaves: 31", "num_leafs: 31", "params.yaml: 'ranker.models.binary_deep.settings': unknown 'num_leafs'"),

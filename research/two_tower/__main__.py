@@ -73,7 +73,7 @@ def main() -> None:
         with time_step(seconds, "training"):
             weights = module.train(weeks.history(whole.log, reported[0]), whole, settings, params.seed, Path(folder))
     with time_step(seconds, "tuning"):
-        als, bpr, tried = tune_baselines(whole, tuning, settings.sold_days, params.seed)
+        als, bpr, tried = tune_baselines(whole, tuning, settings.answer.sold_days, params.seed)
     parts = []
     with time_step(seconds, "lists"):
         for week in reported:
@@ -85,7 +85,7 @@ def main() -> None:
     figures = {
         "data": arguments.data.name, "weeks": list(reported), "tuning_weeks": list(tuning),
         "buyers": sum(len(part.user) for part in parts), "pairs": int(sum(part.bought.sum() for part in parts)),
-        "sold_days": settings.sold_days, "network": settings.model_dump(mode="json"),
+        "sold_days": settings.answer.sold_days, "network": settings.model_dump(mode="json"),
         "recall": tabulate(parts, "two_tower", params.seed),
         "tuning": tried, "search": search, "approximate": approximate, "seconds": seconds,
     }  # fmt: skip
@@ -151,7 +151,7 @@ def evaluate_week(
 ) -> Hits:
     """Count the hits of every method in label week ``week``."""
     history, users = weeks.history(whole.log, week), weeks.buyers(whole.log, week)
-    sold = ann.sold_lately(history, settings.sold_days)
+    sold = ann.sold_lately(history, settings.answer.sold_days)
     ranked = {
         "two_tower": lists_of_week.of_towers(module, history, whole, users, settings, weights),
         "popular, 7 days": lists_of_week.rank_popular(history, users),

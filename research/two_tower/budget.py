@@ -85,7 +85,7 @@ def time_answers(history: History, shop: Shop, settings: Any, queries: int) -> d
     customer_seconds, customers = measure_time(
         lambda: customer_vectors(network, history, shop, users, settings.model.bag)
     )
-    sold = ann.sold_lately(history, settings.sold_days)
+    sold = ann.sold_lately(history, settings.answer.sold_days)
     return {
         "articles": article_seconds,
         "1,000 customers": customer_seconds / len(users) * 1000,
@@ -120,7 +120,7 @@ def estimate(
     last = buyers[max(plan.submission - examples.weeks - examples.hold, 1) : plan.submission - examples.hold]
     customers = int(np.minimum(last, examples.customers).sum())
     batches_per_epoch = -(-min(customers, examples.most) // batch)
-    customer = (answers["1,000 customers"] + answers["search"][settings.search.kind]["1,000 customers"]) / 1000
+    customer = (answers["1,000 customers"] + answers["search"][settings.answer.search.kind]["1,000 customers"]) / 1000
     validation = examples.hold * (answers["articles"] + examples.customers * customer)
     number = len(settings.training_weeks(plan))
     ready = (examples.weeks + examples.hold) * week

@@ -38,6 +38,7 @@ class Network(Block):
     source: bool  # it proposes candidates
     score: bool  # its score of every pair of the pool is a feature
     take: Positive  # candidates per customer
+    answer: Block  # how the trained network proposes and scores; a change needs no new training
     retrain_every: NotNegative  # label weeks from one training to the next; 0: train at the first and to submit only
     training: Training
 

@@ -17,12 +17,12 @@ from retail import params as parameters
 from retail import paths, shop, weeks
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates import propose_network
-from stage1_candidates import train_network as learn
 from stage1_candidates.engine import lists, proposals, source
 from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
+from stage1_candidates.networks.base import propose_network
+from stage1_candidates.networks.base import train_network as learn
 from stage1_candidates.pooling import pool
 
 WORLD = random_world(seed=2)

@@ -12,7 +12,11 @@ def test_the_estimate_by_hand() -> None:
     """Core-seconds: a batch 3, a week 5, all articles 7, a customer vector .002, a search .001."""
     shop = random_world(seed=1).shop
     _, settings = source.load("two_tower", PARAMS)
-    answers = {"articles": 7.0, "1,000 customers": 2.0, "search": {settings.search.kind: {"1,000 customers": 1.0}}}
+    answers = {
+        "articles": 7.0,
+        "1,000 customers": 2.0,
+        "search": {settings.answer.search.kind: {"1,000 customers": 1.0}},
+    }
     last = range(max(shop.log.weeks - settings.examples.weeks - settings.examples.hold, 1), shop.log.weeks)
     customers = sum(len(set(weeks.truth(shop.log, week)[0])) for week in list(last)[: -settings.examples.hold])
     estimate = budget.estimate(shop, PARAMS, settings, 16, 3.0, 5.0, answers)

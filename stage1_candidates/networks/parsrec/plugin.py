@@ -13,7 +13,7 @@ from pydantic import field_validator
 from torch import nn
 
 from retail.log import Array
-from retail.params import Positive
+from retail.params import Block, Positive
 from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
@@ -29,8 +29,12 @@ from stage1_candidates.networks.parsrec.sessions import Batch
 TOP = 12  # of the validation metric, recall
 
 
-class Params(Network):
+class Answer(Block):
     sold_days: Positive  # only articles sold within so many days before the cutoff are proposed
+
+
+class Params(Network):
+    answer: Answer
     model: Shape
     examples: Examples
 
@@ -68,7 +72,7 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, and the articles that may be proposed."""
-    return {**stored.to_state(weights), "sold": ann.sold_lately(history, params.sold_days)}
+    return {**stored.to_state(weights), "sold": ann.sold_lately(history, params.answer.sold_days)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:

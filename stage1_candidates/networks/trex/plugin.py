@@ -37,12 +37,16 @@ class Examples(Block):
     batch: Positive  # pairs per batch
 
 
-class Params(Network):
-    model: Shape
-    examples: Examples
+class Answer(Block):
     sales_half_life: Days  # of the sales that define an article's share of its category
     own_half_life: Days  # of the customer's own purchases within a category
     smoothing: Days  # number of own purchases with the same weight as the category's sales
+
+
+class Params(Network):
+    model: Shape
+    examples: Examples
+    answer: Answer
 
     @field_validator("model")
     @classmethod
@@ -88,7 +92,7 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """Return the weights and the articles' shares of their category's sales at the cutoff."""
     log, known = history.log, history.known
-    worth = history.decay(params.sales_half_life)
+    worth = history.decay(params.answer.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     category, categories = _category(shop, params)
     of = trex_articles.shelf(category, sales, categories)
@@ -102,7 +106,9 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
     target, weight = np.zeros((len(users), params.take), np.uint32), np.zeros((len(users), params.take), np.float32)
     count = np.zeros(len(users), np.int64)
     for rows, p in trex_answers.answers(network, of, at):
-        target[rows], weight[rows], count[rows] = trex_articles.best(rows, p, shelf, own, params.smoothing, params.take)
+        target[rows], weight[rows], count[rows] = trex_articles.best(
+            rows, p, shelf, own, params.answer.smoothing, params.take
+        )
     filled = np.arange(params.take) < count[:, None]
     return Lists(offsets(count), target[filled], weight[filled])
 
@@ -114,7 +120,7 @@ def score(
     of, at, network, shelf, own = _asked(history, shop, state, users, params)
     out = np.zeros(len(items), np.float32)
     for rows, p in trex_answers.answers(network, of, at):
-        trex_articles.score_into(out, rows, p, shelf, own, params.smoothing, ptr, items)
+        trex_articles.score_into(out, rows, p, shelf, own, params.answer.smoothing, ptr, items)
     return out
 
 
@@ -153,4 +159,4 @@ def _asked(
     of = _tokens(history, shop, params)
     at = baskets.at_cutoff(of, users, history.cutoff)
     shelf = Shelf(category, state["share"], state["order"], state["ptr"])
-    return of, at, network, shelf, lists.own(history, users, params.own_half_life)
+    return of, at, network, shelf, lists.own(history, users, params.answer.own_half_life)

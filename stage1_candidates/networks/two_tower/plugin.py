@@ -13,7 +13,7 @@ from pydantic import field_validator
 from torch import nn
 
 from retail.log import Array
-from retail.params import Positive
+from retail.params import Block, Positive
 from retail.ragged import offsets, row_of
 from retail.shop import Shop
 from retail.weeks import History
@@ -32,9 +32,13 @@ from stage1_candidates.networks.two_tower.vectors import article_vectors, custom
 MEASURED, MEASURED_SOLD, EXACT = 100, 60, Search(kind="flat", effort=1)
 
 
-class Params(Network):
+class Answer(Block):
     sold_days: Positive  # only articles sold in the last so many days before the cutoff are proposed
     search: Search
+
+
+class Params(Network):
+    answer: Answer
     model: Settings
     examples: Examples
 
@@ -92,7 +96,7 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
     known = stored.to_state(weights)
     seen = with_common_traits(shop, params.model.trait_customers)
     vectors = article_vectors(_network(seen, known, params), history)
-    return {**known, "vectors": vectors, "sold": ann.sold_lately(history, params.sold_days)}
+    return {**known, "vectors": vectors, "sold": ann.sold_lately(history, params.answer.sold_days)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
@@ -127,7 +131,7 @@ def made_ready(history: History, shop: Shop, state: dict[str, Array], params: Pa
     """Prepare ``state`` for scoring, once for all shards of customers."""
 
     def made() -> Ready:
-        index = ann.build(state["vectors"], state["sold"], params.search)
+        index = ann.build(state["vectors"], state["sold"], params.answer.search)
         seen = with_common_traits(shop, params.model.trait_customers)
         return Ready(state, _network(seen, state, params), seen, index)
 

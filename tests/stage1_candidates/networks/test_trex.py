@@ -56,9 +56,7 @@ PARAMS: dict[str, Any] = {
     },
     "model": {**SHAPE, "own": 4, "sales_half_lives": [7, 30]},
     "examples": {"category": "product_type_no", "most": 2000, "hold": 2, "splits": 2, "recency": 0.0, "batch": 64},
-    "sales_half_life": 21,
-    "own_half_life": 90,
-    "smoothing": 2,
+    "answer": {"sales_half_life": 21, "own_half_life": 90, "smoothing": 2},
 }
 
 # Customer 0 buys a and b on day 0, b and c on day 3. Articles a, b, c, d have the categories 0, 1, 1, 2; e has none.

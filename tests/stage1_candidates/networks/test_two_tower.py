@@ -38,8 +38,8 @@ SETTINGS = Settings(
 )
 EXAMPLES = Examples(weeks=20, hold=2, customers=60, most=10_000, batch=16, negatives=20, power=0.75, basket=0.5)
 BLOCK = {
-    "use": True, "source": True, "score": True, "take": 7, "retrain_every": 0, "sold_days": 60,
-    "search": {"kind": "flat", "effort": 1},
+    "use": True, "source": True, "score": True, "take": 7, "retrain_every": 0,
+    "answer": {"sold_days": 60, "search": {"kind": "flat", "effort": 1}},
     "model": SETTINGS.model_dump(),
     "examples": EXAMPLES.model_dump(),
     "training": {"epochs": 3, "patience": 3, "learning_rate": 0.01, "weight_decay": 0.0, "decoupled": True,
@@ -354,7 +354,7 @@ def test_settings_of_the_search_do_not_affect_training(trained: tuple[Shop, dict
     """DVC therefore does not retrain if one of these three changes."""
     shop, weights = trained
     search = ann.Search(kind="ivf", effort=1)
-    asked = PARAMS.model_copy(update={"take": 3, "sold_days": 7, "search": search})
+    asked = PARAMS.model_copy(update={"take": 3, "answer": plugin.Answer(sold_days=7, search=search)})
     again = plugin.train(weeks.history(shop.log, 50), shop, asked, 1, tmp_path)
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
 
@@ -383,7 +383,7 @@ def test_a_customers_scores_do_not_depend_on_the_others(trained: tuple[Shop, dic
 def test_only_recently_sold_articles_are_proposed(trained: tuple[Shop, dict[str, Array]]) -> None:
     shop, weights = trained
     history = weeks.history(shop.log, 54)
-    few = PARAMS.model_copy(update={"sold_days": 2, "take": 40})
+    few = PARAMS.model_copy(update={"answer": PARAMS.answer.model_copy(update={"sold_days": 2}), "take": 40})
     state = plugin.fit(history, shop, few, weights)
     best = plugin.propose(history, shop, state, np.arange(9, dtype=np.uint32), few)
     sold = ann.sold_lately(history, 2)

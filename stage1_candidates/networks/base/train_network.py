@@ -24,7 +24,7 @@ from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.plugin_types import Weights
 from stage1_candidates.networks.base import side_by_side
 
-CODE = Path(__file__).parent
+CODE = Path(__file__).parents[2]  # stage1_candidates
 
 
 def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int) -> str:
@@ -57,6 +57,8 @@ def main() -> None:
     params = parameters.read()
     _, settings = source.load_network(name, params)
     with stage.whole_folder(paths.NETWORKS / name) as folder:
+        trained = settings.model_dump_json(include={"use", "examples", "model", "training", "retrain_every"}, indent=1)
+        (folder / paths.SETTINGS).write_text(trained)
         if not settings.use:
             (folder / "off").touch()
             return
@@ -64,7 +66,7 @@ def main() -> None:
         asked = settings.training_weeks(weeks.plan(whole.log, params.weeks))
         if at_once(len(asked)) > 1:
             latest_first = [[name, str(week)] for week in reversed(asked)]  # the longest first
-            side_by_side.run("stage1_candidates.train_network", latest_first, at_once(len(asked)))
+            side_by_side.run("stage1_candidates.networks.base.train_network", latest_first, at_once(len(asked)))
         for week in asked:
             weights = learned(name, whole, week, params)
             if not weights:
