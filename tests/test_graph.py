@@ -235,7 +235,7 @@ def test_a_lock_file_that_a_kill_cut_off_is_put_aside(
     monkeypatch.setattr(check, "MOMENT", 0)
     check.put_aside(tmp_path)
     assert not lock.exists() and (tmp_path / "dvc.lock.cut").read_text(encoding="utf-8") == cut
-    assert "comes back from DVC's cache" in capsys.readouterr().out
+    assert "restored from DVC's cache" in capsys.readouterr().out
 
 
 def holders(project: Path, text: str) -> Path:
