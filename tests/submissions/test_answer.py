@@ -77,8 +77,8 @@ def test_top_equals_a_plain_sort(customers: list[dict[int, float]]) -> None:
 
 
 def test_best_sellers_are_ordered_by_last_week_then_all_time_then_id() -> None:
-    # Week 2 begins on day 14. In days 7-13: b twice, a and d once; before: d twice more, c once. e, f: never. Day 14 is in
-    # the future.
+    # Week 2 begins on day 14. In days 7-13: b twice, a and d once; before: d twice more, c once. e, f: never.
+    # Day 14 is in the future.
     shop = drawn("d.c....b......e......", ".d.....da.b...e......", items=6)
     assert answer.best_sellers(weeks.history(shop.log, 2)).tolist() == [1, 3, 0, 2, 4, 5]
 

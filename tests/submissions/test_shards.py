@@ -62,7 +62,7 @@ def test_a_failed_shard_leaves_no_file(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", ["data/refit/model.txt", "data/prepared/log.parquet", "data/sources/ease/state_007.npz"]
+    "changed", ["data/final_model/model.txt", "data/prepared/log.parquet", "data/sources/ease/state_007.npz"]
 )
 def test_another_model_log_or_source_state_starts_from_scratch(project: Path, changed: str) -> None:
     before = Shards.open(7, params_without_networks()).folder
