@@ -21,8 +21,9 @@ def make_score_table(evaluation: dict[str, Any]) -> Table:
     names = list(evaluation["map12"])
     table = Table("week", "buyers", *names, title="MAP@12 on held-out weeks")
     table.caption = (
-        "Column twelve is this recommender; the others are baselines. Higher is better; the maximum is 1. Brackets are "
-        "95% intervals. Last purchase: days before the label week; 30 d means 8 to 30 days, older means over 90 days."
+        "twelve is this recommender. Baselines: popular, the best sellers for everyone; repurchase_popular, the "
+        "customer's past purchases, then best sellers. Higher is better; the maximum is 1. Brackets are 95% intervals. "
+        "Last purchase: days before the week; 30 d means 8 to 30 days, older means over 90 days."
     )
     for week, row in evaluation["by_week"].items():
         table.add_row(week, f"{row['buyers']:,}", *[f"{row[name]:.4f}" for name in names])
@@ -40,16 +41,16 @@ def make_score_table(evaluation: dict[str, Any]) -> Table:
 def make_recall_table(recall: dict[str, Any], names: list[str]) -> Table:
     """Return the recall of each source and the change in the union's recall without it."""
     title = "Recall of the candidate sources"
-    table = Table("source", *[f"recall@{k}" for k in AT], "hit ratio", "rows a week", "union@200 without", title=title)
+    table = Table("source", *[f"recall@{k}" for k in AT], "hit ratio", "candidates", "union@200 without", title=title)
     for name in [*names, "union"]:
         row, union_without = recall[name], recall.get(f"union without {name}")
         without = "" if union_without is None else f"{union_without['recall@200'] - recall['union']['recall@200']:+.4f}"
         cells = [f"{row[f'recall@{k}']:.4f}" for k in AT]
         table.add_row(name, *cells, f"{row['hit_ratio']:.4f}", f"{row['rows']:,.0f}", without)
     table.caption = (
-        "recall@N: share of the purchases among a customer's first N candidates. Hit ratio: share of the candidates "
-        "that were bought. Last column: change in the union's recall@200 without the source. A perfect ranking of the "
-        f"union would reach MAP@12 {recall[ORACLE]:.4f}."
+        "recall@N: share of the purchases that are among a customer's first N candidates; higher is better. Hit ratio: "
+        "share of the candidates that were bought. Candidates: number per week. Last column: change in the union's "
+        f"recall@200 without the source. A perfect ranking of the union would reach MAP@12 {recall[ORACLE]:.4f}."
     )
     return table
 

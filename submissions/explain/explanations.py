@@ -27,7 +27,7 @@ from submissions.explain.reasons.labels import read_labels
 from submissions.explain.reasons.recommendations import Recommendations
 from submissions.explain.reasons.strongest import choose_strongest
 
-FILLER_REASON = "a best seller that completes the list: you have fewer than 12 candidates"
+FILLER_REASON = "a best seller, added because you have fewer than 12 candidates"
 
 
 def explain_shard(

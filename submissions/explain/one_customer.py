@@ -49,7 +49,7 @@ def make_basket_table(log: pl.DataFrame, articles: pl.DataFrame, first_day: date
     """Return a table of the latest baskets in ``log``, a customer's rows of the log, newest first."""
     prices = format_numbers.format_money(log["price"].to_numpy())
     named = log.with_columns(name=articles["name"].gather(log["item"]), price=prices)
-    title = f"Latest of {_format_count(log['day'].n_unique(), 'basket')}"
+    title = f"Latest baskets, {log['day'].n_unique()} in all"
     table = Table("date", "articles (price paid)", "articles in all", title=title)
     table.columns[2].justify = "right"
     for (day,), rows in named.sort("day", descending=True).group_by("day", maintain_order=True):

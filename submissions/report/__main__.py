@@ -94,7 +94,7 @@ def list_facts(params: Params) -> dict[str, str]:
         "period": f"{calendar['first_day']} to {calendar['last_day']}",
         **{name: f"{n:,}" for name, n in count.items()},
         "held-out weeks": f"{len(label_weeks)}, {span}",
-        "forecast week": f"from {find_first_day(begin, days, calendar['weeks'])}",
+        "forecast week": f"7 days from {find_first_day(begin, days, calendar['weeks'])}",
         "ranker models": ", ".join(f"{name} ({model['rounds']} rounds)" for name, model in models.items()),
     }
 

@@ -25,7 +25,7 @@ def build_gain_section(features: pl.DataFrame, groups: list[str]) -> Section:
             f"The {best.height} most important features",
             best,
             "feature",
-            f"A bar shows a share {measure}.",
+            f"A bar shows a feature's share {measure}.",
         ),
     ]
     figures = []

@@ -22,7 +22,7 @@ def build_tuning_section(study: optuna.Study, best: Best) -> Section:
     pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
     text = (
         f"The search completed {len(completed)} trials and stopped {len(pruned)} early. A trial's score is its MAP@12 "
-        "on the tuning weeks, which precede the stopping weeks. Neither the training of a trial nor the "
+        "on the tuning weeks, which lie before the held-out weeks. Neither the training of a trial nor the "
         "scores in the other sections use the tuning weeks. The ranker uses the models of "
         f"{'the search' if best.kept == 'found' else 'params.yaml'}: {best.why}."
     )

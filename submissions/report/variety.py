@@ -16,13 +16,13 @@ def build_variety_section(rows: pl.DataFrame) -> Section:
     parts = [
         (
             "coverage", "Coverage", "share of articles",
-            f"Share of the articles sold in the {days} days before the week that at least one list contains. A higher "
-            "share shows more of the assortment.",
+            f"Share of the articles sold in the {days} days before the week that appear in at least one customer's "
+            "list. A higher share shows more of the assortment.",
         ),
         (
             "novelty", "Novelty", "bits",
-            f"Mean of -log2 of the article's share of the sales of these {days} days. A higher value means less "
-            "popular articles.",
+            f"Mean of -log2 of the article's share of the sales of these {days} days. One bit more "
+            "means that the articles sell half as often.",
         ),
         (
             "repeat", "Repeat purchases", "share of list places",
@@ -30,7 +30,7 @@ def build_variety_section(rows: pl.DataFrame) -> Section:
         ),
         (
             "new", "New articles", "share of list places",
-            f"Share of the list places whose article was first sold in the last {days} days, or never.",
+            f"Share of the list places whose article was first sold in these {days} days or later.",
         ),
     ]  # fmt: skip
     figures = []
