@@ -287,8 +287,8 @@ def test_segment() -> None:
     labelled = name_articles(4, product_type_no=["BAG", "BAG", "CUP", "CUP"])
     recommended = make_recommendations(shop, 1, [(0, 0), (3, 2), (4, 2), (5, 2)], labelled)
     assert others.describe_segment(recommended).to_list() == [
-        "a best seller of the last 7 days in your postal code (rank 1)",  # three sales, two to this customer
-        "a best seller of the last 7 days in your postal code (rank 1)",
+        "a best seller of the last 7 days in your postal code area (rank 1)",
+        "a best seller of the last 7 days in your postal code area (rank 1)",
         "a best seller of the last 7 days among customers who, like you, buy CUP most often (rank 1)",
         None,  # a single sale in this postal code, and no favourite type
     ]
@@ -463,7 +463,7 @@ def test_votes() -> None:
     recommended = make_recommendations(drawn("a......", "......."), 1, [(0, 0), (1, 0)], None, columns, None, sources)
     assert votes.describe_proposals(recommended).to_list() == ["proposed by 2 of the 3 candidate sources", None]
     assert votes.describe_rank_or_group(recommended, "two_tower").to_list() == [
-        "matches your taste (two_tower ranks it 2 of your 10 candidates)",
+        "matches your taste (two_tower ranks it number 2 of your 10 candidates)",
         None,
     ]
     assert votes.describe_rank_or_group(recommended, "ease").to_list() == [None, None]  # it does not rank
@@ -473,7 +473,7 @@ def test_votes() -> None:
     )
     columns |= {"two_tower__place": [1.0, 1.0], "two_tower__score": [0.0, 0.4]}
     first = make_recommendations(recommended.shop, 1, [(0, 0), (1, 0)], None, columns, None, sources)
-    new = "suits a new customer (two_tower ranks it 1 of your 10 candidates)"
+    new = "suits a new customer (two_tower ranks it number 1 of your 10 candidates)"
     assert votes.describe_rank_or_group(first, "two_tower").to_list() == [
         None,
         new,

@@ -86,14 +86,14 @@ def describe_age_group(recommended: Recommendations) -> pl.Series:
 
 
 def describe_segment(recommended: Recommendations) -> pl.Series:
-    """Describe the customer's segment, as in: a best seller of the last 7 days in your postal code (rank 2).
+    """Describe the customer's segment, as in: a best seller of the last 7 days in your postal code area (rank 2).
 
     The segment is the postal code, or else the product type that the customer buys most often.
     """
     text = pl.Series([None] * recommended.row_count, dtype=pl.String)
     if "postal_code" in recommended.shop.traits:
         ranks = _rank_in_segment(recommended, "postal_code", recommended.shop.traits["postal_code"])
-        text = _describe_rank(ranks, pl.lit("in your postal code"))
+        text = _describe_rank(ranks, pl.lit("in your postal code area"))
     if "product_type_no" not in recommended.shop.attributes:
         return text
     code = recommended.shop.attributes["product_type_no"]

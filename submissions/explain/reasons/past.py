@@ -26,7 +26,7 @@ ATTRIBUTE_NAMES = {
 
 
 def describe_own_purchases(recommended: Recommendations) -> pl.Series:
-    """Describe the past purchases of the article, as in: bought 6 times, every 21 days; due 3 days ago."""
+    """Describe the past purchases of the article, as in: you bought it 6 times, every 21 days; due 3 days ago."""
     past = recommended.article_past
     # mean gap = days between the first and the last purchase / number of gaps
     gap = np.rint((past.first - past.last) / np.maximum(past.visits - 1, 1)).astype(np.int64)
@@ -83,9 +83,9 @@ def describe_same_product(recommended: Recommendations) -> pl.Series:
     item = log.item[position]
     bought = pl.DataFrame({"run": run, "code": code[item], "other": item, "day": log.day[position]})
     rows = pl.DataFrame({"run": pairs.run, "code": code[pairs.items], "item": pairs.items})
-    others = rows.with_row_index("row").join(bought, on=["run", "code"])
+    variants = rows.with_row_index("row").join(bought, on=["run", "code"])
     latest = (
-        others.filter(pl.col("item") != pl.col("other"))
+        variants.filter(pl.col("item") != pl.col("other"))
         .sort("row", -pl.col("day").cast(pl.Int64), "other")
         .unique("row", keep="first", maintain_order=True)
     )
@@ -103,7 +103,7 @@ def describe_same_product(recommended: Recommendations) -> pl.Series:
 
 
 def _differ_in_colour(recommended: Recommendations, item: Array, other: Array) -> Array:
-    """Return whether each two articles are known to differ in colour."""
+    """Return (n,) bool: whether ``item`` and ``other`` are known to differ in colour."""
     if "colour_group_code" not in recommended.shop.attributes:
         return np.zeros(len(item), bool)
     colour = recommended.shop.attributes["colour_group_code"]
@@ -127,16 +127,16 @@ def describe_taste(recommended: Recommendations) -> pl.Series:
     contributions = np.stack([_sum_contributions(recommended, name) for name in names])  # (attributes, n)
     bought = np.stack([(past.visits > 0) & known for past, (_, known) in zip(pasts, labels, strict=True)])
     best = np.argmax(np.where(bought, contributions, -np.inf), axis=0)
-    at = (best, np.arange(recommended.row_count))
+    cell = (best, np.arange(recommended.row_count))
     facts = pl.DataFrame(
         {
-            "bought": bought[at],
+            "bought": bought[cell],
             "attribute": pl.Series([ATTRIBUTE_NAMES[name] for name in names]).gather(best),
             "label": pl.concat([text.alias("label") for text, _ in labels]).gather(
-                best * recommended.row_count + at[1]
+                best * recommended.row_count + cell[1]
             ),
-            "visits": np.stack([past.visits for past in pasts])[at],
-            "last": np.stack([past.last for past in pasts])[at],
+            "visits": np.stack([past.visits for past in pasts])[cell],
+            "last": np.stack([past.last for past in pasts])[cell],
             "baskets": recommended.baskets,
         }
     )

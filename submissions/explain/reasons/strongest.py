@@ -47,9 +47,9 @@ def choose_strongest(recommended: Recommendations, topics: Mapping[str, Array]) 
     weight[is_null] = 0
     order = np.argsort(-weight, axis=0, kind="stable")[:REASONS]  # (3, n)
     positive = np.take_along_axis(weight, order, axis=0) > 0
-    at = order * recommended.row_count + np.arange(recommended.row_count)
+    cell = order * recommended.row_count + np.arange(recommended.row_count)
     return pl.select(
-        pl.when(pl.Series(positive[k])).then(text.gather(at[k])).otherwise(pl.lit("")).alias(f"reason_{k + 1}")
+        pl.when(pl.Series(positive[k])).then(text.gather(cell[k])).otherwise(pl.lit("")).alias(f"reason_{k + 1}")
         for k in range(REASONS)
     )
 

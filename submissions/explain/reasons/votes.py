@@ -29,8 +29,8 @@ def describe_proposals(recommended: Recommendations) -> pl.Series:
 def describe_rank_or_group(recommended: Recommendations, name: str) -> pl.Series:
     """Describe a source or group that has no describing function of its own.
 
-    Example of a source: matches your taste (two_tower ranks it 3 of your 120 candidates). Example of a feature group:
-    its feature group "weather" raises the score.
+    Example of a source: matches your taste (two_tower ranks it number 3 of your 120 candidates).
+    Example of a feature group: its feature group "weather" raises the score.
     """
     if name not in recommended.sources:
         return pl.Series(
@@ -41,7 +41,7 @@ def describe_rank_or_group(recommended: Recommendations, name: str) -> pl.Series
     facts = recommended.features.select(
         place=pl.col(f"{name}__place").cast(pl.Int64), score=f"{name}__score"
     ).with_columns(candidates=pl.Series(recommended.candidates), baskets=pl.Series(recommended.baskets))
-    text = pl.format("{} ranks it {} of your {} candidates", pl.lit(name), "place", "candidates")
+    text = pl.format("{} ranks it number {} of your {} candidates", pl.lit(name), "place", "candidates")
     if name in MEANING:
         known, new = (pl.format("{} ({})", pl.lit(meaning), text) for meaning in MEANING[name])
         text = pl.when(pl.col("baskets") > 0).then(known).otherwise(new)
