@@ -13,7 +13,7 @@ import numpy as np
 from retail.log import Array
 from retail.shop import ATTRIBUTES, Shop
 from retail.weeks import History
-from stage1_candidates.engine import lists, walks
+from stage1_candidates.engine import lists, sparse_product
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.networks.base import ann
 
@@ -44,7 +44,9 @@ class Theirs:
 def popular(history: History, shop: Shop, users: Array) -> Lists:
     """The 60 best sellers of the last 7 days, the same for all."""
     everybody = Lists(np.arange(len(users) + 1), np.zeros(len(users), np.uint32), np.ones(len(users), np.float32))
-    return walks.walk_top(everybody, _best_sellers(history, np.zeros(history.log.users, np.int64), 1, 60), *_to(shop))
+    return sparse_product.best_targets(
+        everybody, _best_sellers(history, np.zeros(history.log.users, np.int64), 1, 60), *_to(shop)
+    )
 
 
 def by_department(history: History, shop: Shop, users: Array) -> Lists:
@@ -54,12 +56,12 @@ def by_department(history: History, shop: Shop, users: Array) -> Lists:
     groups = int(department.max(initial=0)) + 1
     of_sale = department[log.item[lately]].astype(np.int64)
     best = lists.gather(of_sale, log.item[lately], np.ones(len(lately)), groups, EACH)
-    return walks.walk_top(_through(lists.own(history, users, RECENT), department), best, *_to(shop))
+    return sparse_product.best_targets(_through(lists.own(history, users, RECENT), department), best, *_to(shop))
 
 
 def repurchase(history: History, shop: Shop, users: Array) -> Lists:
     """All articles bought before, the recent first."""
-    return walks.walk_top(lists.own(history, users, RECENT), lists.identity(history.log.items), *_to(shop))
+    return sparse_product.best_targets(lists.own(history, users, RECENT), lists.identity(history.log.items), *_to(shop))
 
 
 def same_product(history: History, shop: Shop, users: Array) -> Lists:
@@ -69,7 +71,7 @@ def same_product(history: History, shop: Shop, users: Array) -> Lists:
     worth = np.exp2(-(history.cutoff - log.day[known]) / RECENT)
     variants = lists.gather(code[log.item[known]].astype(np.int64), log.item[known], worth, int(code.max()) + 1)
     own = lists.own(history, users, RECENT)
-    return walks.walk_top(_through(own, code), variants, *_to(shop), skip=own)
+    return sparse_product.best_targets(_through(own, code), variants, *_to(shop), skip=own)
 
 
 def by_age(history: History, shop: Shop, users: Array) -> Lists:
@@ -79,7 +81,7 @@ def by_age(history: History, shop: Shop, users: Array) -> Lists:
     known = bins[users] >= 0
     ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])
     rows = Lists(ptr, bins[users][known].astype(np.uint32), np.ones(int(known.sum()), np.float32))
-    return walks.walk_top(rows, _best_sellers(history, bins, int(bins.max(initial=0)) + 1, 12), *_to(shop))
+    return sparse_product.best_targets(rows, _best_sellers(history, bins, int(bins.max(initial=0)) + 1, 12), *_to(shop))
 
 
 def together(history: History, shop: Shop, users: Array) -> Lists:
@@ -87,9 +89,11 @@ def together(history: History, shop: Shop, users: Array) -> Lists:
     log, lately = history.log, _lately(history, TOGETHER)
     bought = lists.gather(log.user[lately].astype(np.int64), log.item[lately], np.ones(len(lately)), log.users)
     once = Lists(bought.ptr, bought.target, np.ones(len(bought.target), np.float32))
-    near = walks.walk_top(lists.transposed(once, log.items), once, log.items, COMPANY, skip=lists.identity(log.items))
+    near = sparse_product.best_targets(
+        lists.transposed(once, log.items), once, log.items, COMPANY, skip=lists.identity(log.items)
+    )
     own = lists.own(history, users, RECENT)
-    return walks.walk_top(own, near, *_to(shop), skip=own)
+    return sparse_product.best_targets(own, near, *_to(shop), skip=own)
 
 
 def profile(history: History, shop: Shop, users: Array) -> Lists:
@@ -109,7 +113,9 @@ def profile(history: History, shop: Shop, users: Array) -> Lists:
         begin += int(code.max(initial=-1)) + 1
     value, article = np.concatenate(values), np.concatenate(articles)
     taste = lists.gather(np.concatenate(customer), np.concatenate(wanted), np.concatenate(weight), len(users))
-    return walks.walk_top(taste, lists.gather(value, article, np.ones(len(value)), begin), history.log.items, 48)
+    return sparse_product.best_targets(
+        taste, lists.gather(value, article, np.ones(len(value)), begin), history.log.items, 48
+    )
 
 
 SOURCES = {

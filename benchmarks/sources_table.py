@@ -31,6 +31,7 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import source
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.engine.proposals import load_state
 from stage1_candidates.pool import read_candidates
 from stage1_candidates.pooling import fusion, pool
@@ -65,7 +66,7 @@ def ours(name: str, history: History, shop: Shop, users: Array, params: Params) 
         return None
     module, settings = source.load(name, params)
     longer = settings.model_copy(update={"take": eleventh_place.LONGEST})
-    return source.proposals(module, history, shop, load_state(name, history.week), users, longer)
+    return Loaded(module, longer, load_state(name, history.week)).propose(history, shop, users)
 
 
 def hits(best: Lists, bought: Array) -> Array:

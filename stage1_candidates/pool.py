@@ -21,13 +21,13 @@ from retail.shop import Shop
 from retail.weeks import Plan
 from stage1_candidates.engine import source
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.engine.proposals import load_state
 from stage1_candidates.pooling import pool, recall
-from stage1_candidates.pooling.pool import Loaded
 
 
 def loaded(week: int, params: Params) -> dict[str, Loaded]:
-    """The sources that are on, with what they learned for ``week``."""
+    """Load the sources that are on, with what they learned for ``week``."""
     if not source.proposing(params):
         raise InputError("params.yaml: no block of 'sources' or 'networks' proposes candidates; switch at least one on")
     names = source.switched_on(params)

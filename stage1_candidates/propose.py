@@ -10,7 +10,7 @@ from stage1_candidates.engine import proposals
 
 
 def main() -> None:
-    proposals.write(sys.argv[1], lambda plan, week: ())
+    proposals.write(sys.argv[1], lambda plan, week: None)
 
 
 if __name__ == "__main__":

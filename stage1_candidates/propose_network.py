@@ -9,22 +9,20 @@ from safetensors.numpy import load_file
 
 from retail import params as parameters
 from retail import paths, stage
-from retail.log import Array
-from retail.weeks import Plan
 from stage1_candidates.engine import proposals, source
-from stage1_candidates.engine.refits import trainings
+from stage1_candidates.engine.plugin_types import Weights
 
 
-def load_weights(name: str, plan: Plan, week: int, refit: int) -> dict[str, Array]:
+def load_weights(name: str, training_weeks: list[int], week: int) -> Weights:
     """Load what network ``name`` learned in its last training before ``week``; {} where it learned nothing."""
-    trained = max(training for training in trainings(plan, refit) if training <= week)
+    trained = max(training for training in training_weeks if training <= week)
     return dict(load_file(paths.of_week(paths.NETWORKS / name, "weights", trained, "safetensors")))
 
 
 def main() -> None:
     name, params = sys.argv[1], parameters.read()
-    settings = source.load(name, params)[1]
-    proposals.write(name, lambda plan, week: (load_weights(name, plan, week, settings.refit),))
+    _, settings = source.load_network(name, params)
+    proposals.write(name, lambda plan, week: load_weights(name, settings.training_weeks(plan), week))
 
 
 if __name__ == "__main__":

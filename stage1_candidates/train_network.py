@@ -1,10 +1,10 @@
-"""Stage ``train_network@<name>``: the weights of one network, trained before each label week of ``refits.trainings``.
+"""Stage ``train_network@<name>``: train one network before each of its ``training_weeks``.
 
 Writes data/networks/<name>/: weights_<week>.safetensors and, beside it, weights_<week>.json with the settings. Until
 the stage has ended, checkpoints and finished weights lie in data/checkpoints/<name>, under a fingerprint of all that
-the training knows, so that a killed run goes on and a changed one begins anew. On a CPU the trainings, which know
-nothing of each other, run side by side, each with its share of the cores: one week alone is
-``train_network <name> <week>``.
+the training knows, so that a killed run resumes and a changed one starts again. On a CPU the trainings, which are
+independent of each other, run in parallel, each with its share of the cores. ``train_network <name> <week>`` trains
+before one week alone.
 """
 
 import hashlib
@@ -18,11 +18,10 @@ from safetensors.numpy import load_file, save_file
 
 from retail import params as parameters
 from retail import paths, shop, stage, weeks
-from retail.log import Array
 from retail.weeks import History
 from stage1_candidates.engine import source
-from stage1_candidates.engine.refits import trainings
-from stage1_candidates.engine.source import Network
+from stage1_candidates.engine.blocks import Network
+from stage1_candidates.engine.plugin_types import Weights
 from stage1_candidates.networks.base import side_by_side
 
 CODE = Path(__file__).parent
@@ -43,34 +42,34 @@ def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int
     return digest.hexdigest()
 
 
-def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> dict[str, Array]:
-    """The weights of network ``name`` trained on what lies before ``week``; taken up where an earlier run ended."""
-    module, settings = source.load(name, params)
+def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> Weights:
+    """Train network ``name`` on what lies before ``week``, or resume where an earlier run ended."""
+    module, settings = source.load_network(name, params)
     history = weeks.history(whole.log, week)
     folder = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, whole, settings, params.seed)}"
     done = folder / "weights.safetensors"
     if not done.exists():
-        weights = module.learn(history, whole, settings, params.seed, folder)
+        weights = module.train(history, whole, settings, params.seed, folder)
         with stage.whole_file(done) as part:
             save_file(weights, part)
     return dict(load_file(done))
 
 
 def at_once(trainings: int) -> int:
-    """How many trainings run side by side: as many as there are cores; one after another on a GPU."""
+    """Count the trainings that run in parallel: as many as there are cores; one on a GPU."""
     return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
 
 
 def main() -> None:
     name = sys.argv[1]
     params = parameters.read()
-    _, settings = source.load(name, params)
+    _, settings = source.load_network(name, params)
     with stage.whole_folder(paths.NETWORKS / name) as folder:
         if not settings.use:
             (folder / "off").touch()
             return
         whole = shop.read()
-        asked = trainings(weeks.plan(whole.log, params.weeks), settings.refit)
+        asked = settings.training_weeks(weeks.plan(whole.log, params.weeks))
         if at_once(len(asked)) > 1:
             latest_first = [[name, str(week)] for week in reversed(asked)]  # the longest first
             side_by_side.run("stage1_candidates.train_network", latest_first, at_once(len(asked)))
@@ -85,7 +84,7 @@ def main() -> None:
 
 
 def one_week() -> None:
-    """The weights of one training, left under the checkpoints."""
+    """Train before one week and leave the weights under the checkpoints."""
     side_by_side.end_with_parent()
     learned(sys.argv[1], shop.read(), int(sys.argv[2]), parameters.read())
 

@@ -1,5 +1,7 @@
 """How an article sells among customers of this customer's age: share and rank in the age bin."""
 
+from typing import Literal
+
 import numpy as np
 
 from features.engine.group import Group
@@ -9,7 +11,7 @@ from retail.params import Days
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):

@@ -1,5 +1,7 @@
 """What an article is and who buys it: price and its course, buyers' age and channel, its attributes as codes."""
 
+from typing import Literal
+
 from features.engine import profiles
 from features.engine.group import Group
 from retail.log import Array
@@ -7,7 +9,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 
 
 class Params(Group):

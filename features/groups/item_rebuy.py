@@ -1,5 +1,7 @@
 """How often an article's owners buy it again: rate over owners, hazard per later visit, gap between purchases."""
 
+from typing import Literal
+
 from features.engine.group import Group
 from features.engine.rebuy import hazards
 from retail.log import Array
@@ -7,7 +9,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 
 
 class Params(Group):

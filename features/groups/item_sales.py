@@ -1,5 +1,7 @@
 """How an article sells: counts in trailing windows, trend, ranks, age in the shop, the same weeks a year ago."""
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -10,7 +12,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 
 
 class Params(Group):

@@ -1,5 +1,7 @@
 """How the article fits the customer: its price against what they pay, its buyers' age against theirs, its channel."""
 
+from typing import Literal
+
 import numpy as np
 
 from features.engine import profiles
@@ -10,7 +12,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):

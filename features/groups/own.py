@@ -1,5 +1,7 @@
 """The customer's past with the article itself: counts, decays, gaps, whether it is due, baskets since."""
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -32,7 +34,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 PLAIN = {
     "times": VISITS, "times_7d": D7, "times_14d": D14, "times_28d": D28, "times_91d": D91, "year_ago": YEAR,
     "days_since_last": LAST_DAY, "days_since_first": FIRST_DAY, "visits_since_last": LAST_VISIT,

@@ -1,5 +1,7 @@
 """What the customer paid for the article before, against what it costs now: a price that fell brings owners back."""
 
+from typing import Literal
+
 import numpy as np
 
 from features.engine import kernels, profiles
@@ -10,7 +12,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):

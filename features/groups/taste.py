@@ -1,5 +1,7 @@
 """The customer's past with the article's kind: its product_code, type, department, colour and the like."""
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -12,7 +14,7 @@ from retail.params import Days
 from retail.shop import Attribute, Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 PLAIN = {
     "visits": VISITS, "visits_28d": D28, "days_since": LAST_DAY, "visits_since": LAST_VISIT, "in_last_5": V5,
     "by_visit": BY_VISIT,

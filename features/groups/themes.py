@@ -1,5 +1,7 @@
 """How the words of an article's name and description sell: a theme comes into season before each of its articles."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from features.engine import word_kernels
@@ -9,7 +11,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 FLOOR = 1e-4  # added to both sides of a ratio: what hardly sells has no trend
 
 

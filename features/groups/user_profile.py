@@ -1,12 +1,14 @@
 """Who the customer is: age, club status, rhythm of visits, size and price of baskets, share of repeats."""
 
+from typing import Literal
+
 from features.engine import profiles
 from features.engine.group import Group
 from retail.log import Array
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "user"
+KEY: Literal["user"] = "user"
 
 
 class Params(Group):

@@ -1,5 +1,7 @@
 """The customer's past with the words of an article's name and description, the article itself left out."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from features.engine import word_kernels
@@ -11,7 +13,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):

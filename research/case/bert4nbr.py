@@ -18,7 +18,7 @@ from torch.nn import functional
 from research.case.tafeng import Answer, Row, Split, batches, evaluate, in_order, runs, visits
 from retail.log import Array
 from retail.params import Block, Positive, Share
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from research.case.tafeng import Split, evaluate
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base.training import train
 from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.case import batches as case_batches

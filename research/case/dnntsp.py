@@ -16,7 +16,7 @@ from research.case.dnntsp_graphs import Baskets, Graphs
 from research.case.tafeng import Answer, Row, Split, batches, evaluate, in_order, runs
 from retail.log import Array
 from retail.params import Block, Positive
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 
 

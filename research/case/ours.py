@@ -14,7 +14,7 @@ from research.case import prior
 from research.case.case_rows import BATCH, MOST, PAPER, answers
 from research.case.tafeng import Row, Split, evaluate
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base.training import train
 from stage1_candidates.networks.case import batches
 from stage1_candidates.networks.case.batches import Candidates

@@ -150,11 +150,11 @@ def weeks_of(store: Store, params: Any, name: str, seed: int, folder: Path) -> l
     key = hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]
     file = folder / f"{key}.npz"
     if not file.exists():
-        module, settings = source.load("two_tower", params)
+        module, settings = source.load_network("two_tower", params)
         log = store.shop.log
         made: dict[str, Array] = {}
         with reading(store, VARIANTS[name]):
-            learned = module.learn(
+            learned = module.train(
                 weeks.history(log, WEEKS[0]), store.shop, settings, seed, folder / f"{key}.checkpoint"
             )
             for week in WEEKS:

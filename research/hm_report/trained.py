@@ -27,7 +27,7 @@ from research.hm_report.sample import Sample, total
 from research.hm_report.towers import Pairs, Shape, TwoTower
 from retail import stage
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 
 BATCH, STEPS = 512, 60  # pairs of a batch, batches of an epoch

@@ -18,7 +18,7 @@ from benchmarks import results
 from research.lens import figures
 from research.lens.tasks import SALES_HALF_LIFE, Task
 from retail import stage
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training, weights
 from stage1_candidates.networks.lens import answers, funnels, rows, warm
 from stage1_candidates.networks.lens.clock import Clock

@@ -10,7 +10,7 @@ from torch import nn
 from research.parsrec import protocol
 from research.parsrec.protocol import Scorer, Task
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 from stage1_candidates.networks.base.training import Curve
 from stage1_candidates.networks.parsrec import sessions

@@ -17,7 +17,7 @@ from research.parsrec.parsrec_sales import Settings as ShopSettings
 from research.parsrec.protocol import Task
 from research.parsrec.rivals import Rival
 from retail import paths
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base.training import Curve
 from stage1_candidates.networks.parsrec.network import Parsrec, Shape
 

@@ -19,7 +19,7 @@ from research.trex.masked import Masked
 from research.trex.protocol import DEPTH, Task
 from retail import stage
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 from stage1_candidates.networks.trex import answers as trex_answers
 from stage1_candidates.networks.trex import baskets

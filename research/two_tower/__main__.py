@@ -68,9 +68,9 @@ def main() -> None:
         whole, params = read(arguments.data, Path(folder))
         last = whole.log.weeks
         reported, tuning = range(last - WEEKS, last), range(last - WEEKS - TUNING, last - WEEKS)
-        module, settings = source.load("two_tower", params)
+        module, settings = source.load_network("two_tower", params)
         with timed(seconds, "training"):
-            weights = module.learn(weeks.history(whole.log, reported[0]), whole, settings, params.seed, Path(folder))
+            weights = module.train(weeks.history(whole.log, reported[0]), whole, settings, params.seed, Path(folder))
     with timed(seconds, "tuning"):
         als, bpr, tried = tuned(whole, tuning, settings.sold_days, params.seed)
     parts = []

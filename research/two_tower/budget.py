@@ -29,7 +29,6 @@ from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import source
-from stage1_candidates.engine.refits import trainings
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base.ann import Search
 from stage1_candidates.networks.two_tower.batches import Batch, Week, batches, label_week
@@ -119,7 +118,7 @@ def estimate(
     batches_an_epoch = -(-min(customers, examples.most) // batch)
     one = (of["1,000 customers"] + of["search"][settings.search.kind]["1,000 customers"]) / 1000
     look = examples.hold * (of["articles"] + examples.customers * one)
-    number = len(trainings(plan, settings.refit))
+    number = len(settings.training_weeks(plan))
     ready = (examples.weeks + examples.hold) * week
     whole = number * (ready + settings.training.epochs * (batches_an_epoch * step + look))
     every = shop.log.users * (one + of["1,000 customers"] / 1000)

@@ -18,8 +18,9 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.engine import lists, source, walks
+from stage1_candidates.engine import lists, source, sparse_product
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.loaded import Loaded
 
 DEPTH = 200
 POPULAR_DAYS = 7
@@ -58,12 +59,15 @@ def popular(history: History, users: Array) -> Array:
 
 
 def of_source(name: str, history: History, shop: Shop, users: Array, params: Params, sold: Array) -> Array:
-    """A walking source of params.yaml, what it skips (articles bought before) left in and the unsold left out."""
+    """A source of params.yaml with factors, what it skips (articles bought before) left in and the unsold left out."""
     module, settings = source.load(name, params)
-    rows, step, _ = module.walk(history, shop, module.fit(history, shop, settings), users, settings)
+    factors = Loaded.fit(module, settings, history, shop).factors(history, shop, users)
+    if factors is None:
+        raise TypeError(f"{name}: expected a source with factors")
+    rows, step, _ = factors
     unsold = np.setdiff1d(np.arange(shop.log.items, dtype=np.uint32), sold)
     skip = Lists(np.arange(len(users) + 1) * len(unsold), np.tile(unsold, len(users)), np.zeros(0, np.float32))
-    return padded(walks.walk_top(rows, step, shop.log.items, DEPTH, skip))
+    return padded(sparse_product.best_targets(rows, step, shop.log.items, DEPTH, skip))
 
 
 def of_als(history: History, users: Array, settings: Als, sold: Array, seed: int) -> Array:

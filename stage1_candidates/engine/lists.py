@@ -1,7 +1,7 @@
-"""Weighted lists, the one shape behind every source: a key (customer, article, segment ...) and its targets.
+"""Weighted lists: a key (customer, article, segment ...) and its targets.
 
-A source walks from customers over keys to articles: customer -> own articles -> their neighbours, or customer ->
-segment -> its best sellers (stage1_candidates/engine/walks.py).
+A source multiplies two of them (stage1_candidates/engine/sparse_product.py): customer -> own articles with articles ->
+their neighbours, or customer -> segment with segment -> its best sellers.
 """
 
 from dataclasses import dataclass

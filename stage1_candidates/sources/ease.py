@@ -10,8 +10,9 @@ from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -50,8 +51,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     ).arrays("near")
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles -> what they speak for, the articles themselves included."""
     return lists.own(history, users, params.half_life), Lists.of(state, "near"), None

@@ -8,8 +8,9 @@ from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -45,9 +46,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return near.arrays("near")
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles, the latest first -> what follows them."""
     return lists.own(history, users, params.profile_half_life), Lists.of(state, "near"), None
 
@@ -78,7 +77,7 @@ def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Arr
 
 
 def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Array, items: int, top: int) -> Lists:
-    """walk_top over entries whose targets are the runs first:last: the runs as lists, without copying them."""
+    """best_targets over entries whose targets are the runs first:last: the runs as lists, without copying them."""
     target = np.zeros((items, top), np.uint32)
     score = np.zeros((items, top), np.float32)
     count = np.zeros(items, np.int64)

@@ -7,8 +7,9 @@ from retail.params import Days
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -28,9 +29,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return {"lift": (1 + params.lift * sales / max(sales.max(), 1e-12)).astype(np.float32)}
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles, weight sum of 2^(-age / half_life) -> themselves, weight ``lift``."""
     same = lists.identity(shop.log.items)
     return lists.own(history, users, params.half_life), Lists(same.ptr, same.target, state["lift"]), None

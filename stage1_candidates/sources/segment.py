@@ -7,8 +7,9 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 FAVOURITES = ("department_no", "product_type_no")
 
@@ -51,9 +52,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return {**joined.arrays("best"), "member": member}
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> the segments it belongs to (weight 1 each) -> their best sellers."""
     member = state["member"][:, users].T  # (kinds, users) -> (U, kinds)
     belongs = member >= 0

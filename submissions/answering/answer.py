@@ -13,8 +13,8 @@ from retail.pairs import Pairs
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pooling import pool
-from stage1_candidates.pooling.pool import Loaded
 from stage2_ranker.model import ranker
 from stage2_ranker.model.blend import Blend
 from stage2_ranker.table import assemble
@@ -32,9 +32,9 @@ def table(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], params: Params
 ) -> tuple[Pairs, pl.DataFrame]:
     """Return every candidate pair of ``users`` (ascending) and its features, with the training table's columns."""
-    walked = pool.walks(sources, history, shop, users)
-    proposed = pool.propose(sources, history, shop, users, walked)
-    pairs, columns = pool.build(sources, proposed, history, shop, users, params, walked)
+    factors = pool.compute_factors(sources, history, shop, users)
+    proposed = pool.propose(sources, history, shop, users, factors)
+    pairs, columns = pool.build(sources, proposed, history, shop, users, params, factors)
     groups = {name: group.load(name, params) for name in group.switched_on(params)}
     parts = [group.compute(name, module, history, shop, pairs, block) for name, (module, block) in groups.items()]
     keys = pl.DataFrame({"user": pairs.user, "item": pairs.items})

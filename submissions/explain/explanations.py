@@ -15,8 +15,9 @@ from retail.pairs import Pairs
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pool import loaded
-from stage1_candidates.pooling.pool import Loaded, codes
+from stage1_candidates.pooling.pool import codes
 from stage2_ranker.model import ranker
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer

@@ -5,7 +5,7 @@ import numpy as np
 from retail.log import Array
 from retail.metrics import K
 from retail.weeks import History
-from stage1_candidates.engine import lists, walks
+from stage1_candidates.engine import lists, sparse_product
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.pooling import fusion
 from submissions.answering import answer
@@ -28,7 +28,7 @@ def repurchase(history: History, users: Array, half_life: float) -> Array:
     sales = np.bincount(log.item[known[log.day[known] >= history.cutoff - 7]], minlength=log.items)
     same = lists.identity(log.items)
     ties = Lists(same.ptr, same.target, (1 + TIE * sales / max(sales.max(), 1)).astype(np.float32))
-    best = walks.walk_top(lists.own(history, users, half_life), ties, log.items, K)
+    best = sparse_product.best_targets(lists.own(history, users, half_life), ties, log.items, K)
     return fill_lists(best, answer.best_sellers(history))
 
 

@@ -19,8 +19,8 @@ from retail import paths, stage, weeks
 from retail.log import Array
 from retail.params import Params
 from retail_input import prepare
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pooling import pool
-from stage1_candidates.pooling.pool import Loaded
 from stage2_ranker.fast_trees import tree_shap
 from stage2_ranker.fast_trees.tree_shap import Shap
 from stage2_ranker.model import ranker
@@ -151,7 +151,7 @@ class SmallShop:
         loaded = {}
         for name in sorted(self.params.sources):
             module, block = source_of(name, take=8)
-            loaded[name] = Loaded(module, block, module.fit(history, self.shop, block))
+            loaded[name] = Loaded.fit(module, block, history, self.shop)
         return history, loaded
 
     def explain(self, users: Array) -> pl.DataFrame:

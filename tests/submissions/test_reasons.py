@@ -12,7 +12,7 @@ from retail import weeks
 from retail.log import Array
 from retail.pairs import Pairs, of_columns
 from retail.shop import Shop
-from stage1_candidates.pooling.pool import Loaded
+from stage1_candidates.engine.loaded import Loaded
 from submissions.explain.reasons import article, format_numbers, labels, others, past, topics, votes
 from submissions.explain.reasons.recommendations import Recommendations
 from submissions.explain.reasons.strongest import DESCRIBE_TOPIC, choose_strongest
@@ -308,7 +308,7 @@ def recommend_everything(world: World) -> Recommendations:
     sources = {}
     for name in ("tifu_knn", "popular"):
         module, block = source_of(name)
-        sources[name] = Loaded(module, block, module.fit(history, world.shop, block))
+        sources[name] = Loaded.fit(module, block, history, world.shop)
     users, items = world.shop.log.users, world.shop.log.items
     pairs = [(user, item) for user in range(users) for item in range(items)]
     columns = {f"taste__{name}_share": [0.0] * len(pairs) for name in past.ATTRIBUTE_NAMES}

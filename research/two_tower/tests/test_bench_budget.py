@@ -6,7 +6,6 @@ from world import PARAMS, random_world
 from research.two_tower import budget
 from retail import weeks
 from stage1_candidates.engine import source
-from stage1_candidates.engine.refits import trainings
 
 
 def test_the_estimate_by_hand() -> None:
@@ -21,7 +20,7 @@ def test_the_estimate_by_hand() -> None:
     assert found["batches an epoch"] == -(-customers // 16)
     look = settings.examples.hold * (7 + settings.examples.customers * 0.003)
     ready = (settings.examples.weeks + settings.examples.hold) * 5
-    number = len(trainings(weeks.plan(shop.log, PARAMS.weeks), settings.refit))
+    number = len(settings.training_weeks(weeks.plan(shop.log, PARAMS.weeks)))
     whole = number * (ready + settings.training.epochs * (-(-customers // 16) * 3 + look))
     assert found["minutes of all trainings, all epochs"] == pytest.approx(whole / 60)
     assert found["minutes of the submission"] == pytest.approx(shop.log.users * 0.005 / 60)

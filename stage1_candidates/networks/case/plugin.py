@@ -14,8 +14,8 @@ from retail.params import Block, Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.case import calendars
 from stage1_candidates.networks.case.answers import WIDTHS, chances
@@ -45,7 +45,7 @@ class Params(Network):
         return self
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained on the buyers of the label weeks before ``history.week``, each seen from its own cutoff.
 
     Nothing where none of them buys again.

@@ -14,8 +14,8 @@ from retail.params import Block, Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.lens import answers, funnels, rows, warm
 from stage1_candidates.networks.lens.clock import Clock
@@ -69,7 +69,7 @@ class Twins:
         )
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights of both twins, and the vocabulary; trained on baskets before ``history.week``, those of the last ``hold``
     weeks with any held out. Nothing without examples."""
     vocabulary = funnels.vocabulary(history, params.examples.articles)
@@ -161,12 +161,16 @@ def score(
     return out
 
 
-ABOUT = ("days_left", "overdue")
+USER_COLUMNS = ("days_left", "overdue")
 
 
-def about(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> dict[str, Array]:
-    """Days from the cutoff to the expected next basket, 0 where it is overdue, and how many days it is; NaN without a
-    past."""
+def describe_users(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
+) -> dict[str, Array]:
+    """Forecast the days from the cutoff to the next basket, 0 where it is overdue, and the days by which it is.
+
+    NaN for a customer without a past.
+    """
     ready, asked = _asked(history, state, users, params)
     of = ready.funnels
     past = asked.stop > of.start[asked.user]

@@ -16,8 +16,8 @@ from retail.log import Array
 from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.parsrec import answers, label_weeks, sessions
@@ -41,7 +41,7 @@ class Params(Network):
         return model
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained to name the articles of a label week from what was bought before it; nothing without examples."""
     from stage1_candidates.networks.base import (
         training,  # brings Lightning, which takes seconds; asking needs none of it

@@ -14,8 +14,8 @@ from retail.params import Block, Days, Positive
 from retail.shop import Attribute, Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.trex import answers as trex_answers
 from stage1_candidates.networks.trex import articles as trex_articles
@@ -51,7 +51,7 @@ class Params(Network):
         return model
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained to name the categories bought in a label week from what was known at its own cutoff.
 
     Nothing without examples.

@@ -16,8 +16,8 @@ from retail.log import Array
 from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.ann import Index, Search
@@ -55,7 +55,7 @@ class Ready:
     index: Index
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained on the label weeks before ``history.week``, the last ``hold`` of which end the training.
 
     Every one is seen from its own first day. Nothing where no week is left to train on.

@@ -11,7 +11,7 @@ import polars as pl
 from retail.log import Array
 from retail.shop import AGE_BINS
 from retail.weeks import History
-from stage1_candidates.engine import lists, user_neighbours, walks
+from stage1_candidates.engine import lists, sparse_product, user_neighbours
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.pooling.pool import codes
 from submissions.explain.reasons.recommendations import Recommendations, list_entries
@@ -50,7 +50,9 @@ def describe_neighbours(recommended: Recommendations) -> pl.Series:
     near = user_neighbours.nearest(own, source.state, users, settings.neighbours)
     neighbours = Lists(near.ptr, near.target, np.ones(len(near.target), np.float32))
     bought = _list_purchases(history, source.state["reference"], NEIGHBOUR_DAYS)
-    count = walks.walk_at(neighbours, bought, history.log.items, recommended.pairs.ptr, recommended.pairs.items)
+    count = sparse_product.scores_at(
+        neighbours, bought, history.log.items, recommended.pairs.ptr, recommended.pairs.items
+    )
     facts = pl.DataFrame({"count": np.rint(count).astype(np.int64), "near": np.diff(near.ptr)[recommended.pairs.run]})
     template = f"{{}} of the {{}} customers most similar to you bought it in the last {NEIGHBOUR_DAYS} days"
     text = pl.format(template, "count", "near")
@@ -157,7 +159,7 @@ def _count_common_buyers(recommended: Recommendations) -> pl.DataFrame:
     needed = np.isin(buyers.key_of_rows(), left)
     buyers_of_left = lists.gather(buyers.key_of_rows()[needed], buyers.target[needed], np.ones(needed.sum()), items)
     # article -> its buyers -> their articles: the product counts the common buyers
-    both = np.rint(walks.walk_at(buyers_of_left, bought, items, ptr, right)).astype(np.int64)[place]
+    both = np.rint(sparse_product.scores_at(buyers_of_left, bought, items, ptr, right)).astype(np.int64)[place]
     user = recommended.pairs.users[pairs["run"].to_numpy()]
     has_other, has_item = _has_bought(bought, user, other), _has_bought(bought, user, item)
     return pairs.select("row", "other").with_columns(

@@ -13,7 +13,7 @@ from retail.log import Array
 from retail.pairs import Pairs
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.pooling.pool import Loaded
+from stage1_candidates.engine.loaded import Loaded
 
 WINDOW = 91  # days of sales over which an article's means are taken
 

@@ -113,6 +113,6 @@ def test_the_weeks_held_out_are_the_last_with_sales(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(calendars, "joined", cut)
     _, params = network_of("case")
     few = params.model_copy(update={"examples": params.examples.model_copy(update={"hold": 2})})
-    assert plugin.learn(weeks.history(shop.log, 14), shop, few, 1, tmp_path)
+    assert plugin.train(weeks.history(shop.log, 14), shop, few, 1, tmp_path)
     train, held = ([week_of[id(part)] for part in parts] for parts in parts_of)
     assert held == [8, 9] and train == [*range(1, 8)]

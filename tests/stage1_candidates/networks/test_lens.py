@@ -379,7 +379,7 @@ def test_what_is_said_of_a_customer_by_hand() -> None:
     weights |= {f"clock.{k}": np.zeros_like(v) for k, v in stored.arrays(timer).items()}
     weights |= {"clock.scale": np.ones(1, np.float32), "clock.head.2.bias": np.full(1, 5, np.float32)}
     state = module.fit(history, shop, block, weights)
-    found = module.about(history, shop, state, np.arange(3, dtype=np.uint32), block)
+    found = module.describe_users(history, shop, state, np.arange(3, dtype=np.uint32), block)
     assert of.day.tolist() == [0, 6, 0] and history.cutoff == 7
     assert found["days_left"].tolist()[:2] == [4, 0] and found["overdue"].tolist()[:2] == [0, 2]
     assert np.isnan(found["days_left"][2]) and np.isnan(found["overdue"][2])
@@ -392,6 +392,6 @@ def test_the_weeks_held_out_are_the_last_with_baskets(monkeypatch: pytest.Monkey
     monkeypatch.setattr(plugin, "_train", lambda basket, clock, of, train, held, *rest: seen.extend([train, held]))
     _, params = network_of("lens")
     examples = params.examples.model_copy(update={"hold": 2})
-    plugin.learn(weeks.history(shop.log, 14), shop, params.model_copy(update={"examples": examples}), 1, tmp_path)
+    plugin.train(weeks.history(shop.log, 14), shop, params.model_copy(update={"examples": examples}), 1, tmp_path)
     train, held = (some.day // 7 for some in seen)
     assert np.unique(held).tolist() == [8, 9] and train.max() == 7

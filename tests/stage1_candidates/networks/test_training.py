@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.training import Curve

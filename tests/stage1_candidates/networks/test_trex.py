@@ -42,7 +42,7 @@ PARAMS: dict[str, Any] = {
     "source": True,
     "score": True,
     "take": 7,
-    "refit": 0,
+    "retrain_every": 0,
     "training": {
         "epochs": 2,
         "patience": 2,
@@ -373,7 +373,7 @@ def answered(shop: Shop, week: int, users: Array, weights: dict[str, Array], **c
 
 
 def learned(shop: Shop, week: int, folder: Path) -> dict[str, Array]:
-    return plugin.learn(weeks.history(shop.log, week), shop, plugin.Params(**PARAMS), 1, folder)
+    return plugin.train(weeks.history(shop.log, week), shop, plugin.Params(**PARAMS), 1, folder)
 
 
 def test_settings_that_do_not_fit_are_refused_by_name() -> None:

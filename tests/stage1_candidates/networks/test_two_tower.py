@@ -15,7 +15,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import validated
 from retail.shop import Shop
-from stage1_candidates.engine import source
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.two_tower import batches as tower_batches
@@ -38,7 +38,7 @@ SETTINGS = Settings(
 )
 EXAMPLES = Examples(weeks=20, hold=2, customers=60, most=10_000, batch=16, negatives=20, power=0.75, basket=0.5)
 BLOCK = {
-    "use": True, "source": True, "score": True, "take": 7, "refit": 0, "sold_days": 60,
+    "use": True, "source": True, "score": True, "take": 7, "retrain_every": 0, "sold_days": 60,
     "search": {"kind": "flat", "effort": 1},
     "model": SETTINGS.model_dump(),
     "examples": EXAMPLES.model_dump(),
@@ -309,7 +309,7 @@ def test_vectors_have_length_one() -> None:
 def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, Array]]:
     shop = random_world(seed=3, users=150, entries=4500).shop
     folder = tmp_path_factory.mktemp("two_tower")
-    return shop, plugin.learn(weeks.history(shop.log, 50), shop, PARAMS, 1, folder)
+    return shop, plugin.train(weeks.history(shop.log, 50), shop, PARAMS, 1, folder)
 
 
 def test_a_customer_without_a_bag_is_refused_by_name() -> None:
@@ -324,7 +324,7 @@ def test_learning_twice_gives_the_same_and_knows_no_later_week(
     _, weights = learned
     world = random_world(seed=3, users=150, entries=4500)
     other = world.rewritten(weeks.first_day(world.days, 50), 1).shop
-    again = plugin.learn(weeks.history(other.log, 50), other, PARAMS, 1, tmp_path)
+    again = plugin.train(weeks.history(other.log, 50), other, PARAMS, 1, tmp_path)
     assert list(again) == list(weights)
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
 
@@ -336,7 +336,7 @@ def test_what_is_asked_of_the_network_later_has_no_part_in_its_training(
     shop, weights = learned
     search = ann.Search(kind="ivf", effort=1)
     asked = PARAMS.model_copy(update={"take": 3, "sold_days": 7, "search": search})
-    again = plugin.learn(weeks.history(shop.log, 50), shop, asked, 1, tmp_path)
+    again = plugin.train(weeks.history(shop.log, 50), shop, asked, 1, tmp_path)
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
 
 
@@ -344,9 +344,10 @@ def test_one_customer_alone_hears_what_it_hears_among_others(learned: tuple[Shop
     """Bit for bit, over more customers than a block has."""
     shop, weights = learned
     history = weeks.history(shop.log, 54)
-    state = plugin.fit(history, shop, PARAMS, weights)
+    fitted = Loaded.fit(plugin, PARAMS, history, shop, weights)
+    state = fitted.state
     everyone = np.tile(np.arange(150, dtype=np.uint32), 4)
-    best = source.proposals(plugin, history, shop, state, everyone, PARAMS)
+    best = fitted.propose(history, shop, everyone)
     assert np.array_equal(np.diff(best.ptr), np.full(600, 7))  # customers without a past too
     ptr = np.arange(601) * 40
     scores = plugin.score(history, shop, state, everyone, ptr, np.tile(np.arange(40), 600), PARAMS).reshape(600, 40)
@@ -375,7 +376,7 @@ def test_only_articles_sold_lately_are_proposed(learned: tuple[Shop, dict[str, A
 def test_a_shop_with_nothing_to_learn_from(week: int, tmp_path: Path) -> None:
     shop = hand_drawn()
     history = weeks.history(shop.log, week)
-    assert plugin.learn(history, shop, PARAMS, 1, tmp_path) == {}
+    assert plugin.train(history, shop, PARAMS, 1, tmp_path) == {}
     weights = stored.arrays(TwoTower(tower_inputs.attribute_codes(shop), tower_inputs.trait_rows(shop), PARAMS.model))
     state = plugin.fit(history, shop, PARAMS, weights)  # of any weights, in a shop as young as this
     best = plugin.propose(history, shop, state, np.arange(3, dtype=np.uint32), PARAMS)

@@ -1,6 +1,6 @@
-"""Walks over weighted lists: customer -> keys -> articles, a sparse product of which only the best targets are kept.
+"""Multiply weighted lists, customer -> keys -> articles, and keep the best targets of each row.
 
-Computed row by row in a dense scratch of a few bytes per target and thread, so that no table of all pairs is ever made.
+Each thread computes one row at a time in a dense scratch of a few bytes per target: no table of all pairs is made.
 """
 
 import numba
@@ -9,9 +9,11 @@ import numpy as np
 from retail.log import Array
 from stage1_candidates.engine.lists import CHUNKS, Lists, bounds
 
+Factors = tuple[Lists, Lists, Lists | None]  # rows, step, skip: the first two and the last argument of best_targets
 
-def walk_top(rows: Lists, step: Lists, targets: int, top: int, skip: Lists | None = None) -> Lists:
-    """The ``top`` targets of each row of the sparse product rows @ step, best first, ties by id.
+
+def best_targets(rows: Lists, step: Lists, targets: int, top: int, skip: Lists | None = None) -> Lists:
+    """Find the ``top`` targets of each row of the sparse product rows @ step, best first, ties by id.
 
     Row r scores target t with the sum over its keys k of rows.weight[r, k] * step.weight[k, t]: (R, K) @ (K, T).
     Targets of ``skip``'s row r are left out.
@@ -21,7 +23,7 @@ def walk_top(rows: Lists, step: Lists, targets: int, top: int, skip: Lists | Non
     target = np.zeros((rows.keys, top), np.uint32)
     weight = np.zeros((rows.keys, top), np.float32)
     count = np.zeros(rows.keys, np.int64)
-    _walk_top(
+    _best_targets(
         rows.ptr, rows.target, rows.weight, step.ptr, step.target, step.weight,
         skip.ptr, skip.target, targets, target, weight, count,
     )  # fmt: skip
@@ -29,10 +31,10 @@ def walk_top(rows: Lists, step: Lists, targets: int, top: int, skip: Lists | Non
     return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], weight[filled])
 
 
-def walk_at(rows: Lists, step: Lists, targets: int, ptr: Array, wanted: Array) -> Array:
-    """(n,) float32 score rows @ step at ``wanted[ptr[r]:ptr[r+1]]`` of each row r."""
+def scores_at(rows: Lists, step: Lists, targets: int, ptr: Array, wanted: Array) -> Array:
+    """Compute rows @ step at ``wanted[ptr[r]:ptr[r+1]]`` of each row r: (n,) float32."""
     score = np.zeros(len(wanted), np.float32)
-    _walk_at(
+    _scores_at(
         rows.ptr, rows.target, rows.weight, step.ptr, step.target, step.weight, targets, ptr, wanted, score
     )  # fmt: skip
     return score
@@ -59,7 +61,7 @@ def _sift_down(scores: Array, items: Array, hole: int, size: int) -> None:
 
 
 @numba.njit(parallel=True, cache=True)
-def _walk_top(row_ptr: Array, row_key: Array, row_weight: Array, ptr: Array, step_target: Array, step_weight: Array,
+def _best_targets(row_ptr: Array, row_key: Array, row_weight: Array, ptr: Array, step_target: Array, step_weight: Array,
               skip_ptr: Array, skip: Array, targets: int,
               target: Array, weight: Array, count: Array) -> None:  # fmt: skip
     top = target.shape[1]
@@ -107,7 +109,7 @@ def _walk_top(row_ptr: Array, row_key: Array, row_weight: Array, ptr: Array, ste
 
 
 @numba.njit(parallel=True, cache=True)
-def _walk_at(row_ptr: Array, row_key: Array, row_weight: Array, ptr: Array, step_target: Array, step_weight: Array,
+def _scores_at(row_ptr: Array, row_key: Array, row_weight: Array, ptr: Array, step_target: Array, step_weight: Array,
              targets: int, wanted_ptr: Array, wanted: Array, score: Array) -> None:  # fmt: skip
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(row_ptr) - 1)
