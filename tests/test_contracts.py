@@ -505,7 +505,7 @@ def test_the_answer_does_not_depend_on_the_shards(built: Built, which: str) -> N
     users = everyone(built.shop)[::3]  # the last customer, a cold one, among them
 
     def lists(size: int) -> Array:
-        parts = answer.shards(users, size)
+        parts = answer.split_shards(users, size)
         return np.concatenate(
             [answer.answer(history, built.shop, part, sources, built.blend, built.params) for part in parts]
         )
