@@ -6,7 +6,7 @@ import polars as pl
 
 from retail.shop import ATTRIBUTES
 from retail_input import csvs
-from retail_input.dictionaries import twin
+from retail_input.dictionaries import find_name_column
 
 NAMELESS = ("", "none", "other", "unknown", "undefined")  # say that nothing is known
 
@@ -16,8 +16,8 @@ def labels(folder: Path, articles: pl.DataFrame) -> pl.DataFrame:
 
     A label is "" where the file's word for it says nothing. An attribute without a column of names is left out.
     """
-    file = csvs.opened(folder / "articles.csv", ("article_id",))
-    named = {name: twin(name) for name in ATTRIBUTES if twin(name) in file.columns}
+    file = csvs.open_csv(folder / "articles.csv", ("article_id",))
+    named = {name: find_name_column(name) for name in ATTRIBUTES if find_name_column(name) in file.columns}
     raw = file.read(["article_id", *named.values()]).select(
         "article_id",
         *(
