@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator as Random
 
 from retail.errors import InputError
-from shops.demo.assortment import Array, Random
+from retail.log import Array
 
 CATEGORY_MEAN = -0.5  # alpha_c: the same for all, so it moves no choice
 PRICE_WEIGHT = 0.1  # beta_c

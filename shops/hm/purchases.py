@@ -1,7 +1,7 @@
-"""What is bought in the hm shop: day by day, every row of every visit, in one compiled walk.
+"""Simulate the purchases of the hm shop: day by day, every row of every visit, in a compiled loop.
 
-A row is one of four things: one more of what lies in the basket already; an article taken up again, or another colour
-of it; or something new: popularity behind one of four doors proposes, taste picks among the proposals.
+A row is one of four: another piece of an article in the basket; an article bought before; another colour of it; or a
+new article. For a new article, proposals are drawn by popularity within one of four groupings, and taste chooses.
 """
 
 from collections.abc import Iterator
@@ -9,35 +9,43 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numpy.random import Generator
 
-from shops.demo.assortment import Array, Random
-from shops.demo.shoppers import Bought, Door, door
-from shops.hm.hm_crowd import Crowd
-from shops.hm.hm_shelf import Demand, Shelf, price
-from shops.hm.hm_visits import Visits
-from shops.hm.hm_words import COLOURS, DEPARTMENTS, INDEXES, STYLES
+from retail.log import Array
+from shops.hm.assortment import Assortment, Demand, compute_prices
+from shops.hm.attributes import COLOURS, DEPARTMENTS, INDEXES, STYLES
+from shops.hm.crowd import Crowd
+from shops.hm.visits import Visits
+from shops.sales import DaySales, Grouping, group_articles
 
-PROPOSALS = 8  # articles a customer looks at for each row
-DOORS = (0.55, 0.7, 0.88)  # up to which a row begins at: whole shelf, style, department; beyond: index and colour
+PROPOSALS = 8  # articles that a customer considers for each row
+GROUPING_SHARES = (
+    0.55,
+    0.7,
+    0.88,
+)  # cumulative shares of rows that consider: all articles, style, department; rest: colour
 RECENT = 48  # articles that a customer remembers
-MORE = 0.155  # chance that a row after the first is one more of what lies in the basket
-BACK = 0.088  # chance, times loyalty, that a row looks back at what is remembered
-SWAP_DAYS, SWAP = 12, 0.6  # so soon after a purchase most who come back want the same again, in another size
-WORN = 0.5  # width, in gaps, of the time at which what is worn out is replaced
-OTHER_MOOD = 0.3  # chance that a visit follows the second of the customer's styles
+MORE = 0.155  # chance that a row after the first is another piece of an article in the basket
+BACK = 0.088  # chance, times loyalty, that a row rebuys a remembered article
+SWAP_DAYS, SWAP = (
+    12,
+    0.6,
+)  # within so many days of a purchase, a rebuy is the same article (another size) with chance SWAP
+WORN = 0.5  # width, in gaps, of the time in which a worn-out article is replaced
+SECOND_STYLE = 0.3  # chance that a visit follows the second of the customer's styles
 LIKES_STYLE, LIKES_INDEX, LIKES_DEPARTMENT, LIKES_COLOUR = 0.8, 0.3, 0.6, 0.5
 AGE_WIDTH = 12.0  # years at which an article's appeal falls to exp(-1/2)
-TRIES = 3  # times a customer looks again where the choice is a product that is remembered
-COUPON, OFF = 0.08, 9  # share of visits at nine tenths of the price
+TRIES = 3  # tries, at most, to choose a product that is not remembered
+COUPON, COUPON_TENTHS = 0.08, 9  # share of visits with a coupon, and tenths of the price that they pay
 
 
 class Traits(NamedTuple):
-    """What the walk must know of an article, (N,) each, in small types."""
+    """The properties of articles that the loop reads, (N,) each, in small types."""
 
     product: Array  # int32
     age: Array  # float32
     style: Array  # int8
-    part: Array  # int8, its index
+    index_code: Array  # int8
     department: Array  # int16
     colour: Array  # int8
     rebuy: Array  # float32
@@ -46,36 +54,38 @@ class Traits(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What customers remember: a ring of articles and days each."""
+    """The articles that each customer remembers, and the days of purchase, in ring buffers."""
 
     item: Array  # (C, RECENT) int32
     day: Array  # (C, RECENT) int16
     known: Array  # (C,) int32, purchases so far; the next goes to slot known % RECENT
 
 
-def traits(shelf: Shelf) -> Traits:
-    """The shelf as the walk wants it."""
+def pack_traits(assortment: Assortment) -> Traits:
+    """Pack the articles' properties for the compiled loop."""
     return Traits(
-        product=shelf.product.astype(np.int32),
-        age=shelf.age.astype(np.float32),
-        style=shelf.style.astype(np.int8),
-        part=shelf.index.astype(np.int8),
-        department=shelf.department.astype(np.int16),
-        colour=shelf.colour.astype(np.int8),
-        rebuy=shelf.rebuy.astype(np.float32),
-        gap=shelf.gap.astype(np.float32),
-        begin=np.searchsorted(shelf.product, np.arange(int(shelf.product[-1]) + 2)).astype(np.int32),
+        product=assortment.product.astype(np.int32),
+        age=assortment.age.astype(np.float32),
+        style=assortment.style.astype(np.int8),
+        index_code=assortment.index.astype(np.int8),
+        department=assortment.department.astype(np.int16),
+        colour=assortment.colour.astype(np.int8),
+        rebuy=assortment.rebuy.astype(np.float32),
+        gap=assortment.gap.astype(np.float32),
+        begin=np.searchsorted(assortment.product, np.arange(int(assortment.product[-1]) + 2)).astype(np.int32),
     )
 
 
-def days(rng: Random, shelf: Shelf, crowd: Crowd, visits: Visits, first_date: np.datetime64) -> Iterator[Bought]:
-    """Yield each day's rows in turn, sorted by customer; memory holds what customers remember, never the log."""
-    demand, known = Demand(rng, shelf), traits(shelf)
-    doors = (
-        door(np.zeros(len(shelf.kind), np.int64), 1),
-        door(shelf.style, STYLES),
-        door(shelf.department, DEPARTMENTS),
-        door(shelf.index * COLOURS + shelf.colour, len(INDEXES) * COLOURS),
+def simulate_days(
+    rng: Generator, assortment: Assortment, crowd: Crowd, visits: Visits, first_date: np.datetime64
+) -> Iterator[DaySales]:
+    """Yield each day's sales in turn; only the customers' memories are kept, never the log."""
+    demand, traits = Demand(rng, assortment), pack_traits(assortment)
+    groupings = (
+        group_articles(np.zeros(len(assortment.kind), np.int64), 1),
+        group_articles(assortment.style, STYLES),
+        group_articles(assortment.department, DEPARTMENTS),
+        group_articles(assortment.index * COLOURS + assortment.colour, len(INDEXES) * COLOURS),
     )
     customers = len(crowd.age)
     memory = Memory(
@@ -83,129 +93,130 @@ def days(rng: Random, shelf: Shelf, crowd: Crowd, visits: Visits, first_date: np
     )
     for day in range(len(visits.start) - 1):
         date = first_date + np.timedelta64(day, "D")
-        weight = demand.on(day, int((date - date.astype("datetime64[Y]")).astype(int)))
-        ends = [np.concatenate(([0.0], np.cumsum(weight[one.order]))) for one in doors]
-        here = slice(visits.start[day], visits.start[day + 1])
-        came, rows = visits.user[here], visits.rows[here]
-        item = _basket_rows(rng, day, came, rows, crowd, known, weight, doors, tuple(ends), memory)
-        coupon = np.repeat(rng.random(len(came)) < COUPON, rows)
-        cents = price(shelf, day)[item]
-        yield Bought(
+        weight = demand.compute(day, int((date - date.astype("datetime64[Y]")).astype(int)))
+        ends = [np.concatenate(([0.0], np.cumsum(weight[grouping.order]))) for grouping in groupings]
+        today = slice(visits.start[day], visits.start[day + 1])
+        visitors, rows = visits.user[today], visits.rows[today]
+        item = _choose_rows(rng, day, visitors, rows, crowd, traits, weight, groupings, tuple(ends), memory)
+        coupon = np.repeat(rng.random(len(visitors)) < COUPON, rows)
+        cents = compute_prices(assortment, day)[item]
+        yield DaySales(
             day=day,
-            user=np.repeat(came, rows),
+            user=np.repeat(visitors, rows),
             item=item,
-            cents=np.where(coupon, np.maximum(cents * OFF // 10, 1), cents),
-            channel=np.repeat(1 + (rng.random(len(came)) < crowd.online[came]), rows),
+            cents=np.where(coupon, np.maximum(cents * COUPON_TENTHS // 10, 1), cents),
+            channel=np.repeat(1 + (rng.random(len(visitors)) < crowd.online[visitors]), rows),
         )
 
 
 @numba.njit(cache=True)
-def _basket_rows(
-    rng: Random,
+def _choose_rows(
+    rng: Generator,
     day: int,
-    came: Array,
+    visitors: Array,
     rows: Array,
     crowd: Crowd,
-    shelf: Traits,
+    traits: Traits,
     weight: Array,
-    doors: tuple[Door, ...],
+    groupings: tuple[Grouping, ...],
     ends: tuple[Array, ...],
     memory: Memory,
 ) -> Array:
-    """(rows,) int32 article of each row of the day's visits."""
+    """Choose the article of each row of the day's visits: int32, as many as the sum of ``rows``."""
     bought = np.empty(rows.sum(), np.int32)
-    at = 0
-    for visit in range(len(came)):
-        user = came[visit]
-        style = crowd.styles[user, 1 if rng.random() < OTHER_MOOD else 0]
-        first = at
+    place = 0
+    for visit in range(len(visitors)):
+        user = visitors[visit]
+        style = crowd.styles[user, 1 if rng.random() < SECOND_STYLE else 0]
+        first = place
         for _ in range(rows[visit]):
-            if at > first and rng.random() < MORE:
-                item = bought[first + int(rng.random() * (at - first))]
+            if place > first and rng.random() < MORE:
+                item = bought[first + int(rng.random() * (place - first))]
             else:
                 item = -1
                 if rng.random() < BACK * crowd.loyalty[user]:
-                    item = _again(rng, day, user, shelf, weight, memory)
+                    item = _rebuy(rng, day, user, traits, weight, memory)
                 tries = 0
-                while item < 0 or (0 < tries < TRIES and _remembers(memory, user, shelf, item)):
-                    item = _new(rng, user, style, crowd, shelf, doors, ends)
+                while item < 0 or (0 < tries < TRIES and _remembers(memory, user, traits, item)):
+                    item = _choose_new(rng, user, style, crowd, traits, groupings, ends)
                     tries += 1
                 slot = memory.known[user] % RECENT
                 memory.item[user, slot], memory.day[user, slot] = item, day
                 memory.known[user] += 1
-            bought[at] = item
-            at += 1
+            bought[place] = item
+            place += 1
     return bought
 
 
 @numba.njit(cache=True)
-def _again(rng: Random, day: int, user: int, shelf: Traits, weight: Array, memory: Memory) -> int:
-    """The article that a customer takes up again, or another colour of it; -1 where none is on sale."""
+def _rebuy(rng: Generator, day: int, user: int, traits: Traits, weight: Array, memory: Memory) -> int:
+    """Choose a remembered article, or another colour of it; -1 where it is not on sale or was bought today."""
     known = memory.known[user]
     if known == 0:
         return -1
-    back = int(rng.random() ** 2 * min(known, RECENT))  # what was bought last is taken up most
+    back = int(rng.random() ** 2 * min(known, RECENT))  # recent purchases are more likely
     slot = (known - 1 - back) % RECENT
     item = memory.item[user, slot]
     passed = day - memory.day[user, slot]
     if passed == 0:
         return -1
-    late = (passed / shelf.gap[item] - 1) / WORN
-    same = SWAP if passed <= SWAP_DAYS else shelf.rebuy[item] * (0.2 + 2 * np.exp(-late * late))
+    late = (passed / traits.gap[item] - 1) / WORN
+    same = SWAP if passed <= SWAP_DAYS else traits.rebuy[item] * (0.2 + 2 * np.exp(-late * late))
     if rng.random() >= same:
-        begin, end = shelf.begin[shelf.product[item]], shelf.begin[shelf.product[item] + 1]
+        begin, end = traits.begin[traits.product[item]], traits.begin[traits.product[item] + 1]
         item = begin + int(rng.random() * (end - begin))
     return item if weight[item] > 0 else -1
 
 
 @numba.njit(cache=True)
-def _remembers(memory: Memory, user: int, shelf: Traits, item: int) -> bool:
-    product = shelf.product[item]
+def _remembers(memory: Memory, user: int, traits: Traits, item: int) -> bool:
+    """Return whether the customer remembers an article of the same product."""
+    product = traits.product[item]
     known = memory.item[user, : min(memory.known[user], RECENT)]
-    return bool((shelf.product[known] == product).any())
+    return bool((traits.product[known] == product).any())
 
 
 @numba.njit(cache=True)
-def _new(
-    rng: Random,
+def _choose_new(
+    rng: Generator,
     user: int,
     style: int,
     crowd: Crowd,
-    shelf: Traits,
-    doors: tuple[Door, ...],
+    traits: Traits,
+    groupings: tuple[Grouping, ...],
     ends: tuple[Array, ...],
 ) -> int:
-    """One article: PROPOSALS are drawn behind a door by their weight, and one of them is taken by taste.
+    """Draw PROPOSALS articles of a group by their weight, and choose one with odds exp(taste).
 
-    The smallest of exponentials with rates exp(taste) is a draw with these odds.
+    The minimum of exponential variables with rates exp(taste) is such a choice.
     """
     which = rng.random()
-    if which < DOORS[0]:
+    if which < GROUPING_SHARES[0]:
         number, group = 0, 0
-    elif which < DOORS[1]:
+    elif which < GROUPING_SHARES[1]:
         number, group = 1, int(style)
-    elif which < DOORS[2]:
+    elif which < GROUPING_SHARES[2]:
         number, group = 2, int(crowd.departments[user, int(rng.random() * 3)])
     else:
-        number, group = 3, crowd.part[user] * COLOURS + crowd.colours[user, int(rng.random() * 2)]
-    low, high = doors[number].start[group], doors[number].start[group + 1]
-    if ends[number][high] <= ends[number][low]:  # nothing on sale behind it
-        number, low, high = 0, 0, len(shelf.age)
-    order, end = doors[number].order, ends[number]
+        number, group = 3, crowd.index_code[user] * COLOURS + crowd.colours[user, int(rng.random() * 2)]
+    low, high = groupings[number].start[group], groupings[number].start[group + 1]
+    if ends[number][high] <= ends[number][low]:  # no article of the group is on sale
+        number, low, high = 0, 0, len(traits.age)
+    order, end = groupings[number].order, ends[number]
     best, least = -1, np.inf
     for _ in range(PROPOSALS):
-        item = order[_drawn(end, low, high, rng.random())]
-        gap = (crowd.age[user] - shelf.age[item]) / AGE_WIDTH
+        item = order[_draw_position(end, low, high, rng.random())]
+        gap = (crowd.age[user] - traits.age[item]) / AGE_WIDTH
         taste = -0.5 * gap * gap
-        if shelf.style[item] == style:
+        if traits.style[item] == style:
             taste += LIKES_STYLE
-        if shelf.part[item] == crowd.part[user]:
+        if traits.index_code[item] == crowd.index_code[user]:
             taste += LIKES_INDEX
         for k in range(3):
-            if shelf.department[item] == crowd.departments[user, k]:
+            if traits.department[item] == crowd.departments[user, k]:
                 taste += LIKES_DEPARTMENT
         for k in range(2):
-            if shelf.colour[item] == crowd.colours[user, k]:
+            if traits.colour[item] == crowd.colours[user, k]:
                 taste += LIKES_COLOUR
         wait = rng.standard_exponential() * np.exp(-taste)
         if wait < least:
@@ -214,8 +225,8 @@ def _new(
 
 
 @numba.njit(cache=True)
-def _drawn(end: Array, low: int, high: int, chance: float) -> int:
-    """Position p in ``low..high`` with ``end[p] <= point < end[p + 1]``, the point at ``chance`` of the way."""
+def _draw_position(end: Array, low: int, high: int, chance: float) -> int:
+    """Return p in ``low..high`` with ``end[p] <= point < end[p + 1]``, the point being at ``chance`` (0..1)."""
     point = end[low] + chance * (end[high] - end[low])
     while high - low > 1:
         middle = (low + high) // 2
