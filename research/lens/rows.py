@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from insights import anomalies
-from insights.models import Learned, Model, Plain
+from insights.models import LensModel, Model, PlainModel
 from research.lens import figures, trainings, uses
 from research.lens.planted import Planted
 from research.lens.tasks import SALES_HALF_LIFE, TEST_DAYS, VALIDATION_DAYS, Task
@@ -128,7 +128,7 @@ def insights(task: Task, shop: Shop, shape: dict[str, Any], folder: Path, groups
     """
     out: dict[str, Any] = {}
     for name, model in _models(task, shop, shape, folder).items():
-        asked = anomalies.last_baskets(model, shop.log.days - TEST_DAYS)
+        asked = anomalies.select_last_baskets(model, shop.log.days - TEST_DAYS)
         out[name] = {
             "anomalies": uses.injected(model, asked, 1),
             "alerts": uses.stock(model, shop.log.days - TEST_DAYS),
@@ -149,8 +149,8 @@ def _models(task: Task, shop: Shop, shape: dict[str, Any], folder: Path) -> dict
     basket = trainings.basket(task, shape, 1, folder).network
     clock = trainings.clock(task, shape, 1, folder).network
     return {
-        "LENS": Learned(of, vocabulary, basket, clock),  # type: ignore[arg-type]
-        "counts of the past": Plain(of, vocabulary, log.days - TEST_DAYS - VALIDATION_DAYS),
+        "LENS": LensModel(of, vocabulary, basket, clock),  # type: ignore[arg-type]
+        "counts of the past": PlainModel(of, vocabulary, log.days - TEST_DAYS - VALIDATION_DAYS),
     }
 
 

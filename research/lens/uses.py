@@ -23,8 +23,8 @@ def injected(model: Model, asked: Asked, seed: int) -> dict[str, dict[str, float
     as long.
     """
     expected = model.expected(asked)
-    cluster = clusters.of_vectors(expected.vector, None, seed)
-    true = anomalies.bought(model, asked)
+    cluster = clusters.cluster_vectors(expected.vector, None, seed)
+    true = anomalies.collect_baskets(model, asked)
     gap = model.funnels.gap[asked.stop].astype(np.float64)
     found: dict[str, list[list[float]]] = {"articles": [], "time": []}
     for draw in range(SEEDS):
@@ -32,7 +32,7 @@ def injected(model: Model, asked: Asked, seed: int) -> dict[str, dict[str, float
         changed = rng.random(len(cluster)) < CHANGED
         swapped = _rows(true, _others(cluster, changed, rng))
         later = np.where(changed, LATER * gap, gap)
-        judged = anomalies.judged(asked, swapped, later, expected, cluster)
+        judged = anomalies.score_baskets(asked, swapped, later, expected, cluster)
         for name, alone, within in (
             ("articles", judged.articles, judged.articles_z),
             ("time", judged.time, judged.time_z),
@@ -67,10 +67,10 @@ def _rows(lists: Lists, chosen: Array) -> Lists:
 def purities(model: Model, day: int, of_item: Array, of_user: Array, seed: int) -> dict[str, float]:
     """Purity of the segments against the planted groups, as many as these, and how many the silhouette would take."""
     groups = int(of_item.max()) + 1
-    asked = segments.of_model(model, day, groups, groups, seed)
-    free = segments.of_model(model, day, None, None, seed)
+    asked = segments.build_segments(model, day, groups, groups, seed)
+    free = segments.build_segments(model, day, None, None, seed)
     funnel = model.expected(funnels.at_cutoff(model.funnels, asked.user, day)).vector
-    of_funnels = clusters.of_vectors(funnel, groups, seed)
+    of_funnels = clusters.cluster_vectors(funnel, groups, seed)
     return {
         "articles": clusters.purity(asked.of_item, of_item[asked.item]),
         "customers": clusters.purity(asked.of_user, of_user[asked.user]),
@@ -98,14 +98,16 @@ def stock(model: Model, day: int) -> dict[str, dict[str, float]]:
     gone = since > stock_alerts.GONE * np.maximum(expected.days, 1)
     due = np.where(gone, np.nan, expected.days - since - 1)
     came = asked.stop < of.start[user + 1]
-    true = anomalies.bought(model, Asked(user[came], asked.stop[came], asked.day[came]))
+    true = anomalies.collect_baskets(model, Asked(user[came], asked.stop[came], asked.day[came]))
     due_true = (of.day[asked.stop[came]] - day).astype(np.float64)
     item, daily = _sales(of, model.vocabulary, day)
     resupply = np.repeat((SUPPLY * daily)[:, None], DAYS, axis=1).astype(np.float32)
     out = {}
     for name, cumulative in (("per day", False), ("cumulative", True)):
         ours, truth = (
-            stock_alerts.alerts(item, resupply, stock_alerts.demand(basket, when, item, DAYS), cumulative).short
+            stock_alerts.compute_alerts(
+                item, resupply, stock_alerts.sum_demand(basket, when, item, DAYS), cumulative
+            ).short
             for basket, when in ((expected, due), (Expected(true, np.zeros(0), np.zeros((0, 0))), due_true))
         )
         hits = float((ours & truth).sum())

@@ -18,7 +18,7 @@ DRAWS = 9999  # permutations of the categories
 def heat(network: Parsrec, task: Task, sales: Sales) -> Heat:
     """Attention in the training sessions by the planted groups."""
     category = np.arange(sales.items) // sales.settings.articles
-    return attention.heat(network, task.train, category, sales.categories, sales.group)
+    return attention.measure_attention(network, task.train, category, sales.categories, sales.group)
 
 
 def agreement(found: Array, sigma: Array, seed: int) -> dict[str, float]:

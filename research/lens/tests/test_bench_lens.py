@@ -123,7 +123,7 @@ def test_alerts_that_came_are_all_found_by_who_knows_them() -> None:
             of = self.funnels
             later = Asked(asked.user, asked.stop, asked.day)
             days = (of.day[asked.stop] - of.day[asked.stop - 1]).astype(np.float32)
-            return Expected(anomalies.bought(self, later), days, np.eye(2, dtype=np.float32))
+            return Expected(anomalies.collect_baskets(self, later), days, np.eye(2, dtype=np.float32))
 
     found = uses.stock(Prophet(), 100)
     for way in ("per day", "cumulative"):
