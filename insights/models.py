@@ -1,6 +1,6 @@
 """Predict what a customer buys next, how many pieces and when: by LENS where it is trained, else by counts.
 
-Every insight works with either model. A model holds the shop's basket sequences and predicts from any place in them.
+Every insight works with either model. A model has the shop's basket sequences and predicts from any place in them.
 """
 
 from typing import Any, Literal, Protocol

@@ -1,4 +1,4 @@
-"""Hold what both synthetic shops share: the sales of one day, and articles grouped for weighted draws."""
+"""Define what both synthetic shops share: the sales of one day, and articles grouped for weighted draws."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

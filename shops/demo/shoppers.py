@@ -196,8 +196,8 @@ class Simulation:
         """Store today's (user, item) as owned, and plan the day on which it is used up and bought again."""
         rng, assortment, crowd = self.rng, self.assortment, self.crowd
         self.recent[user, rng.integers(RECENT, size=len(user))] = assortment.product[item]
-        again = rng.random(len(user)) < assortment.rebuy[item] * crowd.loyalty[user]
-        user, item = user[again], item[again]
+        rebuys = rng.random(len(user)) < assortment.rebuy[item] * crowd.loyalty[user]
+        user, item = user[rebuys], item[rebuys]
         gap = assortment.gap[item] * crowd.pace[user] * rng.lognormal(0, 0.12, len(user))
         due = day + np.clip(np.round(gap), SHORTEST, LONGEST).astype(np.int64)
         plans = np.concatenate([np.stack([user, item, due]), self.pending], axis=1)

@@ -43,7 +43,7 @@ def build_lists(rows: list[dict[int, float]]) -> Lists:
 
 def test_alerts_by_hand() -> None:
     """Two articles, three days. Customer 0 comes on day 1.7 for 2 of article 3 and 1 of article 5; customer 1 is
-    overdue and comes on day 0 for 4 of article 5; customer 2 comes after the last day, customer 3 never; 9 is not watched."""
+    overdue and comes on day 0 for 4 of article 5; customer 2 comes too late, customer 3 never; 9 is not watched."""
     basket = build_lists([{3: 2, 5: 1, 9: 7}, {5: 4}, {3: 50}, {3: 50}])
     expected = Expected(basket, np.zeros(4), np.zeros((4, 1)))
     due = np.array([1.7, -3.0, 3.0, np.nan])
@@ -314,3 +314,11 @@ def test_bad_arguments_are_reported_in_one_line(
 
 def test_the_plain_model_is_used_where_lens_is_not_trained(project: Project) -> None:
     assert isinstance(models.choose_model(project, "auto", 104)[0], PlainModel)
+
+
+def test_weights_of_a_network_that_is_not_in_params_are_ignored(project: Project) -> None:
+    file = project.folder / paths.of_week(paths.NETWORKS / "lens", "weights", 100, "safetensors")
+    file.parent.mkdir(parents=True)
+    file.touch()  # not even read
+    assert isinstance(models.choose_model(project, "auto", 104)[0], PlainModel)
+    file.unlink()
