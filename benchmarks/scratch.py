@@ -98,7 +98,7 @@ class Scratch:
 
 def asked(data: Path, weeks: int) -> dict[str, Any]:
     """params.yaml of the project, pointed at the shop in ``data``, with so many validation weeks."""
-    point.check(data)
+    point.check_folder(data)
     raw: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
     raw["data"]["folder"] = str(data.resolve())
     raw["weeks"]["validation"] = weeks

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from insights import anomalies
-from insights.models import Learned, Model, Plain
+from insights.models import LensModel, Model, PlainModel
 from research.lens import figures, trainings, uses
 from research.lens.planted import Planted
 from research.lens.tasks import SALES_HALF_LIFE, TEST_DAYS, VALIDATION_DAYS, Task
@@ -139,7 +139,7 @@ def measure_insights(
     """
     out: dict[str, Any] = {}
     for name, model in _make_models(task, shop, shape, folder).items():
-        query = anomalies.last_baskets(model, shop.log.days - TEST_DAYS)
+        query = anomalies.select_last_baskets(model, shop.log.days - TEST_DAYS)
         out[name] = {
             "anomalies": uses.inject_changes(model, query, 1),
             "alerts": uses.measure_alerts(model, shop.log.days - TEST_DAYS),
@@ -162,8 +162,8 @@ def _make_models(task: Task, shop: Shop, shape: dict[str, Any], folder: Path) ->
     basket = trainings.train_basket(task, shape, 1, folder).network
     clock = trainings.train_clock(task, shape, 1, folder).network
     return {
-        "LENS": Learned(sequences, vocabulary, basket, clock),  # type: ignore[arg-type]
-        "counts of the past": Plain(sequences, vocabulary, log.days - TEST_DAYS - VALIDATION_DAYS),
+        "LENS": LensModel(sequences, vocabulary, basket, clock),  # type: ignore[arg-type]
+        "counts of the past": PlainModel(sequences, vocabulary, log.days - TEST_DAYS - VALIDATION_DAYS),
     }
 
 

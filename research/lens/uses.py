@@ -24,8 +24,8 @@ def inject_changes(model: Model, query: Query, seed: int) -> dict[str, dict[str,
     long. "alone": by the distance itself; "within": by its robust z-score within the cluster. Means over SEEDS draws.
     """
     expected = model.expected(query)
-    cluster = clusters.of_vectors(expected.vector, None, seed)
-    true = anomalies.bought(model, query)
+    cluster = clusters.cluster_vectors(expected.vector, None, seed)
+    true = anomalies.collect_baskets(model, query)
     gap = model.sequences.gap[query.stop].astype(np.float64)
     areas: dict[str, list[list[float]]] = {"articles": [], "time": []}
     for draw in range(SEEDS):
@@ -33,7 +33,7 @@ def inject_changes(model: Model, query: Query, seed: int) -> dict[str, dict[str,
         changed = rng.random(len(cluster)) < CHANGED
         swapped = _take_rows(true, _pick_others(cluster, changed, rng))
         later = np.where(changed, LATER * gap, gap)
-        distances = anomalies.judged(query, swapped, later, expected, cluster)
+        distances = anomalies.score_baskets(query, swapped, later, expected, cluster)
         for name, alone, within in (
             ("articles", distances.articles, distances.articles_z),
             ("time", distances.time, distances.time_z),
@@ -71,10 +71,10 @@ def measure_purity(model: Model, day: int, item_group: Array, user_group: Array,
     There are as many segments as planted groups. The numbers that the silhouette would choose are returned, too.
     """
     groups = int(item_group.max()) + 1
-    fixed = segments.of_model(model, day, groups, groups, seed)
-    free = segments.of_model(model, day, None, None, seed)
+    fixed = segments.build_segments(model, day, groups, groups, seed)
+    free = segments.build_segments(model, day, None, None, seed)
     vector = model.expected(basket_sequences.query_cutoff(model.sequences, fixed.user, day)).vector
-    vector_segments = clusters.of_vectors(vector, groups, seed)
+    vector_segments = clusters.cluster_vectors(vector, groups, seed)
     return {
         "articles": clusters.purity(fixed.of_item, item_group[fixed.item]),
         "customers": clusters.purity(fixed.of_user, user_group[fixed.user]),
@@ -102,14 +102,16 @@ def measure_alerts(model: Model, day: int) -> dict[str, dict[str, float]]:
     gone = since > stock_alerts.GONE * np.maximum(expected.days, 1)
     due = np.where(gone, np.nan, expected.days - since - 1)
     returned = query.stop < sequences.start[user + 1]
-    true = anomalies.bought(model, query.select(returned))
+    true = anomalies.collect_baskets(model, query.select(returned))
     due_true = (sequences.day[query.stop[returned]] - day).astype(np.float64)
     item, daily = _list_best_sellers(sequences, model.vocabulary, day)
     resupply = np.repeat((SUPPLY * daily)[:, None], DAYS, axis=1).astype(np.float32)
     out = {}
     for name, cumulative in (("per day", False), ("cumulative", True)):
         ours, truth = (
-            stock_alerts.alerts(item, resupply, stock_alerts.demand(basket, due_in, item, DAYS), cumulative).short
+            stock_alerts.compute_alerts(
+                item, resupply, stock_alerts.sum_demand(basket, due_in, item, DAYS), cumulative
+            ).short
             for basket, due_in in ((expected, due), (Expected(true, np.zeros(0), np.zeros((0, 0))), due_true))
         )
         hits = float((ours & truth).sum())

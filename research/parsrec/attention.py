@@ -18,7 +18,7 @@ DRAWS = 9999  # random permutations of the categories
 def measure_heat(network: Parsrec, task: Task, sales: Sales) -> Heat:
     """Measure attention in the training sessions, by category and planted group."""
     category = np.arange(sales.items) // sales.settings.articles
-    return attention.heat(network, task.train, category, sales.categories, sales.group)
+    return attention.measure_attention(network, task.train, category, sales.categories, sales.group)
 
 
 def measure_agreement(matrix: Array, sigma: Array, seed: int) -> dict[str, float]:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator as Random
 
 from retail import ragged
 from retail.errors import InputError
-from shops.demo.assortment import Array, Random
+from retail.log import Array
 
 CATEGORY_MEAN = -0.5  # alpha_c; equal for all categories, so it changes no choice
 PRICE_WEIGHT = 0.1  # beta_c

@@ -122,7 +122,7 @@ def test_alerts_of_the_true_baskets_have_precision_and_recall_one() -> None:
         def expected(self, query: Query) -> Expected:
             day = self.sequences.day
             days = (day[query.stop] - day[query.stop - 1]).astype(np.float32)
-            return Expected(anomalies.bought(self, query), days, np.eye(2, dtype=np.float32))
+            return Expected(anomalies.collect_baskets(self, query), days, np.eye(2, dtype=np.float32))
 
     for alerts in uses.measure_alerts(Oracle(), 100).values():
         assert alerts["precision"] == alerts["recall"] == 1 and alerts["true"] > 0

@@ -6,7 +6,7 @@ import polars as pl
 
 from retail.shop import ATTRIBUTES
 from retail_input import csvs
-from retail_input.dictionaries import twin
+from retail_input.dictionaries import find_name_column
 
 NAMELESS = ("", "none", "other", "unknown", "undefined")  # names that carry no information
 
@@ -17,8 +17,8 @@ def read_labels(folder: Path, articles: pl.DataFrame) -> pl.DataFrame:
     ``articles``: article_id, name. A label is "" if the file's name for the value is in NAMELESS. Attributes without a
     column of names in the file are left out.
     """
-    file = csvs.opened(folder / "articles.csv", ("article_id",))
-    name_columns = {name: twin(name) for name in ATTRIBUTES if twin(name) in file.columns}
+    file = csvs.open_csv(folder / "articles.csv", ("article_id",))
+    name_columns = {name: find_name_column(name) for name in ATTRIBUTES if find_name_column(name) in file.columns}
     raw = file.read(["article_id", *name_columns.values()]).select(
         "article_id",
         *(

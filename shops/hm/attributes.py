@@ -1,10 +1,10 @@
-"""What the articles of the hm shop are called: as many names of each attribute as the competition's articles have."""
+"""List the attributes of the hm shop's articles: as many values of each as in the competition."""
 
 from typing import NamedTuple
 
 
 class Index(NamedTuple):
-    """A part of the shop; its ``lines`` are sections, and each section has five or six departments."""
+    """An index, a part of the shop. Each of its ``lines`` is a section, with five or six departments."""
 
     letter: str
     name: str
@@ -12,22 +12,22 @@ class Index(NamedTuple):
     group: str
     share: float  # of the articles
     sales: float  # share of the sales
-    age: float  # centre of its buyers' ages
+    age: float  # mean age of its buyers
     lines: int
-    rooms: str  # which kinds it sells, letters of Kind.room
+    ranges: str  # the kinds that it sells, letters of Kind.range
 
 
 class Kind(NamedTuple):
-    """A product type; ``swing`` > 0 sells in summer and < 0 in winter, as exp(swing * cos(season))."""
+    """A product type. Its seasonal factor is exp(swing * cos(season)): ``swing`` > 0 sells in summer, < 0 in winter."""
 
     name: str
     group: str
     garment: str
-    room: str  # w: wear, u: underwear, s: swimwear, x: accessories, f: shoes
+    range: str  # w: clothes, u: underwear, s: swimwear, x: accessories, f: shoes
     cents: int  # usual price
     swing: float
-    rebuy: float  # chance that who takes it up again wants the same article, not another colour of it
-    share: int  # articles of this kind in the competition, about
+    rebuy: float  # chance that a customer who rebuys its product takes the same article, not another colour
+    share: int  # approximate number of articles of this kind in the competition
 
 
 INDEXES = (
@@ -90,7 +90,7 @@ KINDS = (
     Kind("Boots", "Boots", "Shoes", "f", 4999, -1.2, 0.15, 1028),
     Kind("Sandals", "Sandals", "Shoes", "f", 2499, 1.3, 0.10, 1900),
 )
-CUTS = ("", "Long ", "Layered ")  # a product type is a kind in a cut: three per kind
+CUTS = ("", "Long ", "Layered ")  # a product type is a kind in one of three cuts
 CUT_SHARES = (0.94, 0.04, 0.02)
 
 MASTERS = (
@@ -98,16 +98,16 @@ MASTERS = (
     "Orange", "Brown", "Metal", "Turquoise", "Mole", "Lilac", "Copper", "Olive", "Mint", "Clear",
 )  # fmt: skip
 VALUES = ("Plain", "Dark", "Light", "Dusty", "Bright", "Pale", "Deep", "Soft")
-COLOURS = 50  # colour groups; hm_frames names them
-COLOUR_FALL = 1.05  # popularity of the k-th colour falls as (k + 1) ** -COLOUR_FALL
+COLOURS = 50  # colour groups; csv_tables names them
+COLOUR_FALL = 1.05  # the frequency of the k-th colour falls as (k + 1) ** -COLOUR_FALL
 PATTERNS = (
     "Solid", "All over pattern", "Melange", "Stripe", "Denim", "Front print", "Placed print", "Check", "Blocks", "Lace",
     "Structure", "Application", "Embroidery", "Mixed", "Glitter", "Jacquard", "Sequin", "Dot", "Washed", "Other",
     "Contrast", "Metallic", "Chambray", "Slub", "Sheer", "Mesh", "Neps", "Argyle", "Hologram", "Unknown",
 )  # fmt: skip
-PATTERN_FALL = 1.6
+PATTERN_FALL = 1.6  # the frequency of the k-th pattern falls as (k + 1) ** -PATTERN_FALL
 
-STYLES = 40  # latent tastes that tie articles together across departments; texts and sections hint at them
+STYLES = 40  # latent tastes that connect articles of different departments; descriptions and sections hint at them
 NAMES = ("Alba", "Birk", "Cleo", "Dune", "Elin", "Fjord", "Gaia", "Iris", "Juno", "Koda", "Liv", "Mika", "Nova", "Olga")
 FABRICS = (
     "airy viscose", "brushed cotton", "crinkled satin", "double-faced wool", "embroidered mesh", "flowing modal",
