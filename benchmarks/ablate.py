@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from benchmarks import paired, results, scratch
+from benchmarks import paired, record, scratch
 from benchmarks.scratch import Scratch
 from retail import paths, stage
 from stage1_candidates.engine import source
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS, help="that a ranker is fitted on (%(default)s)")
     parser.add_argument("--only", choices=tuple(TITLES), help="one of the two tables")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "ablate")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     raw = scratch.asked(asked.data, asked.weeks)
     raw["table"]["rows"] = min(asked.rows, raw["table"]["rows"])
@@ -140,7 +140,7 @@ def main() -> None:
     rows = compared(evaluated(variants(base, asked.only)))
     alone = f", {asked.only} alone" if asked.only else ""
     command = f"make ablate ({asked.weeks} label weeks, {asked.rows:,} rows{alone})"
-    made = results.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
+    made = record.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
     leave(rows, asked.weeks, made, asked.out)
 
 
@@ -153,13 +153,13 @@ def leave(rows: dict[str, dict[str, Any]], weeks: int, made: dict[str, Any], out
         for line in cells(of_table):
             table.add_row(*line)
         console.print(table)
-        texts.append(results.markdown_table(header, cells(of_table)))
+        texts.append(record.markdown_table(header, cells(of_table)))
     said = note(sum(is_part(name) for of_table in rows.values() for name in of_table))
     console.print(said)
-    results.write_json("ablate", made, {"weeks": weeks, "note": said, **rows}, out)
-    results.write_markdown("ablate", made, "\n\n".join([*texts, said]), out)
+    record.write_json("ablate", made, {"weeks": weeks, "note": said, **rows}, out)
+    record.write_markdown("ablate", made, "\n\n".join([*texts, said]), out)
     shown = {TITLES[kind]: of_table for kind, of_table in rows.items()}
-    results.write_plot("ablate", paired.plot(shown, "MAP@12 minus that of everything"), out)
+    record.write_plot("ablate", paired.plot(shown, "MAP@12 minus that of everything"), out)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from benchmarks import graph, results, scale, scratch
+from benchmarks import graph, record, scale, scratch
 from benchmarks.faults import files_of
 from benchmarks.graph import Step
 from benchmarks.scratch import Scratch
@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.alike", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=0.01)
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     base = asked.scratch.resolve() / f"{asked.scale:g}"
     if not (base / scale.COSTS).exists():
@@ -99,8 +99,8 @@ def main() -> None:
         table.add_row(*row)
     Console(width=120).print(table)
     seconds, files = time.perf_counter() - began, sorted(Path(raw["data"]["folder"]).glob("*.csv"))
-    made = results.made_from(files, [raw["seed"]], f"python -m benchmarks.alike --scale {asked.scale:g}", seconds)
-    results.write_markdown("alike", made, results.markdown_table(HEADER, rows), asked.out)
+    made = record.made_from(files, [raw["seed"]], f"python -m benchmarks.alike --scale {asked.scale:g}", seconds)
+    record.write_markdown("alike", made, record.markdown_table(HEADER, rows), asked.out)
     if any(row[2] != "none" for row in rows):
         raise SystemExit(1)
 

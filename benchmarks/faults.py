@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import graph, results, scale, scratch
+from benchmarks import graph, record, scale, scratch
 from benchmarks.graph import Step
 from retail import paths, stage
 from retail.errors import InputError
@@ -253,7 +253,7 @@ def main() -> None:
     parser.add_argument("--faults", nargs="+", default=["kill", "disk", "memory"], choices=["kill", "disk", "memory"])
     parser.add_argument("--killed", nargs="+", type=float, default=KILLED, help="parts of a stage's seconds")
     parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     here, known = place(asked.scratch, asked.scale, asked.finished)
     raw, began, title = scale.params_of(here), time.perf_counter(), "faults_finished" if asked.finished else "faults"
@@ -269,9 +269,9 @@ def main() -> None:
     files = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
     words = ["FOLDER" if word in {str(asked.finished), str(asked.out)} else word for word in sys.argv[1:]]
     command = shlex.join(["python", "-m", "benchmarks.faults", *words])
-    made = results.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
-    results.write_json(title, made, {"outcomes": [asdict(one) for one in outcomes]}, asked.out)
-    results.write_markdown(title, made, results.markdown_table(HEADER, cells(outcomes, known)), asked.out)
+    made = record.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
+    record.write_json(title, made, {"outcomes": [asdict(one) for one in outcomes]}, asked.out)
+    record.write_markdown(title, made, record.markdown_table(HEADER, cells(outcomes, known)), asked.out)
     if not all(one.good for one in outcomes):
         raise SystemExit(1)
 

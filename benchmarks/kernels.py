@@ -20,7 +20,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import results, scratch
+from benchmarks import record, scratch
 from features.engine import group, kernels
 from features.engine.kernels import D7, D14, D28, D91, DECAY, FIRST_DAY, LAST_DAY, VISITS
 from retail import metrics, paths, stage, weeks
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=10_000, help="whose candidates are described (%(default)s)")
     parser.add_argument("--each", type=int, default=200, help="candidates of each (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="in which both ways take turns (%(default)s)")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     params, began = parameters.read(), time.perf_counter()
     features, alone = of_features(asked.customers, asked.each, asked.rounds, params)
@@ -225,10 +225,10 @@ def main() -> None:
         table.add_row(*line)
     Console(width=140).print(table)
     files = sorted(params.data.folder.glob("*.csv"))
-    made = results.made_from(files, [1], "python -m benchmarks.kernels", time.perf_counter() - began)
-    results.write_json("kernels", made, {"rows": rows, "groups": alone}, asked.out)
-    each = results.markdown_table(["group", "rows a second and core"], [[k, f"{v:,.0f}"] for k, v in alone.items()])
-    results.write_markdown("kernels", made, f"{results.markdown_table(HEADER, cells)}\n\n{each}", asked.out)
+    made = record.made_from(files, [1], "python -m benchmarks.kernels", time.perf_counter() - began)
+    record.write_json("kernels", made, {"rows": rows, "groups": alone}, asked.out)
+    each = record.markdown_table(["group", "rows a second and core"], [[k, f"{v:,.0f}"] for k, v in alone.items()])
+    record.write_markdown("kernels", made, f"{record.markdown_table(HEADER, cells)}\n\n{each}", asked.out)
 
 
 if __name__ == "__main__":

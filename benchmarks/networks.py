@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import paired, results, scratch
+from benchmarks import paired, record, scratch
 from retail import paths, stage
 from retail.errors import InputError
 from retail_input import switch_network
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=8, help="label weeks that are reported (%(default)s)")
     parser.add_argument("--drop", type=int, default=0, help="weeks at the end of the log to leave out: to choose on")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "networks")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     raw = scratch.asked(asked.data, asked.weeks)
     raw["networks"] = chosen(raw["networks"], asked.only)
@@ -87,7 +87,7 @@ def main() -> None:
     only = names if asked.only else ()
     called = f"python -m benchmarks.networks --only {' '.join(only)}" if only else "make bench-networks"
     command = f"{called} ({asked.weeks} label weeks, {asked.drop} dropped)"
-    made = results.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
+    made = record.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
     header = ["networks", "MAP@12", "95%", "minus none", "95%"]
     cells = [paired.cells(name, row) for name, row in rows.items()]
     table = Table(*header)
@@ -95,10 +95,10 @@ def main() -> None:
         table.add_row(*line)
     Console(width=120).print(table)
     title = "_".join(["networks", *only])
-    results.write_json(title, made, {"weeks": asked.weeks, "rows": rows}, asked.out)
-    results.write_markdown(title, made, results.markdown_table(header, cells), asked.out)
+    record.write_json(title, made, {"weeks": asked.weeks, "rows": rows}, asked.out)
+    record.write_markdown(title, made, record.markdown_table(header, cells), asked.out)
     figure = paired.plot({"with these networks": rows}, "MAP@12 minus that without networks")
-    results.write_plot(title, figure, asked.out)
+    record.write_plot(title, figure, asked.out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from benchmarks import graph, results, scratch
+from benchmarks import graph, record, scratch
 from benchmarks.graph import Step
 from benchmarks.scratch import Scratch
 from retail import paths, stage
@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--finished", type=Path, help="a project of a larger shop in which `dvc repro` has run")
     parser.add_argument("--networks", action="store_true", help="with the networks that params.yaml uses")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     runs = {f"{scale:g}": run(asked.scratch, scale, asked.networks) for scale in sorted(asked.scales)}
     largest, command = shop(asked.scratch, max(asked.scales)), f"python -m benchmarks.scale --scales {' '.join(runs)}"
@@ -202,10 +202,10 @@ def main() -> None:
     Console(width=120).print(table)
     seconds = sum(of["seconds"] for one in runs.values() for of in one["steps"].values())
     files = sorted(file for file in largest.iterdir() if file.suffix in (".csv", ".parquet"))
-    made = results.made_from(files, [1], command, seconds)
-    results.write_json("scale", made, {"runs": runs, "exponents": slopes}, asked.out)
-    results.write_markdown("scale", made, results.markdown_table(HEADER, cells), asked.out)
-    results.write_plot("scale", plot(runs), asked.out)
+    made = record.made_from(files, [1], command, seconds)
+    record.write_json("scale", made, {"runs": runs, "exponents": slopes}, asked.out)
+    record.write_markdown("scale", made, record.markdown_table(HEADER, cells), asked.out)
+    record.write_plot("scale", plot(runs), asked.out)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from benchmarks import results
+from benchmarks import record
 from benchmarks.scorers import BLOCK, PLAIN, SCORERS, Lent, Trees
 from retail import params as parameters
 from retail import paths, stage, weeks
@@ -137,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scoring", description=__doc__.splitlines()[0])
     parser.add_argument("--customers", type=int, default=300, help="whose candidates are scored (%(default)s)")
     parser.add_argument("--repeats", type=int, default=15, help="rounds of all scorers (%(default)s)")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     began = time.perf_counter()
     pairs, features, filler = shard(asked.customers)
@@ -157,10 +157,10 @@ def main() -> None:
     console.print(table)
     console.print(said)
     seconds, files = time.perf_counter() - began, [paths.LOG, *sorted(paths.FINAL_MODEL.glob("*.txt"))]
-    made = results.made_from(files, [parameters.read().seed], "python -m benchmarks.scoring", seconds)
-    results.write_json("scoring", made, {"trees": trees, "rows": len(features), "scorers": rows}, asked.out)
-    text = results.markdown_table(HEADER, map(cells, rows))
-    results.write_markdown("scoring", made, f"{text}\n\n{said}", asked.out)
+    made = record.made_from(files, [parameters.read().seed], "python -m benchmarks.scoring", seconds)
+    record.write_json("scoring", made, {"trees": trees, "rows": len(features), "scorers": rows}, asked.out)
+    text = record.markdown_table(HEADER, map(cells, rows))
+    record.write_markdown("scoring", made, f"{text}\n\n{said}", asked.out)
 
 
 if __name__ == "__main__":

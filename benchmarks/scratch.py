@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
-from benchmarks import results
+from benchmarks import record
 from features.engine import group
 from retail import params as parameters
 from retail import paths
@@ -133,9 +133,9 @@ def models(raw: dict[str, Any]) -> Best:
 def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
     """A digest of the settings, of the data they point at and of the code that is run."""
     csvs = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
-    shop = {**raw["data"], "folder": results.digest(csvs)}
+    shop = {**raw["data"], "folder": record.digest(csvs)}
     code = sorted([FIT_LIKE, *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))])
-    settings = json.dumps([{**raw, "data": shop}, best.model_dump(), drop, results.digest(code)], sort_keys=True)
+    settings = json.dumps([{**raw, "data": shop}, best.model_dump(), drop, record.digest(code)], sort_keys=True)
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import results
+from benchmarks import record
 from benchmarks.shop_figures import of_articles, of_customers, of_histories, of_prices, of_weeks, read
 from retail import stage
 
@@ -125,7 +125,7 @@ def statistics(folder: Path) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shop_statistics", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     started = time.perf_counter()
     found = statistics(asked.folder)
@@ -140,8 +140,8 @@ def main() -> None:
         for name, known in KNOWN.items()
     }
     command = f"python -m benchmarks.shop_statistics {asked.folder.name}"
-    made = results.made_from(sorted(asked.folder.glob("*.csv")), [], command, seconds)
-    results.write_json(f"shop_statistics_{asked.folder.name}", made, {"note": NOTE, "statistics": rows}, asked.out)
+    made = record.made_from(sorted(asked.folder.glob("*.csv")), [], command, seconds)
+    record.write_json(f"shop_statistics_{asked.folder.name}", made, {"note": NOTE, "statistics": rows}, asked.out)
 
 
 def told(value: float) -> str:

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import eleventh_place, results
+from benchmarks import eleventh_place, record
 from benchmarks.eleventh_place import SOURCES
 from retail import metrics, paths, stage, weeks
 from retail import params as parameters
@@ -191,7 +191,7 @@ def plot(rows: Mapping[str, dict[str, Any]], budgets: Mapping[int, dict[str, flo
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sources_table", description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path(), help="where the graph has run (%(default)s)")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     out, began = asked.out.resolve(), time.perf_counter()
     evaluated = paths.EVALUATION / "evaluation.json"
@@ -208,7 +208,7 @@ def main() -> None:
         data = {"buyers": len(users), "pairs": len(bought), "articles": shop.log.items, "customers": shop.log.users}
         files = [file.resolve() for file in sorted(params.data.folder.glob("*.csv"))]
     command = f"python -m benchmarks.sources_table --folder {asked.folder}"
-    made = results.made_from(files, [params.seed], command, time.perf_counter() - began)
+    made = record.made_from(files, [params.seed], command, time.perf_counter() - began)
     leave(rows, budgets, evaluation, {**data, "week": week}, made, out)
 
 
@@ -234,12 +234,12 @@ def leave(
         console.print(table)
     about = ", ".join(f"{name} {value:,}" for name, value in data.items())
     console.print(about, NOTE)
-    texts = [results.markdown_table(header, lines) for header, lines in shown.values()]
+    texts = [record.markdown_table(header, lines) for header, lines in shown.values()]
     of_lists = {name: evaluation[name] for name in ("map12", "twelve_minus", "by_recency")}
     found = {"shop": data, "note": NOTE, "sources": rows, "union": budgets, **of_lists}
-    results.write_json("sources_table", made, found, out)
-    results.write_markdown("sources_table", made, "\n\n".join([*texts, f"This shop: {about}.", NOTE]), out)
-    results.write_plot("sources_table", plot(rows, budgets), out)
+    record.write_json("sources_table", made, found, out)
+    record.write_markdown("sources_table", made, "\n\n".join([*texts, f"This shop: {about}.", NOTE]), out)
+    record.write_plot("sources_table", plot(rows, budgets), out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import paired, results, scratch
+from benchmarks import paired, record, scratch
 from benchmarks.scratch import Scratch
 from retail import paths, stage
 from stage2_ranker.model.recipe import BEST, Best
@@ -69,9 +69,9 @@ def leave(rows: dict[str, Any], said: str, figures: dict[str, Any], made: dict[s
     console = Console(width=120)
     console.print(table)
     console.print(said)
-    results.write_json("tuning", made, {**figures, "rows": rows}, out)
-    results.write_markdown("tuning", made, f"{results.markdown_table(header, cells)}\n\n{said}", out)
-    results.write_plot("tuning", paired.plot({"ranker": rows}, f"MAP@12 minus that of the {UNTUNED}"), out)
+    record.write_json("tuning", made, {**figures, "rows": rows}, out)
+    record.write_markdown("tuning", made, f"{record.markdown_table(header, cells)}\n\n{said}", out)
+    record.write_plot("tuning", paired.plot({"ranker": rows}, f"MAP@12 minus that of the {UNTUNED}"), out)
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--drop", type=int, default=0, help="weeks at the end of the log to leave out: to choose on")
     parser.add_argument("--rows", type=int, help="rows that a trial is trained on, at most (that of params.yaml)")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "tuning")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     raw = scratch.asked(asked.data, asked.weeks)
     raw["tuning"] |= {"rows": asked.rows} if asked.rows else {}
@@ -93,7 +93,7 @@ def main() -> None:
     took = {name: seconds(one) for name, one in made.items()}
     best = Best.model_validate_json((made[TUNED].folder / BEST).read_bytes())
     command = f"make bench-tuning ({asked.trials} trials, {asked.weeks} label weeks, {asked.drop} dropped)"
-    source = results.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
+    source = record.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
     figures = {"trials": asked.trials, "weeks": asked.weeks, "seconds": took, "best": best.model_dump()}
     leave(rows, text(asked.trials, asked.weeks, best, took), figures, source, asked.out)
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from rich.console import Console
 from tqdm import tqdm
 
-from benchmarks import results
+from benchmarks import record
 from research.case import closed_form, report, tafeng, task
 from research.case.tafeng import PARTS, Figures
 from research.case.task import Scores
@@ -113,7 +113,7 @@ def main() -> None:
     }
     checked = [report.check(name, figures[name]) for name in (PAPER,) if name in names]
     compared = report.differences(figures, pairs(known))
-    made = results.made_from(
+    made = record.made_from(
         [tafeng.path(asked.data, part) for part in PARTS],
         asked.seeds,
         shlex.join(["python", "-m", "research.case", *sys.argv[1:]]),
@@ -122,9 +122,9 @@ def main() -> None:
     runs = {f"{one.row}, seed {one.seed}": scores.info for one, scores in found.items()}
     body = {"rows": rows, "published": report.PUBLISHED, "check": checked, "differences": compared, "runs": runs}
     lines = [report.check_line(one) for one in checked], [report.difference_line(one) for one in compared]
-    results.write_json("case", made, body)
-    results.write_markdown("case", made, report.markdown(rows, *lines))
-    results.write_plot("case", report.plot(rows))
+    record.write_json("case", made, body)
+    record.write_markdown("case", made, report.markdown(rows, *lines))
+    record.write_plot("case", report.plot(rows))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(report.table(rows))
     for line in (*lines[0], *lines[1]):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from benchmarks import results
+from benchmarks import record
 from research.hm_report import features, shops
 from research.hm_report.features import Feature
 from research.hm_report.shops import Store
@@ -146,7 +146,7 @@ def pooled(parts: list[Hits]) -> Array:
 def weeks_of(store: Store, params: Any, name: str, seed: int, folder: Path) -> list[Hits]:
     """Hits of one training in WEEKS, kept in ``folder``."""
     code = [*Path(network.__file__).parent.glob("*.py"), Path(__file__), Path(features.__file__), Path(shops.__file__)]
-    text = [store.mark, name, seed, params.networks["two_tower"], results.digest(sorted(code))]
+    text = [store.mark, name, seed, params.networks["two_tower"], record.digest(sorted(code))]
     key = hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]
     file = folder / f"{key}.npz"
     if not file.exists():

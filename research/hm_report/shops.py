@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from ruamel.yaml import YAML
 
-from benchmarks import results
+from benchmarks import record
 from retail import params, paths, shop, stage, weeks
 from retail.errors import InputError
 from retail.log import Array
@@ -126,5 +126,5 @@ def of_files(whole: Shop, calendar: Mapping[str, str], files: list[Path]) -> Sto
         first_day=calendar["first_day"],
         colour=(colour.rank("dense").cast(pl.Int32) - 1).fill_null(-1).to_numpy(),
         section=group.replace_strict(SECTIONS, default=-1, return_dtype=pl.Int32).to_numpy(),
-        mark=results.digest(files),
+        mark=record.digest(files),
     )

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks import results
+from benchmarks import record
 from research.hm_report import inputs, mlp
 from research.hm_report.answers import Asked, answered
 from research.hm_report.block import ERA, Block, asked_of, members_of, past_of, tables
@@ -77,7 +77,7 @@ def answers(block: Block, model: Model, seed: int, folder: Path) -> Answers:
         type(model).__name__,
         [ERA, BATCH, STEPS, FEWEST, HELD, CUSTOMERS, CUSTOMER_STEPS, TRAINING.model_dump()],
     )
-    text = [block.store.mark, block.weeks, kind, asdict(model), seed, numbers, results.digest(CODE)]
+    text = [block.store.mark, block.weeks, kind, asdict(model), seed, numbers, record.digest(CODE)]
     key = hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]
     file = folder / f"{key}.npz"
     if not file.exists():

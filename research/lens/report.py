@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import results
+from benchmarks import record
 from research.lens.rows import OWN, PERSONAL
 
 PUBLISHED = {  # recall, precision, F1 of the paper's Table 2
@@ -29,9 +29,9 @@ OURS = (
 
 
 def write(made: dict[str, Any], found: dict[str, Any], folder: Path) -> None:
-    results.write_json("lens", made, found, folder)
-    results.write_markdown("lens", made, markdown(found), folder)
-    results.write_plot("lens", drawn(found), folder)
+    record.write_json("lens", made, found, folder)
+    record.write_markdown("lens", made, markdown(found), folder)
+    record.write_plot("lens", drawn(found), folder)
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -56,7 +56,7 @@ def _baskets(of: dict[str, Any]) -> str:
         minus = [_gap(gaps[theirs]) if gaps else "" for theirs in PERSONAL]
         seeds, seconds = _cost(row)
         rows.append([name, seeds, *cells, *told, *minus, seconds])
-    return results.markdown_table(head, rows)
+    return record.markdown_table(head, rows)
 
 
 def _chosen(of: dict[str, Any]) -> list[str]:
@@ -74,7 +74,7 @@ def _chosen(of: dict[str, Any]) -> list[str]:
 
 def _published() -> str:
     rows = [[name, *map(_four, values)] for name, values in PUBLISHED.items()]
-    return results.markdown_table(["row", "recall", "precision", "F1"], rows)
+    return record.markdown_table(["row", "recall", "precision", "F1"], rows)
 
 
 def _times(times: dict[str, Any]) -> str:
@@ -92,7 +92,7 @@ def _times(times: dict[str, Any]) -> str:
         "minus the mean gap's",
         "minus the median's",
     ]
-    return results.markdown_table([*head, "seconds"], rows)
+    return record.markdown_table([*head, "seconds"], rows)
 
 
 def _heart(found: dict[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _heart(found: dict[str, Any]) -> str:
         [name, *(_four(row[key]) for key in ("recall", "precision", "f1")), f"{row['seconds']:.0f}"]
         for name, row in found.items()
     ]
-    return results.markdown_table(["row", "recall", "precision", "F1", "seconds"], rows)
+    return record.markdown_table(["row", "recall", "precision", "F1", "seconds"], rows)
 
 
 def _insights(found: dict[str, Any]) -> str:
@@ -117,7 +117,7 @@ def _insights(found: dict[str, Any]) -> str:
             purity = of.get("purity")
             cells.append(f"{purity['articles']:.2f}, {purity['customers']:.2f}" if purity else "")
             rows.append([f"{shop}, {model}", *cells])
-    return results.markdown_table([*head, "alerts P, R, cumulative", "purity of articles, customers"], rows)
+    return record.markdown_table([*head, "alerts P, R, cumulative", "purity of articles, customers"], rows)
 
 
 def drawn(found: dict[str, Any]) -> Figure:

@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from benchmarks import results
+from benchmarks import record
 from research.lens import figures
 from research.lens.tasks import SALES_HALF_LIFE, Task
 from retail import stage
@@ -110,7 +110,7 @@ def _kept(
     task: Task, kind: str, made: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
 ) -> Trained:
     about = [task.name, task.about, kind, shape.model_dump(), settings.model_dump(), seed, PER_CUSTOMER, EPOCH, BATCH]
-    key = hashlib.sha256(json.dumps([*about, results.digest(CODE)]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([*about, record.digest(CODE)]).encode()).hexdigest()[:16]
     file = folder / f"{key}.safetensors"
     torch.manual_seed(seed)
     network = made()

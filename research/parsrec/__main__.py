@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import results
+from benchmarks import record
 from research.parsrec import attention, closed_form, ours, parsrec_sales, protocol, report, rivals, rows, spillover
 from research.parsrec.protocol import KS, Scorer, Task
 from retail import stage
@@ -36,13 +36,13 @@ def main() -> None:
     what_if = {seed: spillover.run(seed) for seed in asked.spillover}
     seconds = sum(row.get("seconds", 0.0) for row in (*table.values(), *what_if.values()))
     command = shlex.join(["python", "-m", "research.parsrec", *sys.argv[1:]])
-    made = results.made_from([Path(parsrec_sales.__file__)], [asked.seed, *asked.spillover], command, seconds)
+    made = record.made_from([Path(parsrec_sales.__file__)], [asked.seed, *asked.spillover], command, seconds)
     body = {"rows": table, "published": report.PUBLISHED, "attention": seen, "spillover": what_if}
-    results.write_json("parsrec", made, body)
+    record.write_json("parsrec", made, body)
     text = report.markdown(table, seen, what_if)
-    results.write_markdown("parsrec", made, text)
+    record.write_markdown("parsrec", made, text)
     if heats:
-        results.write_plot("parsrec", report.plot(next(iter(heats.values())), sales.sigmas))
+        record.write_plot("parsrec", report.plot(next(iter(heats.values())), sales.sigmas))
     Console(width=None if sys.stdout.isatty() else 160).print(text, markup=False, highlight=False)
 
 

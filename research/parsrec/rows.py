@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from benchmarks import results
+from benchmarks import record
 from research.parsrec import ours, rivals
 from research.parsrec.parsrec_sales import Sales
 from research.parsrec.parsrec_sales import Settings as ShopSettings
@@ -102,5 +102,5 @@ def _timed(folder: Path, train: Callable[[Callable[[], None]], tuple[Net, list[C
 def _mark(sales: Sales, settings: list[BaseModel], seed: int, code: list[Path]) -> str:
     """A digest of all that a training was made from."""
     known = [asdict(sales.settings), [sigma.tolist() for sigma in sales.sigmas]]
-    words = json.dumps([known, [one.model_dump() for one in settings], seed, results.digest(code)], sort_keys=True)
+    words = json.dumps([known, [one.model_dump() for one in settings], seed, record.digest(code)], sort_keys=True)
     return hashlib.sha256(words.encode()).hexdigest()[:16]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from benchmarks import results
+from benchmarks import record
 from research.two_tower import lists_of_week, rates, report
 from research.two_tower.lists_of_week import Als, Bpr
 from research.two_tower.recall import AT, Hits, hits, recalls, table
@@ -90,7 +90,7 @@ def main() -> None:
     }  # fmt: skip
     files = [arguments.data / name for name in (ARTICLES, CUSTOMERS, TRANSACTIONS)]
     command = " ".join(["python -m research.two_tower", *sys.argv[1:]])
-    made = results.made_from(files, [params.seed], command, sum(seconds.values()))
+    made = record.made_from(files, [params.seed], command, sum(seconds.values()))
     report.write(made, figures, arguments.out)
     print(report.markdown(figures))
 
@@ -98,7 +98,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m research.two_tower", description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the shop's CSV files")
-    parser.add_argument("--out", type=Path, default=ROOT / results.RESULTS)
+    parser.add_argument("--out", type=Path, default=ROOT / record.RESULTS)
     parser.add_argument("--queries", type=int, default=100_000, help="of the search (%(default)s)")
     parser.add_argument("--pairs", type=int, default=3, help="runs of each way to search")
     return parser.parse_args()

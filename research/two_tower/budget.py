@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import results
+from benchmarks import record
 from retail import params as parameters
 from retail import shop as shops
 from retail import stage, weeks
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--traits", type=int, nargs="+", default=[0, 100], help="model.trait_customers")
     parser.add_argument("--steps", type=int, default=20, help="batches that are timed (%(default)s)")
     parser.add_argument("--queries", type=int, default=20_000, help="customers that are timed (%(default)s)")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
     asked = parser.parse_args()
     out, began = asked.out.resolve(), time.perf_counter()
     if not asked.folder.is_dir():
@@ -199,10 +199,10 @@ def main() -> None:
         table.add_row(*line)
     Console(width=140).print(table)
     command = f"python -m research.two_tower.budget --folder {asked.folder}"
-    made = results.made_from(files, [params.seed], command, time.perf_counter() - began)
-    results.write_json("two_tower_budget", made, found, out)
-    results.write_markdown(
-        "two_tower_budget", made, results.markdown_table(["what", "core-seconds, core-minutes"], lines(found)), out
+    made = record.made_from(files, [params.seed], command, time.perf_counter() - began)
+    record.write_json("two_tower_budget", made, found, out)
+    record.write_markdown(
+        "two_tower_budget", made, record.markdown_table(["what", "core-seconds, core-minutes"], lines(found)), out
     )
 
 

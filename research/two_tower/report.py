@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import results
+from benchmarks import record
 from research.two_tower.recall import AT
 
 MEASURES = {"pooled": "Share of all bought pairs", "customer": "Mean over customers of their share"}
@@ -13,9 +13,9 @@ MEASURES = {"pooled": "Share of all bought pairs", "customer": "Mean over custom
 
 def write(made: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
     """``two_tower.json``, ``.md`` and ``.png`` in ``folder``."""
-    results.write_json("two_tower", made, figures, folder)
-    results.write_markdown("two_tower", made, markdown(figures), folder)
-    results.write_plot("two_tower", drawn(figures), folder)
+    record.write_json("two_tower", made, figures, folder)
+    record.write_markdown("two_tower", made, markdown(figures), folder)
+    record.write_plot("two_tower", drawn(figures), folder)
 
 
 def markdown(figures: dict[str, Any]) -> str:
@@ -66,7 +66,7 @@ def _recall_table(recall: dict[str, Any], measure: str) -> str:
         at = of[measure]["recall@100"]
         lead = "" if method == "two_tower" else f"{at['lead']:+.4f} {_interval(at['lead_interval'], '+')}"
         rows.append([method, *cells, lead])
-    return results.markdown_table(["list", *heads, "two_tower minus it, @100"], rows)
+    return record.markdown_table(["list", *heads, "two_tower minus it, @100"], rows)
 
 
 def _search_lines(figures: dict[str, Any]) -> list[str]:
@@ -82,7 +82,7 @@ def _search_lines(figures: dict[str, Any]) -> list[str]:
         f"The {of['take']} best of {of['articles']:,} vectors of {of['size']} numbers for {of['queries']:,} queries, "
         f"{of['pairs']} runs of each in turn, {of['threads']} thread(s), {of['gpus']} GPU(s).",
         "",
-        results.markdown_table(["queries per second", "median", "least", "most"], rows),
+        record.markdown_table(["queries per second", "median", "least", "most"], rows),
     ]
     heads = ["kind", "effort", "found of the exact", "queries per second", "seconds to build"]
     for where, found in figures["approximate"].items():
@@ -96,7 +96,7 @@ def _search_lines(figures: dict[str, Any]) -> list[str]:
             ]
             for one in found
         ]
-        lines += ["", f"{where}:", "", results.markdown_table(heads, cells)]
+        lines += ["", f"{where}:", "", record.markdown_table(heads, cells)]
     return lines
 
 
@@ -105,7 +105,7 @@ def _settings_lines(figures: dict[str, Any]) -> list[str]:
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in figures["seconds"].items())
     heads = ["method", "settings", "recall@100, pooled"]
     title = f"## The rivals' settings, tried on weeks {figures['tuning_weeks']}"
-    return ["", title, "", results.markdown_table(heads, rows), "", f"Seconds: {seconds}."]
+    return ["", title, "", record.markdown_table(heads, rows), "", f"Seconds: {seconds}."]
 
 
 def _interval(pair: tuple[float, float], sign: str = "") -> str:

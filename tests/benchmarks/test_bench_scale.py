@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from world import random_world
 
-from benchmarks import alike, graph, kernels, results, scale, scratch
+from benchmarks import alike, graph, kernels, record, scale, scratch
 from features.engine import kernels as fast
 from retail import metrics, paths, weeks
 from retail.log import Array
@@ -130,9 +130,9 @@ def test_counts_of_both_ways() -> None:
 def test_the_device_says_how_many_of_its_threads_served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text("model name : Quick\nflags : a\nmodel name : Quick\n")
-    monkeypatch.setattr(results, "Path", lambda _: info)
+    monkeypatch.setattr(record, "Path", lambda _: info)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(results, "cores", lambda: 2)
-    assert results.device() == "Quick, 2 threads"
-    monkeypatch.setattr(results, "cores", lambda: 1)
-    assert results.device() == "Quick, 2 threads (1 used)"
+    monkeypatch.setattr(record, "cores", lambda: 2)
+    assert record.name_device() == "Quick, 2 threads"
+    monkeypatch.setattr(record, "cores", lambda: 1)
+    assert record.name_device() == "Quick, 2 threads (1 used)"
