@@ -73,8 +73,8 @@ def write_markdown(name: str, origin: dict[str, Any], text: str, folder: Path = 
     libraries = ", ".join(f"{library} {value}" for library, value in origin["libraries"].items())
     seeds = ", ".join(map(str, origin["seeds"]))
     footer = (
-        f"Made by `{origin['command']}` in {origin['seconds']:.0f} s of computing on {origin['device']}, seeds {seeds}, "
-        f"from {data}, with {libraries}."
+        f"Made by `{origin['command']}` in {origin['seconds']:.0f} s of computing on {origin['device']}, "
+        f"seeds {seeds}, from {data}, with {libraries}."
     )
     with whole_file(folder / f"{name}.md") as part:
         part.write_text(f"{text}\n\n{footer}\n")

@@ -120,9 +120,9 @@ def test_a_product_is_summed_in_double_precision() -> None:
 def test_the_check_of_a_gpu_tells_ties_from_faults() -> None:
     """Scores 3, 2, 1, 1, 0: articles 2 and 3 are a tie, an article of score 2 that is missing is a fault."""
     table, asked = np.array([[3], [2], [1], [1], [0]], np.float32), np.ones((1, 1), np.float32)
-    assert gpu_check.beyond_ties(table, asked, np.array([[0, 1, 2]]), np.array([[0, 1, 3]])) == 0
-    assert gpu_check.beyond_ties(table, asked, np.array([[0, 1, 2]]), np.array([[0, 2, 3]])) == 1
-    assert gpu_check.beyond_ties(table, asked, np.array([[0, 3, 4]]), np.array([[0, 1, 3]])) == 1
+    assert gpu_check.count_differences(table, asked, np.array([[0, 1, 2]]), np.array([[0, 1, 3]])) == 0
+    assert gpu_check.count_differences(table, asked, np.array([[0, 1, 2]]), np.array([[0, 2, 3]])) == 1
+    assert gpu_check.count_differences(table, asked, np.array([[0, 3, 4]]), np.array([[0, 1, 3]])) == 1
 
 
 def test_the_check_of_a_gpu_is_short_where_there_is_none(
