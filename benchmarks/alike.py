@@ -67,7 +67,7 @@ def run_step(here: Scratch, step: Step, environment: Mapping[str, str]) -> None:
 
 
 def compare_outputs(here: Path, base: Path, steps: list[Step]) -> Iterator[tuple[str, bool]]:
-    """Compare each output file of ``steps`` in ``base`` with that in ``here``: (name, whether it differs or is missing)."""
+    """Compare each output file of ``steps`` in ``base`` with that in ``here``: (name, whether they differ)."""
     for step in steps:
         for file in list_files(base, step):
             name = file.relative_to(base)

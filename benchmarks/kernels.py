@@ -1,8 +1,8 @@
-"""Compare the project's fast paths with plain polars: ``python -m benchmarks.kernels``, where stage ``prepare`` has run.
+"""Compare the project's fast paths with plain polars: ``python -m benchmarks.kernels``.
 
-Three tasks are timed, both ways in turn: reading the CSV files, computing all feature groups of candidate pairs, and
-MAP@12 of as many buyers as a week of the competition has. Plain polars does less. It copies the transactions without
-checks, and it computes only a pair's counts.
+Run it where stage ``prepare`` has run. Three tasks are timed, both ways in turn: reading the CSV files, computing all
+feature groups of candidate pairs, and MAP@12 of as many buyers as a week of the competition has. Plain polars does
+less. It copies the transactions without checks, and it computes only a pair's counts.
 """
 
 import argparse
@@ -39,7 +39,7 @@ HEADER = ["task", "ours", "plain polars", "times as fast", "least..most"]
 
 
 def draw_candidates(history: History, users: Array, each: int, seed: int) -> Pairs:
-    """Draw candidates per customer: at most ``each`` // 2 bought before, and ``each`` sampled in proportion to sales."""
+    """Draw candidates per customer: at most ``each`` // 2 bought before, and ``each`` drawn in proportion to sales."""
     log = history.log
     own = lists.own(history, users, 30.0)
     rank = np.arange(len(own.target)) - np.repeat(own.ptr[:-1], np.diff(own.ptr))
