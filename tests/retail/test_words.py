@@ -82,7 +82,7 @@ def test_overlap(seed: int, week: int) -> None:
     history = weeks.history(shop.log, week)
     known = world.tx.filter(pl.col("day") < history.cutoff)
     known = known.with_columns(age=history.cutoff - pl.col("day").cast(pl.Int64))
-    usual = word_kernels.usual(history, shop, 28)
+    usual = word_kernels.average_words(history, shop, 28)
     users = np.arange(shop.log.users, dtype=np.uint32)[::-1].copy()  # shards come in any order
     wanted = np.tile(np.arange(shop.log.items, dtype=np.uint32), len(users))
     ptr = np.arange(len(users) + 1) * shop.log.items
