@@ -54,11 +54,11 @@ def switch_off_source(raw: dict[str, Any], name: str) -> dict[str, Any]:
 def make_variants(base: Scratch, only: str | None) -> dict[str, Variants]:
     """Make the variants of each table (or of the table ``only``); the full pipeline comes first in each."""
     parts, everything = group_columns(scratch.read_columns(base)), base.add_variant("everything", base.raw)
-    whole: Variants = {
+    shared: Variants = {
         EVERYTHING: partial(scratch.evaluate_without_columns, base, everything, []),
         RESEEDED: partial(scratch.evaluate_without_columns, base, change_seeds(base), [], everything),
     }
-    tables = {kind: dict(whole) for kind in TITLES if only in (None, kind)}
+    tables = {kind: dict(shared) for kind in TITLES if only in (None, kind)}
     if "groups" in tables:
         for name, columns in parts.items():
             variant = base.add_variant(f"columns_{name}", base.raw)

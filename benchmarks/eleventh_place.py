@@ -102,9 +102,11 @@ def list_cooccurring(history: History, shop: Shop, users: Array) -> Lists:
     log, recent = history.log, _recent_entries(history, TOGETHER)
     bought = lists.gather(log.user[recent].astype(np.int64), log.item[recent], np.ones(len(recent)), log.users)
     once = Lists(bought.ptr, bought.target, np.ones(len(bought.target), np.float32))
-    near = walks.walk_top(lists.transposed(once, log.items), once, log.items, COMPANY, skip=lists.identity(log.items))
+    neighbours = walks.walk_top(
+        lists.transposed(once, log.items), once, log.items, COMPANY, skip=lists.identity(log.items)
+    )
     own = lists.own(history, users, RECENT)
-    return walks.walk_top(own, near, *_get_size(shop), skip=own)
+    return walks.walk_top(own, neighbours, *_get_size(shop), skip=own)
 
 
 def list_by_profile(history: History, shop: Shop, users: Array) -> Lists:

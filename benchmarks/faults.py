@@ -67,11 +67,11 @@ class Outcome:
         return self.expected and self.whole and self.same
 
 
-def start_step(here: Path, step: Step) -> subprocess.Popen[str]:
-    """Start the step in the folder ``here``, in its own process group."""
+def start_step(root: Path, step: Step) -> subprocess.Popen[str]:
+    """Start the step in the folder ``root``, in its own process group."""
     return subprocess.Popen(
         [sys.executable, "-m", step.module, *step.arguments],
-        cwd=here,
+        cwd=root,
         env={**os.environ, "PYTHONPATH": str(scratch.ROOT)},
         text=True,
         stdout=subprocess.DEVNULL,
@@ -80,20 +80,20 @@ def start_step(here: Path, step: Step) -> subprocess.Popen[str]:
     )
 
 
-def list_files(here: Path, step: Step) -> list[Path]:
+def list_files(root: Path, step: Step) -> list[Path]:
     """List the files of a step's outputs, sorted."""
-    candidates = [file for out in step.outputs for file in [here / out, *(here / out).rglob("*")]]
+    candidates = [file for out in step.outputs for file in [root / out, *(root / out).rglob("*")]]
     return sorted(file for file in candidates if file.is_file())
 
 
-def digest_outputs(here: Path, step: Step) -> str:
+def digest_outputs(root: Path, step: Step) -> str:
     """Digest names and contents of a step's output files."""
-    return digest("", list_files(here, step))
+    return digest("", list_files(root, step))
 
 
-def list_partial(here: Path) -> list[Path]:
+def list_partial(root: Path) -> list[Path]:
     """List unfinished outputs; a killed stage may leave them until its next run."""
-    return [part for part in here.rglob(".*.part") if "costs" not in part.parts]
+    return [part for part in root.rglob(".*.part") if "costs" not in part.parts]
 
 
 def wait_for_end(process: subprocess.Popen[str]) -> str:
@@ -103,51 +103,51 @@ def wait_for_end(process: subprocess.Popen[str]) -> str:
     return f"{process.returncode}: {last[0].strip() if process.returncode > 0 and last else ''}".strip(": ")
 
 
-def rerun(here: Path, step: Step, before: str) -> tuple[bool, float]:
+def rerun(root: Path, step: Step, before: str) -> tuple[bool, float]:
     """Run the step without a fault; return whether it recovers, and its seconds.
 
     It recovers if it succeeds, its outputs have the digest ``before``, and no partial file is left. A stage that
     resumes takes fewer seconds than a full run.
     """
     began = time.perf_counter()
-    process = start_step(here, step)
+    process = start_step(root, step)
     process.communicate()
     seconds = time.perf_counter() - began
-    return process.returncode == 0 and digest_outputs(here, step) == before and not list_partial(here), seconds
+    return process.returncode == 0 and digest_outputs(root, step) == before and not list_partial(root), seconds
 
 
-def kill_step(here: Path, step: Step, seconds: float) -> Outcome:
+def kill_step(root: Path, step: Step, seconds: float) -> Outcome:
     """Send SIGKILL to the step and its children after ``seconds``, then rerun it."""
-    before, process = digest_outputs(here, step), start_step(here, step)
+    before, process = digest_outputs(root, step), start_step(root, step)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
     end = wait_for_end(process)
-    whole = digest_outputs(here, step) == before
+    whole = digest_outputs(root, step) == before
     killed = process.returncode == -signal.SIGKILL
-    return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", end, killed, whole, *rerun(here, step, before))
+    return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", end, killed, whole, *rerun(root, step, before))
 
 
-def kill_repeatedly(here: Path, step: Step, seconds: float, parts: Sequence[float] = KILLED) -> Iterator[Outcome]:
+def kill_repeatedly(root: Path, step: Step, seconds: float, parts: Sequence[float] = KILLED) -> Iterator[Outcome]:
     """Kill the step after each fraction in ``parts`` of its ``seconds``; retry once if it had already ended."""
     for part in parts:
-        outcome = kill_step(here, step, STARTING + seconds * part)
+        outcome = kill_step(root, step, STARTING + seconds * part)
         if not outcome.expected:
             seconds = outcome.seconds
-            outcome = kill_step(here, step, seconds * part)
+            outcome = kill_step(root, step, seconds * part)
         yield outcome
 
 
-def limit_disk(here: Path, step: Step) -> Outcome:
-    """Run the step in ``here``, a tmpfs with space for ``PART`` of its outputs; then rerun it without the limit."""
-    files = list_files(here, step)
-    before, space = digest_outputs(here, step), int(PART * sum(file.stat().st_size for file in files))
-    resize_tmpfs(here, shutil.disk_usage(here).used + space)
-    process = start_step(here, step)
+def limit_disk(root: Path, step: Step) -> Outcome:
+    """Run the step in ``root``, a tmpfs with space for ``PART`` of its outputs; then rerun it without the limit."""
+    files = list_files(root, step)
+    before, space = digest_outputs(root, step), int(PART * sum(file.stat().st_size for file in files))
+    resize_tmpfs(root, shutil.disk_usage(root).used + space)
+    process = start_step(root, step)
     end = wait_for_end(process)
-    whole = digest_outputs(here, step) == before and not list_partial(here)
-    resize_tmpfs(here, 0)
+    whole = digest_outputs(root, step) == before and not list_partial(root)
+    resize_tmpfs(root, 0)
     reported = process.returncode == stage.BAD_INPUT and "the disk is full" in end
-    return Outcome(step.name, f"{space / 1e6:,.3g} MB of disk", end, reported, whole, *rerun(here, step, before))
+    return Outcome(step.name, f"{space / 1e6:,.3g} MB of disk", end, reported, whole, *rerun(root, step, before))
 
 
 def resize_tmpfs(folder: Path, size: int) -> None:
@@ -187,19 +187,19 @@ def mirror(source: Path, target: Path, copied: set[Path], below: Path = Path()) 
             (target / part).symlink_to(entry.resolve())
 
 
-def limit_memory(here: Path, step: Step, limit: int, enough: bool) -> Outcome:
+def limit_memory(root: Path, step: Step, limit: int, enough: bool) -> Outcome:
     """Run the step and its children with ``limit`` bytes of resident memory, file pages included; then rerun it.
 
     ``enough``: whether the step must succeed within the limit.
     """
-    before = digest_outputs(here, step)
+    before = digest_outputs(root, step)
     with make_group(limit) as group:
-        process = start_step(here, step)
+        process = start_step(root, step)
         (group / "cgroup.procs").write_text(str(process.pid))
         end = wait_for_end(process)
-    whole = digest_outputs(here, step) == before
+    whole = digest_outputs(root, step) == before
     expected = process.returncode == 0 or not enough
-    return Outcome(step.name, f"{limit / 1e6:,.0f} MB of memory", end, expected, whole, *rerun(here, step, before))
+    return Outcome(step.name, f"{limit / 1e6:,.0f} MB of memory", end, expected, whole, *rerun(root, step, before))
 
 
 @contextmanager
@@ -219,7 +219,7 @@ def make_group(memory: int) -> Iterator[Path]:
 
 
 def inject_faults(
-    here: Path, steps: list[Step], costs: Mapping[str, Any], faults: set[str], memory: int | None,
+    root: Path, steps: list[Step], costs: Mapping[str, Any], faults: set[str], memory: int | None,
     parts: Sequence[float],
 ) -> Iterator[Outcome]:  # fmt: skip
     """Inject every fault into every step, one at a time.
@@ -232,12 +232,12 @@ def inject_faults(
         print("not root: the disk and memory faults are skipped")
     for step in steps:
         if "kill" in faults:
-            yield from kill_repeatedly(here, step, costs[step.name]["seconds"], parts)
+            yield from kill_repeatedly(root, step, costs[step.name]["seconds"], parts)
         if "memory" in faults and is_root:
             limit = PART * costs[step.name]["peak_mb"] * 2**20 if memory is None else memory * 1e6
-            yield limit_memory(here, step, int(limit), memory is not None)
+            yield limit_memory(root, step, int(limit), memory is not None)
         if "disk" in faults and is_root:
-            with mirror_to_tmpfs(here, step) as folder:
+            with mirror_to_tmpfs(root, step) as folder:
                 yield limit_disk(folder, step)
 
 
@@ -248,10 +248,10 @@ def find_run(folder: Path, size: float, finished: Path | None) -> tuple[Path, di
     """
     if finished:
         return finished.resolve(), scale.read_finished(finished)["steps"]
-    here = folder.resolve() / f"{size:g}"
-    if not (here / scale.COSTS).exists():
-        raise InputError(f"{here}: no shop has run here; run `python -m benchmarks.scale --scales {size:g}` first")
-    return here, scale.read_costs(here)
+    root = folder.resolve() / f"{size:g}"
+    if not (root / scale.COSTS).exists():
+        raise InputError(f"{root}: no shop has run root; run `python -m benchmarks.scale --scales {size:g}` first")
+    return root, scale.read_costs(root)
 
 
 def format_cells(outcomes: list[Outcome], costs: Mapping[str, Any]) -> list[list[str]]:
@@ -288,15 +288,15 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
     parser.add_argument("--out", type=Path, default=record.RESULTS)
     arguments = parser.parse_args()
-    here, costs = find_run(arguments.scratch, arguments.scale, arguments.finished)
+    root, costs = find_run(arguments.scratch, arguments.scale, arguments.finished)
     raw, began, title = (
-        scale.read_params(here),
+        scale.read_params(root),
         time.perf_counter(),
         "faults_finished" if arguments.finished else "faults",
     )
     steps = [step for step in graph.read_steps(raw) if step.name in arguments.stages]
     outcomes = []
-    for outcome in inject_faults(here, steps, costs, set(arguments.faults), arguments.memory, arguments.killed):
+    for outcome in inject_faults(root, steps, costs, set(arguments.faults), arguments.memory, arguments.killed):
         verdict = "good" if outcome.good else "BAD"
         print(f"{outcome.stage}, {outcome.fault}: {verdict}, ended with {outcome.ended}", flush=True)
         outcomes.append(outcome)

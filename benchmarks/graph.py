@@ -41,8 +41,8 @@ def read_steps(raw: Mapping[str, Any]) -> list[Step]:
 
 def _make_step(name: str, block: Mapping[str, Any], key: str) -> Step:
     _, _, module, *arguments = block["cmd"].replace(KEY, key).split()
-    every = [*block.get("outs", []), *block.get("metrics", []), *block.get("plots", [])]
-    outputs = [next(iter(out)) if isinstance(out, dict) else out for out in every]
+    listed = [*block.get("outs", []), *block.get("metrics", []), *block.get("plots", [])]
+    outputs = [next(iter(out)) if isinstance(out, dict) else out for out in listed]
     return Step(
         f"{name} {key}".strip(), module, tuple(arguments), tuple(Path(out.replace(KEY, key)) for out in outputs)
     )

@@ -147,10 +147,10 @@ def time_csv(folder: Path, rounds: int) -> dict[str, Any]:
     """Time stage ``prepare`` with all its checks, and polars copying the transactions to Parquet without checks."""
     with TemporaryDirectory() as part:
         raw = scratch.read_settings(folder, 1)
-        here = scratch.Scratch(Path(part), raw, scratch.read_models(raw)).write()
+        run = scratch.Scratch(Path(part), raw, scratch.read_models(raw)).write()
 
         def ours() -> None:
-            here.run_stage(Path("no such output"), "retail_input.prepare")
+            run.run_stage(Path("no such output"), "retail_input.prepare")
 
         def plain() -> None:
             file = str(folder.resolve() / "transactions_train.csv")

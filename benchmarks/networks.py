@@ -58,8 +58,8 @@ def list_variants(names: list[str], default: list[str]) -> dict[str, tuple[tuple
 
 def is_unscored(column: str, names: tuple[str, ...], scores: tuple[str, ...]) -> bool:
     """Tell whether ``column`` derives from the score of a network that is not among ``scores``."""
-    name, _, what = column.partition("__")
-    return name in names and name not in scores and what != RANK
+    name, _, suffix = column.partition("__")
+    return name in names and name not in scores and suffix != RANK
 
 
 def main() -> None:

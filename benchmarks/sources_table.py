@@ -111,10 +111,10 @@ def compare_sources(
     return rows
 
 
-def unite(every: Sequence[Lists]) -> Lists:
+def unite(parts: Sequence[Lists]) -> Lists:
     """Unite lists: each row's articles in any of them."""
-    codes = np.unique(np.concatenate([pool.codes(best.key_of_rows(), best.target) for best in every]))
-    ptr = np.searchsorted(codes >> np.uint64(32), np.arange(every[0].keys + 1))
+    codes = np.unique(np.concatenate([pool.codes(best.key_of_rows(), best.target) for best in parts]))
+    ptr = np.searchsorted(codes >> np.uint64(32), np.arange(parts[0].keys + 1))
     return Lists(ptr.astype(np.int64), codes.astype(np.uint32), np.ones(len(codes), np.float32))
 
 

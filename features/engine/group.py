@@ -76,13 +76,13 @@ def label_columns(
     column of ``within`` that starts with a name in ``lacking`` is skipped, as this shop has no such feature.
     InputError if ``within`` names an unknown column.
     """
-    table = {what: np.ascontiguousarray(values, np.float32) for what, values in columns.items()}
-    for what in within:
-        if what not in table and not what.startswith(lacking):
+    table = {column: np.ascontiguousarray(values, np.float32) for column, values in columns.items()}
+    for column in within:
+        if column not in table and not column.startswith(lacking):
             raise InputError(
-                f"params.yaml: 'features.{name}.within' names {what!r}; expected one of: {', '.join(sorted(columns))}"
+                f"params.yaml: 'features.{name}.within' names {column!r}; expected one of: {', '.join(sorted(columns))}"
             )
-        if what in table:
-            table[f"{what}_of_best"] = pairs_of.of_best(pairs.ptr, table[what])
-            table[f"{what}_place"] = pairs_of.place(pairs.ptr, table[what])
-    return pl.DataFrame({f"{name}__{what}": values for what, values in table.items()})
+        if column in table:
+            table[f"{column}_of_best"] = pairs_of.of_best(pairs.ptr, table[column])
+            table[f"{column}_place"] = pairs_of.place(pairs.ptr, table[column])
+    return pl.DataFrame({f"{name}__{column}": values for column, values in table.items()})

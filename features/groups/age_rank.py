@@ -2,9 +2,9 @@
 
 share   the article's part of the bin's decayed sales, per 10,000; a sale weighs 2^(-its age in days / half_life)
 rank    its rank by these sales in the bin; 1 sells most, ties share a rank
-lift    (share + 0.5) / (the article's part of the whole shop's decayed sales, per 10,000, + 0.5)
+lift    (share + 0.5) / (the article's part of the shop_share shop's decayed sales, per 10,000, + 0.5)
 
-Customers of unknown age form a bin of their own. In a shop without ages that bin is the whole shop.
+Customers of unknown age form a bin of their own. In a shop without ages that bin is the shop_share shop.
 """
 
 import numpy as np
@@ -38,10 +38,10 @@ def _compute_tables(history: History, age_bin: Array, half_life: float) -> dict[
     code = age_bin[log.user[known]] * log.items + log.item[known]
     table = np.bincount(code, weights=sales, minlength=bins * log.items).reshape(bins, log.items)
     share = table * (1e4 / np.maximum(table.sum(axis=1, keepdims=True), 1e-9))
-    whole = table.sum(axis=0) * (1e4 / max(table.sum(), 1e-9))
+    shop_share = table.sum(axis=0) * (1e4 / max(table.sum(), 1e-9))
     rank = np.empty_like(share)
     for row in range(bins):
         ascending = np.sort(share[row])
         rank[row] = 1 + log.items - np.searchsorted(ascending, share[row], side="right")
-    lift = (share + 0.5) / (whole + 0.5)
+    lift = (share + 0.5) / (shop_share + 0.5)
     return {"share": share.astype(np.float32), "rank": rank.astype(np.float32), "lift": lift.astype(np.float32)}

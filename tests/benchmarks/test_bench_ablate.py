@@ -58,10 +58,10 @@ def test_columns_belong_to_the_part_before_the_two_underscores() -> None:
 def test_other_seeds_reach_every_model(tmp_path: Path) -> None:
     raw = params()
     base = Scratch(tmp_path, raw, make_best(raw)).write()
-    other = ablate.change_seeds(base)
+    reseeded = ablate.change_seeds(base)
     assert {model.name: model.seed for model in recipe.read(base.folder / recipe.BEST)} == shift_seeds(raw, 0)
-    assert {model.name: model.seed for model in recipe.read(other.folder / recipe.BEST)} == shift_seeds(raw, 1000)
-    assert json.loads((other.folder / "params.yaml").read_text()) == raw
+    assert {model.name: model.seed for model in recipe.read(reseeded.folder / recipe.BEST)} == shift_seeds(raw, 1000)
+    assert json.loads((reseeded.folder / "params.yaml").read_text()) == raw
 
 
 def shift_seeds(raw: dict[str, Any], shift: int) -> dict[str, int]:
@@ -155,8 +155,8 @@ def test_both_ablation_tables_of_a_tiny_shop(
     monkeypatch.setattr(scratch, "read_models", make_best)  # ignore models tuned in this project
     monkeypatch.setattr(paired, "DRAWS", 50)
     out = tmp_path / "out"
-    where = ["--data", shop["data"]["folder"], "--scratch", str(tmp_path / "kept"), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["ablate", "--weeks", "1", "--rows", "700", *where])
+    arguments = ["--data", shop["data"]["folder"], "--scratch", str(tmp_path / "kept"), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["ablate", "--weeks", "1", "--rows", "700", *arguments])
     stages.most = 35  # it is killed while it runs the variants
     with pytest.raises(KeyboardInterrupt):
         ablate.main()
@@ -211,17 +211,17 @@ def test_networks_compared_with_none_on_a_log_that_ends_a_week_earlier(
     monkeypatch.setattr(scratch, "read_models", make_best)
     monkeypatch.setattr(paired, "DRAWS", 50)
     out = tmp_path / "out"
-    where = ["--data", shop["data"]["folder"], "--scratch", str(tmp_path / "kept"), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["networks", "--weeks", "1", "--drop", "1", *where])
+    arguments = ["--data", shop["data"]["folder"], "--scratch", str(tmp_path / "kept"), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["networks", "--weeks", "1", "--drop", "1", *arguments])
     networks.main()
     rows = json.loads((out / "networks.json").read_text())["rows"]
     assert list(rows) == ["none", "two_tower as source", "two_tower as feature", "all"]
     assert rows["none"]["minus"]["mean"] == 0
     (base,) = (tmp_path / "kept").iterdir()
-    whole, cut = (
+    uncut, cut = (
         json.loads((base / part / "calendar.json").read_text()) for part in ("uncut/data/prepared", "data/prepared")
     )
-    assert whole["days"] - cut["days"] == 7
+    assert uncut["days"] - cut["days"] == 7
     assert stages.ran.count("stage1_candidates.pool") == 2  # with the network proposing, and without
     stages.ran.clear()
     networks.main()

@@ -92,10 +92,10 @@ def test_rates_are_compared_round_by_round_and_differences_are_counted(blend: Bl
         Entry(scorers.PLAIN, 1, blend, 0.0, "", [2.0, 4.0, 8.0]),
         Entry("negated", 1, negated, 3.0, "", [1.0, 1.0, 1.0]),  # 2, 4 and 8 times as fast
     ]
-    plain, other = scoring.summarise(entries, pairs, rows, FILLER)
+    plain, faster = scoring.summarise(entries, pairs, rows, FILLER)
     assert (plain["ratio"], plain["rows_per_second"]) == (1, 60 / 4)
-    assert (other["ratio_low"], other["ratio"], other["ratio_high"]) == (3, 4, 6)
-    assert other["lists_apart"] == 2 and other["scores_apart"] == pytest.approx(
+    assert (faster["ratio_low"], faster["ratio"], faster["ratio_high"]) == (3, 4, 6)
+    assert faster["lists_apart"] == 2 and faster["scores_apart"] == pytest.approx(
         2 * np.abs(blend.predict(rows, pairs.run)).max()
     )
-    assert scoring.format_cells(other)[-1] == "2 differ"
+    assert scoring.format_cells(faster)[-1] == "2 differ"

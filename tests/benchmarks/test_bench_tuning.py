@@ -27,8 +27,8 @@ def test_a_finished_search_does_not_start_again(base: Scratch) -> None:
     best = base.best.model_copy(update={"models": base.best.models[:1], "kept": "found"})
     recipe.write(best, variant.folder / recipe.BEST)  # what stage tune writes
     (variant.folder / trials.TUNING).mkdir()
-    again = tuning.add_variant(base, "tuned_3", 3)
-    assert recipe.read(again.folder / recipe.BEST) == best.models == again.best.models
+    reopened = tuning.add_variant(base, "tuned_3", 3)
+    assert recipe.read(reopened.folder / recipe.BEST) == best.models == reopened.best.models
     assert recipe.read(tuning.add_variant(base, "untuned", 0).folder / recipe.BEST) == base.best.models
 
 

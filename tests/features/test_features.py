@@ -27,7 +27,7 @@ at = pytest.mark.parametrize(("seed", "week"), AT)
 
 
 def make_world(seed: int, week: int) -> tuple[Shop, History, pl.DataFrame]:
-    """Make a shop whose log length depends on the seed, a week's history, and the rows before its cutoff with their age."""
+    """Make a shop whose log length depends on ``seed``, a week's history, and the rows before its cutoff."""
     world = random_world(seed, days=402 + seed)
     history = weeks.history(world.shop.log, week)
     known = world.tx.filter(pl.col("day") < history.cutoff).with_columns(pl.col("day").cast(pl.Int64))
@@ -48,9 +48,9 @@ def align(keys: pl.DataFrame, slow: pl.DataFrame) -> pl.DataFrame:
     return keys.join(slow, on=keys.columns, how="left", validate="m:1", maintain_order="left")
 
 
-def assert_equal(fast: Array, slow: pl.Series, what: str, absolute: float = 1e-7) -> None:
+def assert_equal(fast: Array, slow: pl.Series, name: str, absolute: float = 1e-7) -> None:
     expected = slow.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    np.testing.assert_allclose(fast, expected, rtol=2e-5, atol=absolute, err_msg=what)
+    np.testing.assert_allclose(fast, expected, rtol=2e-5, atol=absolute, err_msg=name)
 
 
 def test_every_kernel_has_its_slow_path_here() -> None:
