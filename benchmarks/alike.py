@@ -43,27 +43,27 @@ def make_folder(base: Path, name: str, raw: Mapping[str, Any], shard: int) -> Sc
     """Make a scratch folder next to ``base`` that links to its log, networks and rankers."""
     settings = {**raw, "submit": {**raw["submit"], "shard": shard}}
     folder = base.with_name(f"{base.name}_{name.replace(' ', '_')}")
-    here = Scratch(folder, settings, scratch.read_models(settings)).write()
+    variant = Scratch(folder, settings, scratch.read_models(settings)).write()
     for part in GIVEN:
-        link = here.folder / part
+        link = variant.folder / part
         link.parent.mkdir(exist_ok=True)
         if not link.is_symlink():
             link.symlink_to((base / part).resolve(), target_is_directory=True)
-    return here
+    return variant
 
 
-def run_step(here: Scratch, step: Step, environment: Mapping[str, str]) -> None:
+def run_step(variant: Scratch, step: Step, environment: Mapping[str, str]) -> None:
     """Run a step with additional environment variables; InputError if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", step.module, *step.arguments],
-        cwd=here.folder,
+        cwd=variant.folder,
         env={**os.environ, **environment, "PYTHONPATH": str(scratch.ROOT)},
         check=False,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     if done.returncode:
-        raise InputError(f"{step.name} in {here.folder} ended with {done.returncode}; run it there to see why")
+        raise InputError(f"{step.name} in {variant.folder} ended with {done.returncode}; run it there to see why")
 
 
 def compare_outputs(here: Path, base: Path, steps: list[Step]) -> Iterator[tuple[str, bool]]:
@@ -90,10 +90,10 @@ def main() -> None:
     steps = [step for step in graph.read_steps(raw) if step.name.split()[0] in REDONE and scale.has_cost(step, raw)]
     rows, began = [], time.perf_counter()
     for name, (environment, shard) in list_splits(raw["submit"]["shard"]).items():
-        here = make_folder(base, name, raw, shard)
+        variant = make_folder(base, name, raw, shard)
         for step in tqdm(steps, desc=name, unit="stage"):
-            run_step(here, step, environment)
-        compared = list(compare_outputs(here.folder, base, steps))
+            run_step(variant, step, environment)
+        compared = list(compare_outputs(variant.folder, base, steps))
         rows.append([name, str(len(compared)), ", ".join(file for file, differs in compared if differs) or "none"])
     table = Table(*HEADER, title=f"scale {arguments.scale:g}")
     for row in rows:

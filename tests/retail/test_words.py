@@ -6,7 +6,7 @@ from math import log, log1p, sqrt
 import numpy as np
 import polars as pl
 import pytest
-from test_features import compute_columns, approximate, make_pairs
+from test_features import approximate, compute_columns, make_pairs
 from test_reasons import chosen
 from world import random_world, small
 
