@@ -26,7 +26,7 @@ from retail import paths, stage
 from retail.errors import InputError
 from submissions.answering.shards import digest
 
-REDONE = ("source", "pool", "submit")  # stages that split their work by customers or over threads
+REDONE = ("propose", "pool", "submit")  # stages that split their work by customers or over threads
 GIVEN = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.FINAL_MODEL)
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 EVERYBODY = 10**9  # customers in a shard: more than any shop has

@@ -72,7 +72,7 @@ def test_faults_in_a_finished_project(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     steps = graph.read_steps(scale.read_params(tmp_path))
     for step in steps:
-        file = tmp_path / paths.COSTS / f"{step.name.replace('deep ', 'source ').replace(' ', '_')}.json"
+        file = tmp_path / paths.COSTS / f"{step.name.replace(' ', '_')}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text('{"seconds": 3.0, "peak_mb": 50.0}')
     (tmp_path / paths.CALENDAR).parent.mkdir()

@@ -41,5 +41,5 @@ def test_only_the_named_networks_are_selected() -> None:
     blocks = {"case": {"take": 1}, "lens": {"take": 2}, "trex": {"take": 3}}
     assert networks.select_networks(blocks, None) == blocks
     assert list(networks.select_networks(blocks, ["trex", "case"])) == ["case", "trex"]
-    with pytest.raises(InputError, match=r"--only: unknown \['lans'\]; expected some of: case, lens, trex"):
+    with pytest.raises(InputError, match=r"--only: unknown \['lans'\]; expected some of: case, lens, parsrec, trex"):
         networks.select_networks(blocks, ["lans"])
