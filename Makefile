@@ -6,7 +6,7 @@ VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 network-on network-off: .venv/ready  # NAME=lens: bring a network into params.yaml, or take it out again
 	.venv/bin/python -m retail_input.switch_network $(@:network-%=%) "$(NAME)"
 
-.PHONY: network-on network-off repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
+.PHONY: docs network-on network-off repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
 
 repro: .venv/ready  # from CSV files to outputs/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail_input.point "$(DATA)",@true)
@@ -18,6 +18,9 @@ test: .venv/ready
 
 lint: .venv/ready
 	$(VENV_PATH); ruff check && ruff format --check && mypy && lint-imports
+
+docs: .venv/ready  # paste recorded figures into README.md, docs/ and research/*/README.md
+	.venv/bin/python -m benchmarks.docs
 
 bench-case: .venv/ready  # compare CASE with TIFU-KNN, FreqRate, DNNTSP, BERT4NBR, PIETSP on Ta-Feng; DATA=folder
 	.venv/bin/python -m research.case $(if $(DATA),--data "$(DATA)")
@@ -67,5 +70,5 @@ clean:  # everything that was made, the environment and your own files excepted
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	.venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[deep,dev]'
 	touch $@

@@ -24,7 +24,7 @@ from benchmarks.graph import Step
 from benchmarks.scratch import Scratch
 from retail import paths, stage
 from retail.errors import InputError
-from submissions.answering.shards import digest
+from retail.kept import digest
 
 REDONE = ("propose", "pool", "submit")  # stages that split their work by customers or over threads
 GIVEN = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.FINAL_MODEL)
@@ -72,7 +72,7 @@ def compare_outputs(here: Path, base: Path, steps: list[Step]) -> Iterator[tuple
         for file in list_files(base, step):
             name = file.relative_to(base)
             mine = here / name
-            yield str(name), not mine.exists() or digest("", [mine]) != digest("", [file])
+            yield str(name), not mine.exists() or digest([mine]) != digest([file])
 
 
 def main() -> None:

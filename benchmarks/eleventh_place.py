@@ -13,7 +13,7 @@ import numpy as np
 from retail.log import Array
 from retail.shop import ATTRIBUTES, Shop
 from retail.weeks import History
-from stage1_candidates.engine import lists, walks
+from stage1_candidates.engine import lists, sparse_product
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.networks.base import ann
 
@@ -51,7 +51,7 @@ class Published:
 def list_popular(history: History, shop: Shop, users: Array) -> Lists:
     """List the 60 best sellers of the last 7 days, the same for all customers."""
     everybody = Lists(np.arange(len(users) + 1), np.zeros(len(users), np.uint32), np.ones(len(users), np.float32))
-    return walks.walk_top(
+    return sparse_product.best_targets(
         everybody, _best_sellers(history, np.zeros(history.log.users, np.int64), 1, 60), *_get_size(shop)
     )
 
@@ -66,22 +66,26 @@ def list_by_department(history: History, shop: Shop, users: Array) -> Lists:
     groups = int(department.max(initial=0)) + 1
     sold_in = department[log.item[recent]].astype(np.int64)
     best = lists.gather(sold_in, log.item[recent], np.ones(len(recent)), groups, EACH)
-    return walks.walk_top(_map_to_codes(lists.own(history, users, RECENT), department), best, *_get_size(shop))
+    return sparse_product.best_targets(
+        _map_to_codes(lists.own(history, users, RECENT), department), best, *_get_size(shop)
+    )
 
 
 def list_repurchase(history: History, shop: Shop, users: Array) -> Lists:
     """List all articles that the customer bought before, by their decayed purchases."""
-    return walks.walk_top(lists.own(history, users, RECENT), lists.identity(history.log.items), *_get_size(shop))
+    return sparse_product.best_targets(
+        lists.own(history, users, RECENT), lists.identity(history.log.items), *_get_size(shop)
+    )
 
 
 def list_same_product(history: History, shop: Shop, users: Array) -> Lists:
     """List the other articles, ever sold, of the product codes bought, by decayed purchases times decayed sales."""
     log, known = history.log, history.known
     code = shop.attributes["product_code"]
-    worth = np.exp2(-(history.cutoff - log.day[known]) / RECENT)
+    worth = history.decay(RECENT)
     variants = lists.gather(code[log.item[known]].astype(np.int64), log.item[known], worth, int(code.max()) + 1)
     own = lists.own(history, users, RECENT)
-    return walks.walk_top(_map_to_codes(own, code), variants, *_get_size(shop), skip=own)
+    return sparse_product.best_targets(_map_to_codes(own, code), variants, *_get_size(shop), skip=own)
 
 
 def list_by_age(history: History, shop: Shop, users: Array) -> Lists:
@@ -91,7 +95,9 @@ def list_by_age(history: History, shop: Shop, users: Array) -> Lists:
     known = bins[users] >= 0
     ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])
     rows = Lists(ptr, bins[users][known].astype(np.uint32), np.ones(int(known.sum()), np.float32))
-    return walks.walk_top(rows, _best_sellers(history, bins, int(bins.max(initial=0)) + 1, 12), *_get_size(shop))
+    return sparse_product.best_targets(
+        rows, _best_sellers(history, bins, int(bins.max(initial=0)) + 1, 12), *_get_size(shop)
+    )
 
 
 def list_cooccurring(history: History, shop: Shop, users: Array) -> Lists:
@@ -102,11 +108,11 @@ def list_cooccurring(history: History, shop: Shop, users: Array) -> Lists:
     log, recent = history.log, _recent_entries(history, TOGETHER)
     bought = lists.gather(log.user[recent].astype(np.int64), log.item[recent], np.ones(len(recent)), log.users)
     once = Lists(bought.ptr, bought.target, np.ones(len(bought.target), np.float32))
-    neighbours = walks.walk_top(
+    neighbours = sparse_product.best_targets(
         lists.transposed(once, log.items), once, log.items, COMPANY, skip=lists.identity(log.items)
     )
     own = lists.own(history, users, RECENT)
-    return walks.walk_top(own, neighbours, *_get_size(shop), skip=own)
+    return sparse_product.best_targets(own, neighbours, *_get_size(shop), skip=own)
 
 
 def list_by_profile(history: History, shop: Shop, users: Array) -> Lists:
@@ -126,7 +132,9 @@ def list_by_profile(history: History, shop: Shop, users: Array) -> Lists:
         begin += int(code.max(initial=-1)) + 1
     value, article = np.concatenate(values), np.concatenate(articles)
     taste = lists.gather(np.concatenate(customer), np.concatenate(wanted), np.concatenate(weight), len(users))
-    return walks.walk_top(taste, lists.gather(value, article, np.ones(len(value)), begin), history.log.items, 48)
+    return sparse_product.best_targets(
+        taste, lists.gather(value, article, np.ones(len(value)), begin), history.log.items, 48
+    )
 
 
 SOURCES = {  # published name -> its figures and rule

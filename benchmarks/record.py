@@ -3,7 +3,6 @@
 JSON and Markdown state their origin: digests of the data, seeds, command, seconds, library versions, device.
 """
 
-import hashlib
 import json
 import platform
 from collections.abc import Iterable, Sequence
@@ -14,20 +13,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from retail.kept import digest
 from retail.stage import whole_file
 from stage1_candidates.networks.base.side_by_side import cores
 
 RESULTS = Path("benchmarks/results")
 LIBRARIES = ("torch", "lightning", "numpy", "scipy", "numba", "lightgbm", "optuna", "polars")
-
-
-def digest(files: Iterable[Path]) -> str:
-    """SHA-256 over names and contents of ``files``, in their order."""
-    total = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            total.update(file.name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
 
 
 def name_device() -> str:

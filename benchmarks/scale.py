@@ -97,7 +97,7 @@ def read_costs(folder: Path) -> dict[str, Any]:
 
 def has_cost(step: Step, raw: Mapping[str, Any]) -> bool:
     """Tell whether a step costs anything; training a network that is off does not."""
-    return step.module != "stage1_candidates.train_network" or raw["networks"][step.arguments[0]]["use"]
+    return step.module != "stage1_candidates.networks.base.train_network" or raw["networks"][step.arguments[0]]["use"]
 
 
 def run_step(run: Scratch, step: Step) -> dict[str, float]:

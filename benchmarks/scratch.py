@@ -4,7 +4,6 @@ The name of a base folder is a fingerprint of params, data and code, so all its 
 variant is a subfolder with other params: it links to some tables of its base and computes the others.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,10 +17,9 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
-from benchmarks import record
 from features.engine import group
+from retail import kept, paths
 from retail import params as parameters
-from retail import paths
 from retail.errors import InputError
 from retail.params import Params, Ranker, validated
 from retail.stage import whole_folder
@@ -106,7 +104,7 @@ def read_settings(data: Path, weeks: int) -> dict[str, Any]:
 
     InputError if ``data`` lacks a file or column that the pipeline needs.
     """
-    point.check(data)
+    point.check_folder(data)
     raw: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
     raw["data"]["folder"] = str(data.resolve())
     raw["weeks"]["validation"] = weeks
@@ -120,11 +118,11 @@ def make_base(folder: Path, raw: dict[str, Any], drop: int = 0) -> Scratch:
     _prepare(scratch, drop)
     params = scratch.params
     for name in params.networks:
-        scratch.run_stage(paths.NETWORKS / name, "stage1_candidates.train_network", name, silent=False)
+        scratch.run_stage(paths.NETWORKS / name, "stage1_candidates.networks.base.train_network", name, silent=False)
     for name in params.sources:
-        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.propose", name, silent=False)
+        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.engine.propose", name, silent=False)
     for name in params.networks:
-        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.propose_network", name, silent=False)
+        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.networks.base.propose_network", name, silent=False)
     return scratch
 
 
@@ -139,10 +137,9 @@ def read_models(raw: dict[str, Any]) -> Best:
 def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
     """Compute a digest of the settings, of the data that they name and of the code."""
     csvs = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
-    shop = {**raw["data"], "folder": record.digest(csvs)}
+    anywhere = {**raw, "data": {**raw["data"], "folder": ""}}
     code = sorted([FIT_LIKE, *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))])
-    settings = json.dumps([{**raw, "data": shop}, best.model_dump(), drop, record.digest(code)], sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()[:16]
+    return kept.fingerprint([anywhere, best, drop], [*csvs, *code])
 
 
 def _prepare(scratch: Scratch, drop: int) -> None:
@@ -164,7 +161,7 @@ def build_table(scratch: Scratch) -> None:
     scratch.run_stage(paths.POOL, "stage1_candidates.pool")
     scratch.run_stage(paths.SAMPLE, "stage2_ranker.sample")
     for name in group.switched_on(scratch.params):
-        scratch.run_stage(paths.FEATURES / name, "features.build_features", name)
+        scratch.run_stage(paths.FEATURES / name, "features.engine.build_features", name)
     scratch.run_stage(paths.TABLE, "stage2_ranker.table")
 
 

@@ -27,13 +27,15 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Params
+from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import source
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.engine.proposals import load_state
 from stage1_candidates.pool import read_candidates
-from stage1_candidates.pooling import fusion, pool
+from stage1_candidates.pooling import fusion
 
 DRAWS = 1000  # bootstrap samples of the buyers
 WAYS = ("theirs", "same rule", "ours")
@@ -65,12 +67,12 @@ def propose_ours(name: str, history: History, shop: Shop, users: Array, params: 
         return None
     module, settings = source.load(name, params)
     longer = settings.model_copy(update={"take": eleventh_place.LONGEST})
-    return source.proposals(module, history, shop, load_state(name, history.week), users, longer)
+    return Loaded(module, longer, load_state(name, history.week)).propose(history, shop, users)
 
 
 def find_hits(best: Lists, bought: Array) -> Array:
     """Find which entries were bought: (n,) bool; ``bought``: codes of the pairs (row, item) of the truth."""
-    return np.isin(pool.codes(best.key_of_rows(), best.target), bought)
+    return np.isin(pair_codes(best.key_of_rows(), best.target), bought)
 
 
 def measure(best: Lists, bought: Array, seed: int) -> dict[str, float]:
@@ -113,7 +115,7 @@ def compare_sources(
 
 def unite(parts: Sequence[Lists]) -> Lists:
     """Unite lists: each row's articles in any of them."""
-    codes = np.unique(np.concatenate([pool.codes(best.key_of_rows(), best.target) for best in parts]))
+    codes = np.unique(np.concatenate([pair_codes(best.key_of_rows(), best.target) for best in parts]))
     ptr = np.searchsorted(codes >> np.uint64(32), np.arange(parts[0].keys + 1))
     return Lists(ptr.astype(np.int64), codes.astype(np.uint32), np.ones(len(codes), np.float32))
 
@@ -205,7 +207,7 @@ def main() -> None:
         params, shop = parameters.read(), shops.read()
         week = weeks.plan(shop.log, params.weeks).validation[-1]
         users, truth = weeks.buyers(shop.log, week), weeks.truth(shop.log, week)
-        bought = pool.codes(np.searchsorted(users, truth[0]), truth[1])
+        bought = pair_codes(np.searchsorted(users, truth[0]), truth[1])
         rows = compare_sources(weeks.history(shop.log, week), shop, users, bought, params)
         budgets = measure_budgets(week, users, bought, params)
         evaluation = json.loads(evaluation_file.read_text())

@@ -1,8 +1,8 @@
-"""Customers whose last basket is unlike what was expected: ``python -m insights.anomalies OUT.csv`` (paper, Alg. 1).
+"""Find customers whose last basket differs from the expected one: ``python -m insights.anomalies OUT.csv``.
 
-What a model expected of the last basket, made from the baskets before it, is set beside what came: how far off its
-articles are and how far off its day is. Customers are compared with those of their own cluster alone, so that a hard
-case among hard cases is none.
+A model predicts each customer's last basket from the baskets before it (Damian et al. 2019, algorithm 1). The distance
+of the articles and the distance of the day measure how far the prediction is off. Customers are compared only within
+their cluster: a customer who is hard to predict is no anomaly among others who are.
 """
 
 import argparse
@@ -13,35 +13,35 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from insights import clusters, models, seeds
-from insights import project as projects
+from insights import clusters, models
 from insights.models import Model
-from insights.project import Project
-from retail import stage, weeks
+from insights.project import Project, read_project
+from insights.seeds import parse_seed
+from retail import ragged, stage, weeks
 from retail.errors import InputError
 from retail.log import Array
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.networks.lens import funnels
-from stage1_candidates.networks.lens.funnels import Asked
+from stage1_candidates.networks.lens import basket_sequences
+from stage1_candidates.networks.lens.basket_sequences import Query
 from stage1_candidates.networks.lens.plugin import Expected
 
-DAYS = 56  # of the log, the last ones
-LEAST = 3  # baskets before the one that is judged
-FLAG = 3.5  # robust z above which a basket is called unlike (Iglewicz and Hoaglin 1993)
+DAYS = 56  # last days of the log whose baskets are scored
+MIN_PAST = 3  # baskets before the scored one
+FLAG = 3.5  # robust z above which a basket is flagged (Iglewicz and Hoaglin 1993)
 SPREAD = 1.4826  # standard deviation over median absolute deviation, of a normal variable
-LEAST_SPREAD = 0.05  # so that a cluster in which nearly all are alike flags no trifle
+MIN_SPREAD = 0.05  # keeps small deviations in a nearly uniform cluster from being flagged
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The last baskets that were looked at; one row per customer."""
+class BasketScores:
+    """Scores of the last baskets; one row per customer."""
 
     user: Array  # (e,) int64, ascending
     cluster: Array  # (e,) int64, 0 the largest
-    articles: Array  # (e,) float64 distance of expected and true articles, 0..1
-    time: Array  # (e,) float64 distance of expected and true days, in units of the expected ones
-    articles_z: Array  # (e,) float64 how far above its cluster's median
-    time_z: Array  # (e,) float64
+    articles: Array  # (e,) float64 distance of expected and actual articles, 0..1
+    time: Array  # (e,) float64 distance of expected and actual days, as a multiple of the expected ones
+    articles_z: Array  # (e,) float64 robust z of ``articles`` within the cluster
+    time_z: Array  # (e,) float64 robust z of ``time`` within the cluster
 
     @property
     def flagged(self) -> Array:
@@ -50,76 +50,83 @@ class Judged:
         return high
 
 
-def bought(model: Model, asked: Asked) -> Lists:
-    """Row r: the articles of basket ``asked.stop[r]``, weight the pieces."""
-    of = model.funnels
-    size = of.ptr[asked.stop + 1] - of.ptr[asked.stop]
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
-    place = np.arange(ptr[-1]) + np.repeat(of.ptr[asked.stop] - ptr[:-1], size)
-    return Lists(ptr, model.vocabulary[of.token[place] - 1].astype(np.uint32), of.pieces[place])
+def collect_baskets(model: Model, queries: Query) -> Lists:
+    """Collect the baskets that answer ``queries``: row r has the articles of basket ``stop[r]``, weight the pieces."""
+    sequences = model.sequences
+    size = sequences.ptr[queries.stop + 1] - sequences.ptr[queries.stop]
+    place = ragged.positions(sequences.ptr[queries.stop], size)
+    item = model.vocabulary[sequences.token[place] - 1].astype(np.uint32)
+    return Lists(ragged.offsets(size), item, sequences.pieces[place])
 
 
-def of_articles(expected: Lists, true: Lists) -> Array:
-    """(e,) 1 - F1 of the expected articles, baskets being sets."""
-    pairs = [(rows.key_of_rows() << 32) | rows.target for rows in (expected, true)]
-    hits = np.bincount(pairs[0][np.isin(pairs[0], pairs[1])] >> 32, minlength=true.keys)
-    found: Array = 1 - 2 * hits / np.maximum(np.diff(expected.ptr) + np.diff(true.ptr), 1)
-    return found
+def compare_articles(expected: Lists, actual: Lists) -> Array:
+    """Compute (e,) 1 - F1 of the expected articles; baskets are sets."""
+    expected_pairs, actual_pairs = (ragged.pair_codes(rows.key_of_rows(), rows.target) for rows in (expected, actual))
+    hit_rows = (expected_pairs[np.isin(expected_pairs, actual_pairs)] >> np.uint64(32)).astype(np.int64)
+    hits = np.bincount(hit_rows, minlength=actual.keys)
+    distance: Array = 1 - 2 * hits / np.maximum(np.diff(expected.ptr) + np.diff(actual.ptr), 1)
+    return distance
 
 
-def of_time(expected: Array, true: Array) -> Array:
-    """(e,) |expected - true| / expected, days; an expected one below 1 counts as 1."""
-    found: Array = np.abs(true - expected) / np.maximum(expected, 1)
-    return found
+def compare_times(expected: Array, actual: Array) -> Array:
+    """Compute (e,) |expected - actual| / expected days; an expected gap below 1 counts as 1."""
+    distance: Array = np.abs(actual - expected) / np.maximum(expected, 1)
+    return distance
 
 
-def outlying(distance: Array, cluster: Array) -> Array:
-    """(e,) d_B of Algorithm 1, which the paper leaves open: robust z of each distance within its cluster.
+def compute_robust_z(distance: Array, cluster: Array) -> Array:
+    """Compute (e,) the robust z of each distance within its cluster; algorithm 1 leaves this measure d_B open.
 
-    (a - median) / max(1.4826 MAD, LEAST_SPREAD); the median of a large cluster is that of the others, too.
+    z = (a - median) / max(1.4826 MAD, MIN_SPREAD). In a large cluster the median is practically that of the others.
     """
     median, spread = np.zeros(len(distance)), np.zeros(len(distance))
-    for one in np.unique(cluster):
-        of = cluster == one
-        median[of] = np.median(distance[of])
-        spread[of] = SPREAD * np.median(np.abs(distance[of] - np.median(distance[of])))
-    z: Array = (distance - median) / np.maximum(spread, LEAST_SPREAD)
+    for number in np.unique(cluster):
+        member = cluster == number
+        median[member] = np.median(distance[member])
+        spread[member] = SPREAD * np.median(np.abs(distance[member] - np.median(distance[member])))
+    z: Array = (distance - median) / np.maximum(spread, MIN_SPREAD)
     return z
 
 
-def judged(asked: Asked, true: Lists, days: Array, expected: Expected, cluster: Array) -> Judged:
-    """Algorithm 1 of what was ``expected`` at ``asked`` and what came: articles ``true`` after ``days``."""
-    articles = of_articles(expected.basket, true)
-    time = of_time(expected.days.astype(np.float64), days)
-    return Judged(asked.user, cluster, articles, time, outlying(articles, cluster), outlying(time, cluster))
+def score_baskets(queries: Query, actual: Lists, days: Array, expected: Expected, cluster: Array) -> BasketScores:
+    """Score the baskets ``actual``, which came after ``days``, against the ``expected`` ones (algorithm 1)."""
+    articles = compare_articles(expected.basket, actual)
+    time = compare_times(expected.days.astype(np.float64), days)
+    return BasketScores(
+        queries.user, cluster, articles, time, compute_robust_z(articles, cluster), compute_robust_z(time, cluster)
+    )
 
 
-def last_baskets(model: Model, since: int) -> Asked:
-    """Each customer's last basket, where it lies on or after day ``since`` and LEAST baskets before it."""
-    every = funnels.examples(model.funnels, LEAST)
-    last = every.chosen(funnels.latest(every))
-    return last.chosen((last.day >= since) & (last.stop == model.funnels.start[last.user + 1] - 1))
+def select_last_baskets(model: Model, since: int) -> Query:
+    """Select each customer's last basket if it lies on or after day ``since`` and has MIN_PAST baskets before it."""
+    examples = basket_sequences.list_examples(model.sequences, MIN_PAST)
+    last = examples.select(basket_sequences.mark_latest(examples))
+    return last.select((last.day >= since) & (last.stop == model.sequences.start[last.user + 1] - 1))
 
 
-def of_project(project: Project, wanted: models.Wanted, days: int, seed: int) -> tuple[str, Asked, Judged]:
-    """Who judges the last baskets of the last ``days`` days, knowing what lies before them, and how."""
+def score_project(project: Project, choice: models.Choice, days: int, seed: int) -> tuple[str, Query, BasketScores]:
+    """Score the last baskets of the last ``days`` days: (model's description, queries, scores).
+
+    The model is trained on the weeks before these days. InputError where no customer has such a basket.
+    """
     log = project.shop.log
     first = log.weeks - -(-days // 7)
-    model, judge, _ = models.chosen(project, wanted, first)
-    asked = last_baskets(model, max(weeks.first_day(log.days, first), log.days - days))
-    if not len(asked.user):
+    model, description, _ = models.choose_model(project, choice, first)
+    queries = select_last_baskets(model, max(weeks.first_day(log.days, first), log.days - days))
+    if not len(queries.user):
         raise InputError(
-            f"{project.folder / 'data/prepared/log.parquet'}: no customer has {LEAST} baskets and a further one in the "
-            f"last {days} days; expected at least one; ask for more --days"
+            f"{project.folder / 'data/prepared/log.parquet'}: no customer has {MIN_PAST} baskets and a further one in "
+            f"the last {days} days; expected at least one; increase --days"
         )
-    expected = model.expected(asked)
-    cluster = clusters.of_vectors(expected.vector, None, seed)
-    gap = model.funnels.gap[asked.stop].astype(np.float64)
-    return judge, asked, judged(asked, bought(model, asked), gap, expected, cluster)
+    expected = model.expected(queries)
+    cluster = clusters.cluster_vectors(expected.vector, None, seed)
+    gap = model.sequences.gap[queries.stop].astype(np.float64)
+    scores = score_baskets(queries, collect_baskets(model, queries), gap, expected, cluster)
+    return description, queries, scores
 
 
 def roc_auc(score: Array, positive: Array) -> float:
-    """Chance that a positive has a larger score than a negative, half of the ties counted.
+    """Compute the probability that a positive scores above a negative, ties counted half.
 
     >>> roc_auc(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, False, False, True]))  # 2 + 0.5 of 4 pairs
     0.625
@@ -128,39 +135,40 @@ def roc_auc(score: Array, positive: Array) -> float:
     return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))
 
 
-def table(project: Project, found: Judged, asked: Asked) -> pl.DataFrame:
-    """Row: a customer that was looked at, the most unlike first, ties by id."""
+def build_table(project: Project, scores: BasketScores, queries: Query) -> pl.DataFrame:
+    """Build the rows of OUT.csv: one per scored customer, the largest z first, ties by id."""
     rows = pl.DataFrame(
         {
-            "customer_id": project.customer_id.gather(found.user),
-            "date": pl.Series([project.date(int(day)) for day in asked.day], dtype=pl.Date),
-            "cluster": found.cluster,
-            "articles": found.articles,
-            "articles_z": found.articles_z,
-            "time": found.time,
-            "time_z": found.time_z,
-            "flagged": found.flagged,
+            "customer_id": project.customer_id.gather(scores.user),
+            "date": pl.Series([project.date(int(day)) for day in queries.day], dtype=pl.Date),
+            "cluster": scores.cluster,
+            "articles": scores.articles,
+            "articles_z": scores.articles_z,
+            "time": scores.time,
+            "time_z": scores.time_z,
+            "flagged": scores.flagged,
         }
     )
-    most = pl.max_horizontal("articles_z", "time_z")
-    return rows.sort([most, pl.col("customer_id")], descending=[True, False])
+    largest = pl.max_horizontal("articles_z", "time_z")
+    return rows.sort([largest, pl.col("customer_id")], descending=[True, False])
 
 
 def main() -> None:
+    """Score the last baskets and write OUT.csv."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
-    parser.add_argument("--days", type=int, default=DAYS, help="of the log, the last ones, judged (%(default)s)")
+    parser.add_argument("out", type=Path, help="CSV file to write")
+    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (default: this one)")
+    parser.add_argument("--days", type=int, default=DAYS, help="score baskets of the last so many days (%(default)s)")
     parser.add_argument("--model", choices=("auto", "lens", "plain"), default="auto", help="auto: LENS if trained")
-    parser.add_argument("--seed", type=seeds.seed, default=1, help="of the clusters (%(default)s)")
-    asked = parser.parse_args()
-    if asked.days < 1:
-        raise InputError(f"--days is {asked.days}; expected 1 or more")
-    project = projects.read(asked.project)
-    _, places, found = of_project(project, asked.model, asked.days, asked.seed)
-    with stage.whole_file(asked.out) as part:
-        table(project, found, places).write_csv(part, float_precision=4)
-    print(f"{int(found.flagged.sum())} of {len(found.user)} last baskets are flagged: {asked.out}")
+    parser.add_argument("--seed", type=parse_seed, default=1, help="of the clusters (%(default)s)")
+    arguments = parser.parse_args()
+    if arguments.days < 1:
+        raise InputError(f"--days is {arguments.days}; expected 1 or more")
+    project = read_project(arguments.project)
+    _, queries, scores = score_project(project, arguments.model, arguments.days, arguments.seed)
+    with stage.whole_file(arguments.out) as part:
+        build_table(project, scores, queries).write_csv(part, float_precision=4)
+    print(f"{int(scores.flagged.sum())} of {len(scores.user)} last baskets are flagged: {arguments.out}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
-"""Articles that their customers buy at a steady pace: ``python -m insights.cadence OUT.csv``.
+"""Find articles that their customers buy at regular intervals: ``python -m insights.cadence OUT.csv``.
 
-A gap is the time between two purchases of one article by one customer on different days. OUT.csv, a row per article
-with --least customers who came back for it, the steadiest first, ties by id:
+A gap is the number of days between two successive purchases of an article by the same customer, on different days.
+OUT.csv has one row per article with at least --least repeat buyers, the most regular first, ties by id:
 
 article_id, name
 buyers         customers who bought it
-repeat_buyers  those of them who bought it on two days or more
-gaps           of all customers
+repeat_buyers  customers who bought it on two days or more
+gaps           number of gaps of all customers
 median_gap     days
-steady         share of the gaps within 25% of the median; purchases at random moments have about 17%
-steady_low     lower end of its 95% interval (Wilson 1927), by which the rows are ordered: few gaps prove little
-due            repeat buyers whose own median gap since their last purchase ends in the week after the log
-late           those for whom it ended before that week, by less than once again as long
+steady         share of the gaps within 25% of the median; about 17% if purchases come at random
+steady_low     lower end of the share's 95% interval (Wilson 1927); the rows are ordered by it, as few gaps prove little
+due            repeat buyers whose next purchase is expected in the week after the log
+late           repeat buyers whose next purchase was expected before, less than one gap ago
+
+A customer's next purchase is expected one median gap (the customer's own) after the last.
 """
 
 import argparse
@@ -21,22 +23,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from insights import project as projects
-from insights.project import Project
-from retail import stage, weeks
+from insights.project import Project, read_project
+from retail import ragged, stage, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.weeks import History
 
-LEAST = 20  # repeat buyers of an article that is looked at
-AROUND = 0.25  # of the median gap: a gap within it is steady
-AT_RANDOM = 2 ** -(1 - AROUND) - 2 ** -(1 + AROUND)  # share of exponential gaps within it
-Z = 1.96
+MIN_REPEAT_BUYERS = 20  # of an article in the table
+STEADY = 0.25  # share of the median: a gap that is at most so far from it is steady
+STEADY_AT_RANDOM = 2 ** -(1 - STEADY) - 2 ** -(1 + STEADY)  # share of exponential gaps that are steady
+Z = 1.96  # of a 95% interval
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Each (article, customer) that bought, by article, then by customer, and the gaps between its purchases."""
+    """Each (article, customer) with a purchase, by article, then customer, and the gaps between its purchases."""
 
     item: Array  # (p,) int64
     user: Array  # (p,) int64
@@ -45,76 +46,85 @@ class Pairs:
     gap: Array  # (g,) int64 days
 
     @property
+    def repeated(self) -> Array:
+        """(p,) bool: bought on two days or more."""
+        more: Array = np.diff(self.ptr) > 0
+        return more
+
+    @property
     def median(self) -> Array:
         """(p,) float64 median gap of each pair, NaN where it bought once."""
-        return middle(self.ptr, self.gap)
+        return compute_medians(self.ptr, self.gap)
 
-    def due(self, day: int) -> tuple[Array, Array]:
-        """(p,) bool twice: whose next purchase falls in the week from ``day`` on; who is late for it.
+    def split_by_due_date(self, day: int) -> tuple[Array, Array]:
+        """Return (p,) bool twice: purchase expected in the week from ``day`` on; expected before, and late.
 
-        It is expected one median gap of the pair after its last purchase; it is late until that time has passed twice.
+        A purchase is late for one further median gap; after that the customer counts as gone.
         """
-        expected = self.last + self.median  # NaN is neither
+        expected = self.last + self.median  # NaN: neither due nor late
         late = (expected < day) & (day < self.last + 2 * self.median)
         return (expected >= day) & (expected < day + 7), late
 
 
-def pairs(history: History) -> Pairs:
-    """All pairs of what is known before the cutoff."""
+def collect_pairs(history: History) -> Pairs:
+    """Collect the pairs and their gaps from the purchases before the cutoff."""
     log, known = history.log, history.known
-    order = known[np.argsort(log.item[known], kind="stable")]  # by article, customer, day: the log goes by the last two
+    # The log is in the order of customer and day, so a stable sort by article gives article, customer, day.
+    order = known[np.argsort(log.item[known], kind="stable")]
     item, user, day = (column[order].astype(np.int64) for column in (log.item, log.user, log.day))
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(item) != 0) | (np.diff(user) != 0)
-    of = np.cumsum(new) - 1  # pair of each purchase
-    pair, gap = of[~new], np.diff(day, prepend=0)[~new]
-    ends = np.append(new[1:], True)[: len(order)]
-    count = np.bincount(pair, minlength=int(new.sum()))
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
-    return Pairs(item[new], user[new], day[ends], ptr, gap[np.lexsort((gap, pair))])
+    pair = (np.cumsum(new) - 1)[~new]  # pair of each gap
+    gap = np.diff(day, prepend=0)[~new]
+    last = np.append(new[1:], True)[: len(order)]
+    ptr = ragged.offsets(np.bincount(pair, minlength=int(new.sum())))
+    return Pairs(item[new], user[new], day[last], ptr, gap[np.lexsort((gap, pair))])
 
 
-def middle(ptr: Array, values: Array) -> Array:
-    """(k,) float64 median of each ``values[ptr[k]:ptr[k+1]]``, ascending; NaN of none."""
+def compute_medians(ptr: Array, values: Array) -> Array:
+    """Compute (k,) float64 the median of each ascending run ``values[ptr[k]:ptr[k+1]]``; NaN for an empty run."""
     count = np.diff(ptr)
-    out = np.full(len(count), np.nan)
-    some = np.flatnonzero(count)
-    out[some] = (values[ptr[some] + (count[some] - 1) // 2] + values[ptr[some] + count[some] // 2]) / 2
-    return out
+    median = np.full(len(count), np.nan)
+    filled = np.flatnonzero(count)
+    low, high = (values[ptr[filled] + half] for half in ((count[filled] - 1) // 2, count[filled] // 2))
+    median[filled] = (low + high) / 2
+    return median
 
 
-def articles(found: Pairs, items: int, day: int, least: int) -> pl.DataFrame:
-    """Row: ``item`` (of ``items``) and the columns of the CSV file but the names; ``day``: the first after the log."""
-    again = np.diff(found.ptr) > 0
-    of_gap = np.repeat(found.item, np.diff(found.ptr))
-    order = np.lexsort((found.gap, of_gap))
-    ptr = np.searchsorted(of_gap, np.arange(items + 1)).astype(np.int64)
-    median = middle(ptr, found.gap[order])
-    near = np.abs(found.gap - median[of_gap]) <= AROUND * median[of_gap]
-    gaps, steady = np.diff(ptr), np.bincount(of_gap[near], minlength=items)
-    due, late = found.due(day)
-    repeat = np.bincount(found.item[again], minlength=items)
-    some = np.flatnonzero(repeat >= max(least, 1))
+def count_by_article(pairs: Pairs, items: int, day: int, least: int) -> pl.DataFrame:
+    """Build a row per article with ``least`` repeat buyers: ``item`` (of ``items``) and the counts of OUT.csv.
+
+    ``day``: the first day after the log.
+    """
+    item_of_gap = np.repeat(pairs.item, np.diff(pairs.ptr))
+    order = np.lexsort((pairs.gap, item_of_gap))
+    ptr = np.searchsorted(item_of_gap, np.arange(items + 1)).astype(np.int64)
+    median = compute_medians(ptr, pairs.gap[order])
+    near = np.abs(pairs.gap - median[item_of_gap]) <= STEADY * median[item_of_gap]
+    gaps, steady = np.diff(ptr), np.bincount(item_of_gap[near], minlength=items)
+    due, late = pairs.split_by_due_date(day)
+    repeat = np.bincount(pairs.item[pairs.repeated], minlength=items)
+    item = np.flatnonzero(repeat >= max(least, 1))
     rows = pl.DataFrame(
         {
-            "item": some,
-            "buyers": np.bincount(found.item, minlength=items)[some],
-            "repeat_buyers": repeat[some],
-            "gaps": gaps[some],
-            "median_gap": median[some],
-            "steady": steady[some] / gaps[some],
-            "steady_low": wilson(steady[some], gaps[some]),
-            "due": np.bincount(found.item[due], minlength=items)[some],
-            "late": np.bincount(found.item[late], minlength=items)[some],
+            "item": item,
+            "buyers": np.bincount(pairs.item, minlength=items)[item],
+            "repeat_buyers": repeat[item],
+            "gaps": gaps[item],
+            "median_gap": median[item],
+            "steady": steady[item] / gaps[item],
+            "steady_low": wilson_lower_bound(steady[item], gaps[item]),
+            "due": np.bincount(pairs.item[due], minlength=items)[item],
+            "late": np.bincount(pairs.item[late], minlength=items)[item],
         }
     )
     return rows.sort(["steady_low", "item"], descending=[True, False])
 
 
-def wilson(hits: Array, tries: Array) -> Array:
-    """(k,) float64 lower end of the 95% interval of a share.
+def wilson_lower_bound(hits: Array, tries: Array) -> Array:
+    """Compute (k,) float64 the lower end of the 95% Wilson interval of a share.
 
-    >>> wilson(np.array([8]), np.array([10])).round(3)
+    >>> wilson_lower_bound(np.array([8]), np.array([10])).round(3)
     array([0.49])
     """
     share = hits / tries
@@ -125,35 +135,37 @@ def wilson(hits: Array, tries: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What being due was worth in one week."""
+class Backtest:
+    """How well the expected purchases of one week were met."""
 
     due: int  # pairs that were due
-    share: float  # of them that bought
-    usual: float  # of all pairs that bought before on two days
+    share: float  # of the due pairs, bought in the week
+    usual: float  # of all pairs with a gap, bought in the week
 
 
-def kept(history: History, least: int) -> Kept:
-    """Of the label week, known by what lies before it; articles with ``least`` repeat buyers until then."""
-    found, items = pairs(history), history.log.items
-    again = np.diff(found.ptr) > 0
-    many = np.bincount(found.item[again], minlength=items) >= max(least, 1)
-    asked = again & many[found.item]
+def backtest_due(history: History, least: int) -> Backtest:
+    """Test the due pairs of the label week, predicted from the days before it.
+
+    Only articles with ``least`` repeat buyers before that week count.
+    """
+    pairs, items = collect_pairs(history), history.log.items
+    frequent = np.bincount(pairs.item[pairs.repeated], minlength=items) >= max(least, 1)
+    candidate = pairs.repeated & frequent[pairs.item]
     user, item = weeks.truth(history.log, history.week)
-    bought = np.isin(found.user * items + found.item, user.astype(np.int64) * items + item)
-    due = asked & found.due(history.cutoff)[0]
-    share, usual = (float(bought[some].sum() / max(some.sum(), 1)) for some in (due, asked))
-    return Kept(int(due.sum()), share, usual)
+    bought = np.isin(pairs.user * items + pairs.item, user.astype(np.int64) * items + item)
+    due = candidate & pairs.split_by_due_date(history.cutoff)[0]
+    share, usual = (float(bought[mask].sum() / max(mask.sum(), 1)) for mask in (due, candidate))
+    return Backtest(int(due.sum()), share, usual)
 
 
-def of_project(project: Project, least: int) -> pl.DataFrame:
-    """Rows of the CSV file."""
+def build_table(project: Project, least: int) -> pl.DataFrame:
+    """Build the rows of OUT.csv; InputError where no article has ``least`` repeat buyers."""
     log = project.shop.log
-    rows = articles(pairs(weeks.history(log, log.weeks)), log.items, log.days, least)
+    rows = count_by_article(collect_pairs(weeks.history(log, log.weeks)), log.items, log.days, least)
     if not rows.height:
         raise InputError(
             f"{project.folder / 'data/prepared/log.parquet'}: no article has {least} customers who bought it on two "
-            "days; expected at least one; ask for fewer by --least"
+            "days; expected at least one; lower --least"
         )
     names = {"article_id": project.article_id, "name": project.name}
     named = [pl.Series(name, values.gather(rows["item"])) for name, values in names.items()]
@@ -161,19 +173,20 @@ def of_project(project: Project, least: int) -> pl.DataFrame:
 
 
 def main() -> None:
+    """Write OUT.csv."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
+    parser.add_argument("out", type=Path, help="CSV file to write")
+    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (default: this one)")
     parser.add_argument(
-        "--least", type=int, default=LEAST, help="repeat buyers that an article must have (%(default)s)"
+        "--least", type=int, default=MIN_REPEAT_BUYERS, help="least repeat buyers of an article (%(default)s)"
     )
-    asked = parser.parse_args()
-    if asked.least < 1:
-        raise InputError(f"--least is {asked.least}; expected 1 or more")
-    rows = of_project(projects.read(asked.project), asked.least)
-    with stage.whole_file(asked.out) as part:
+    arguments = parser.parse_args()
+    if arguments.least < 1:
+        raise InputError(f"--least is {arguments.least}; expected 1 or more")
+    rows = build_table(read_project(arguments.project), arguments.least)
+    with stage.whole_file(arguments.out) as part:
         rows.write_csv(part, float_precision=3)
-    print(f"{rows.height} articles, {int(rows['due'].sum())} purchases due in the coming week: {asked.out}")
+    print(f"{rows.height} articles, {int(rows['due'].sum())} purchases due in the coming week: {arguments.out}")
 
 
 if __name__ == "__main__":

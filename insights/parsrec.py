@@ -1,12 +1,11 @@
-"""PARSRec as the graph trained it, asked by category about visits."""
+"""Read the PARSRec network that the graph trained, and compute which categories it expects in visits."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from insights import project as projects
-from insights.project import Project
+from insights.project import Project, read_settings, read_weights
 from retail import weeks
 from retail.log import Array
 from retail.weeks import History
@@ -17,56 +16,62 @@ from stage1_candidates.networks.parsrec.network import Parsrec
 from stage1_candidates.networks.parsrec.sessions import Sessions
 
 PARSREC = "parsrec"
-AT_ONCE = 256
+BATCH = 256  # visits
 
 
 @dataclass(frozen=True)
 class Trained:
+    """A trained network and the visits on which it is evaluated."""
+
     network: Parsrec
-    week: int  # the label week before which it learned
-    sold: Array  # (items,) bool: articles that sold lately then; it may name no other one
-    visits: Sessions  # the latest ones, each with what was bought before it
+    week: int  # label week: it was trained on the weeks before
+    sold: Array  # (items,) bool: articles sold shortly before that week, the only ones that it may predict
+    visits: Sessions  # the latest visits, each with the customer's purchases before it
 
 
-def trained(project: Project, week: int, since: int, seed: int) -> Trained | None:
-    """The last training that knows nothing of label week ``week``, and the visits from ``since`` on; None without one.
+def read_trained(project: Project, week: int, first: int, seed: int) -> Trained | None:
+    """Read the last training on weeks before ``week``, and the visits of weeks ``first`` on; None where there is none.
 
-    A visit is a customer's label week, of at most ``examples.longest`` articles; a customer's first is none.
+    A visit is a customer's label week, cut to ``examples.longest`` articles. A customer's first week is no visit.
     """
-    found = projects.weights(project, PARSREC, week)
-    if found is None:
+    trained = read_weights(project, PARSREC, week)
+    if trained is None:
         return None
-    log, settings = project.shop.log, projects.settings(project, PARSREC)
+    log, settings = project.shop.log, read_settings(project, PARSREC)
     network = Parsrec(log.users, log.items, settings.model)
-    stored.with_arrays(network, found[1])
+    stored.with_arrays(network, trained[1])
     sold = np.zeros(log.items, bool)
-    sold[ann.sold_lately(weeks.history(log, week), settings.sold_days)] = True
-    return Trained(network, found[0], sold, _visits(weeks.history(log, log.weeks), since, settings.examples, seed))
+    sold[ann.sold_lately(weeks.history(log, week), settings.answer.sold_days)] = True
+    visits = _collect_visits(weeks.history(log, log.weeks), first, settings.examples, seed)
+    return Trained(network, trained[0], sold, visits)
 
 
-def _visits(history: History, since: int, examples: label_weeks.Examples, seed: int) -> Sessions:
-    late = examples.model_copy(update={"hold": history.week - since, "most": max(len(history.known), 1)})
-    return label_weeks.examples(history, late, seed)[1]
+def _collect_visits(history: History, first: int, examples: label_weeks.Examples, seed: int) -> Sessions:
+    late = examples.model_copy(update={"hold": history.week - first, "most": max(len(history.known), 1)})
+    return label_weeks.split_sessions(history, late, seed)[1]
 
 
-def by_category(of: Trained, asked: Sessions, of_item: Array, categories: int, gone: int, seed: int) -> Array:
-    """(s, C) float64 chance that a step of each visit names each category, the articles of ``gone`` being none.
+def predict_categories(
+    trained: Trained, visits: Sessions, item_category: Array, categories: int, removed: int, seed: int
+) -> Array:
+    """Predict (s, C) float64 the mean probability of each category over the steps of each visit.
 
-    The mean over the visit's steps, each article given once it is due, in the order of 4.5 of the paper.
+    Articles of category ``removed`` have probability 0 (-1: none is removed). At each step the network knows the
+    visit's earlier articles, in the order of section 4.5 of the paper.
     """
     torch.manual_seed(seed)
     device = stored.device()
-    dead = torch.from_numpy(~of.sold | (of_item == gone)).to(device)
-    category = torch.from_numpy(of_item).to(device)
-    out = np.zeros((len(asked.user), categories))
-    order = np.argsort(asked.length, kind="stable")
-    for begin in range(0, len(order), AT_ONCE):
-        rows = order[begin : begin + AT_ONCE]
-        batch = sessions.Batch(*(part.to(device) for part in sessions.batch(asked.chosen(rows))))
+    excluded = torch.from_numpy(~trained.sold | (item_category == removed)).to(device)
+    category = torch.from_numpy(item_category).to(device)
+    out = np.zeros((len(visits.user), categories))
+    order = np.argsort(visits.length, kind="stable")
+    for begin in range(0, len(order), BATCH):
+        rows = order[begin : begin + BATCH]
+        batch = sessions.Batch(*(part.to(device) for part in sessions.make_batch(visits.select(rows))))
         total = torch.zeros((len(rows), categories), dtype=torch.float64, device=device)
         with torch.no_grad():
-            for step in of.network.steps(batch):
-                chance = step.logits[:, : len(dead)].masked_fill(dead, -torch.inf).softmax(1)  # (B, V)
+            for step in trained.network.iterate_steps(batch):
+                chance = step.logits[:, : len(excluded)].masked_fill(excluded, -torch.inf).softmax(1)  # (B, V)
                 total.index_add_(1, category, chance.double() * step.due[:, None])
-        out[rows] = total.cpu().numpy() / asked.length[rows, None]
+        out[rows] = total.cpu().numpy() / visits.length[rows, None]
     return out

@@ -1,4 +1,4 @@
-"""What an insight reads of a project folder: its prepared shop, the names behind the codes, trained weights."""
+"""Read what the insights need from a project folder: the prepared shop, names and ids, trained weights."""
 
 import contextlib
 import json
@@ -10,33 +10,32 @@ from typing import Any
 import polars as pl
 from safetensors.numpy import load_file
 
-from retail import params as parameters
-from retail import paths
-from retail import shop as shops
+from retail import params, paths, shop
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Params
-from retail.shop import Shop, called
+from retail.shop import Shop
 from stage1_candidates.engine import source
 
 
 @dataclass(frozen=True)
 class Project:
-    """A shop whose stage ``prepare`` has run."""
+    """A shop on which stage ``prepare`` has run."""
 
     folder: Path
     shop: Shop
-    article_id: pl.Series  # of each article
-    name: pl.Series  # of each article: what it is called, or else its id
-    customer_id: pl.Series  # of each customer
-    first: date  # of day 0
+    article_id: pl.Series  # (items,) String
+    name: pl.Series  # (items,) String, the product name, or the id where there is none
+    customer_id: pl.Series  # (users,) String
+    first_date: date  # of day 0
 
     def date(self, day: int) -> date:
-        return self.first + timedelta(days=day)
+        """Convert a day of the log to a date."""
+        return self.first_date + timedelta(days=day)
 
 
-def read(folder: Path) -> Project:
-    """The project in ``folder``; an InputError where it has no prepared shop."""
+def read_project(folder: Path) -> Project:
+    """Read the project in ``folder``; InputError where stage ``prepare`` has not run."""
     if not (folder / paths.CALENDAR).exists():
         raise InputError(
             f"{folder / paths.PREPARED}: no prepared shop; run `dvc repro prepare` there, or name a project's folder "
@@ -46,39 +45,47 @@ def read(folder: Path) -> Project:
         articles = pl.read_parquet(paths.ARTICLES)
         return Project(
             folder,
-            shops.read(),
+            shop.read(),
             articles["article_id"],
-            articles.select(called(articles.columns)).to_series(),
+            articles.select(shop.called(articles.columns)).to_series(),
             pl.read_parquet(paths.CUSTOMERS)["customer_id"],
             date.fromisoformat(json.loads(paths.CALENDAR.read_text())["first_day"]),
         )
 
 
-def weights(project: Project, network: str, before: int) -> tuple[int, dict[str, Array]] | None:
-    """The label week of the network's last training not after week ``before``, and its weights; None where it has
-    learned nothing by then."""
-    files = sorted((project.folder / paths.NETWORKS / network).glob("weights_*.safetensors"))
-    weeks = [int(file.stem.removeprefix("weights_")) for file in files]
-    fitting = [(week, file) for week, file in zip(weeks, files, strict=True) if week <= before]
-    found = dict(load_file(fitting[-1][1])) if fitting else {}
-    return (fitting[-1][0], found) if found else None
+def read_params(project: Project) -> Params:
+    """Read the project's params.yaml."""
+    return params.read(project.folder / paths.PARAMS)
 
 
-def params(project: Project) -> Params:
-    """The project's params.yaml."""
-    return parameters.read(project.folder / paths.PARAMS)
+def read_weights(project: Project, network: str, before: int) -> tuple[int, dict[str, Array]] | None:
+    """Read the network's last weights whose label week is at most ``before``: (label week, weights).
+
+    None where params.yaml has no block for the network, where no such file exists, or where the training had no
+    examples.
+    """
+    if network not in read_params(project).networks:
+        return None
+    files = (project.folder / paths.NETWORKS / network).glob("weights_*.safetensors")
+    by_week = {int(file.stem.removeprefix("weights_")): file for file in files}
+    week = max((week for week in by_week if week <= before), default=None)
+    if week is None:
+        return None
+    weights = dict(load_file(by_week[week]))
+    return (week, weights) if weights else None
 
 
-def settings(project: Project, network: str) -> Any:
-    """The network's block of the project's params.yaml."""
-    return source.load(network, params(project))[1]
+def read_settings(project: Project, network: str) -> Any:
+    """Read the network's block of the project's params.yaml; call it only where ``read_weights`` gave weights."""
+    return source.load(network, read_params(project))[1]
 
 
-def untrained(project: Project, network: str, before: int) -> str:
-    """That the network has no weights of a week up to ``before``, and what to do, in a line."""
-    return f"{project.folder / paths.NETWORKS / network}: no weights of week {before} or earlier; {switch(network)}"
+def describe_untrained(project: Project, network: str, before: int) -> str:
+    """Say in one line that the network has no weights up to week ``before``, and how to train it."""
+    folder = project.folder / paths.NETWORKS / network
+    return f"{folder}: no weights of week {before} or earlier; {suggest_training(network)}"
 
 
-def switch(network: str) -> str:
-    """What turns the network on."""
-    return f"set networks.{network}.use to true in params.yaml and run `dvc repro train_network@{network}`"
+def suggest_training(network: str) -> str:
+    """Say how to switch the network on and train it."""
+    return f"run `make network-on NAME={network}`, then `dvc repro train_network@{network}`"

@@ -1,7 +1,7 @@
-"""Groups of articles and of customers by their vectors: ``python -m insights.segments FOLDER`` (paper, I and III.A).
+"""Segment articles and customers by their vectors: ``python -m insights.segments FOLDER``.
 
-Articles are near that are bought together, customers that buy near articles. Writes
-FOLDER/articles.csv and FOLDER/customers.csv: id and segment, 0 the largest.
+Articles that are bought together have similar vectors, and so have customers who buy similar articles (Damian et al.
+2019, sections I and III.A). Writes FOLDER/articles.csv and FOLDER/customers.csv: id and segment, 0 the largest.
 """
 
 import argparse
@@ -14,105 +14,124 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from insights import clusters, models, seeds
-from insights import project as projects
+from insights import clusters, models
 from insights.models import Model
-from insights.project import Project
-from retail import stage
+from insights.project import Project, read_project
+from insights.seeds import parse_seed
+from retail import ragged, stage
 from retail.errors import InputError
 from retail.log import Array
-from stage1_candidates.networks.lens import funnels
+from stage1_candidates.networks.lens import basket_sequences
 
-SHOWN = 4  # articles named of a segment
+SHOWN = 4  # best sellers that are named per segment
 
 
 @dataclass(frozen=True)
 class Segments:
-    item: Array  # (a,) int64 articles that were sold with others, ascending
+    """The segment of each article and customer that has a vector."""
+
+    item: Array  # (a,) int64 articles that were sold together with others, ascending
     of_item: Array  # (a,) int64 segment of each
-    user: Array  # (c,) int64 customers with a past, ascending
-    of_user: Array  # (c,) int64
+    user: Array  # (c,) int64 customers with a purchase, ascending
+    of_user: Array  # (c,) int64 segment of each
+
+    @property
+    def item_segments(self) -> int:
+        """Number of article segments, at least 1."""
+        return int(self.of_item.max(initial=0)) + 1
+
+    @property
+    def user_segments(self) -> int:
+        """Number of customer segments, at least 1."""
+        return int(self.of_user.max(initial=0)) + 1
 
 
-def of_model(model: Model, day: int, articles: int | None, customers: int | None, seed: int) -> Segments:
-    """Segments as ``model`` sees the shop on ``day``; None: as many as the best silhouette has."""
+def build_segments(model: Model, day: int, articles: int | None, customers: int | None, seed: int) -> Segments:
+    """Segment the articles and customers by ``model``'s vectors before ``day``.
+
+    ``articles``, ``customers``: how many segments; None chooses the number with the best silhouette.
+    """
     vectors = model.articles()
-    sold = np.bincount(model.funnels.token, minlength=len(vectors) + 1)[1:]
-    some = np.flatnonzero((sold > 0) & (np.abs(vectors).sum(axis=1) > 0))
-    some = some[np.argsort(model.vocabulary[some])]
-    user = np.flatnonzero(np.diff(model.funnels.start))
-    asked = funnels.at_cutoff(model.funnels, user, day)
+    sold = np.bincount(model.sequences.token, minlength=len(vectors) + 1)[1:]
+    place = np.flatnonzero((sold > 0) & (np.abs(vectors).sum(axis=1) > 0))
+    place = place[np.argsort(model.vocabulary[place])]
+    user = np.flatnonzero(np.diff(model.sequences.start))
+    queries = basket_sequences.query_cutoff(model.sequences, user, day)
     return Segments(
-        model.vocabulary[some],
-        clusters.of_vectors(vectors[some], articles, seed),
+        model.vocabulary[place],
+        clusters.cluster_vectors(vectors[place], articles, seed),
         user,
-        clusters.of_vectors(models.customers(model, asked), customers, seed),
+        clusters.cluster_vectors(models.compute_customer_vectors(model, queries), customers, seed),
     )
 
 
-def shares(model: Model, found: Segments) -> Array:
-    """(customer segments, article segments) share of each article segment in what the customers of a segment bought."""
-    of = model.funnels
-    segment = np.full(int(model.vocabulary.max()) + 1, -1, np.int64)
-    segment[found.item] = found.of_item
-    of_user = np.full(of.users, -1, np.int64)
-    of_user[found.user] = found.of_user
-    buyer = of_user[np.repeat(of.user, np.diff(of.ptr))]
-    article = segment[model.vocabulary[of.token - 1]]
-    known = (buyer >= 0) & (article >= 0)
-    table = np.zeros((int(found.of_user.max(initial=0)) + 1, int(found.of_item.max(initial=0)) + 1))
-    np.add.at(table, (buyer[known], article[known]), 1)
+def compute_shares(model: Model, segments: Segments) -> Array:
+    """Compute (customer segments, article segments): what share of its purchases a customer segment makes in each.
+
+    Rows sum to 1; a row without purchases is 0.
+    """
+    sequences = model.sequences
+    item_segment = np.full(int(model.vocabulary.max()) + 1, -1, np.int64)
+    item_segment[segments.item] = segments.of_item
+    user_segment = np.full(sequences.users, -1, np.int64)
+    user_segment[segments.user] = segments.of_user
+    row = user_segment[sequences.user[ragged.row_of(sequences.ptr)]]
+    column = item_segment[model.vocabulary[sequences.token - 1]]
+    known = (row >= 0) & (column >= 0)
+    table = np.zeros((segments.user_segments, segments.item_segments))
+    np.add.at(table, (row[known], column[known]), 1)
     share: Array = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     return share
 
 
-def best_sellers(project: Project, model: Model, found: Segments) -> list[list[str]]:
-    """Of each article segment the names of what sells most."""
-    sold = np.bincount(model.vocabulary[model.funnels.token - 1], minlength=project.shop.log.items)
-    order = np.lexsort((found.item, -sold[found.item]))
+def list_best_sellers(project: Project, model: Model, segments: Segments) -> list[list[str]]:
+    """List the names of the best sellers of each article segment."""
+    sold = np.bincount(model.vocabulary[model.sequences.token - 1], minlength=project.shop.log.items)
+    order = np.lexsort((segments.item, -sold[segments.item]))
     names = []
-    for segment in range(int(found.of_item.max(initial=0)) + 1):
-        some = found.item[order][found.of_item[order] == segment][:SHOWN]
-        names.append(project.name.gather(some).to_list())
+    for segment in range(segments.item_segments):
+        best = segments.item[order][segments.of_item[order] == segment][:SHOWN]
+        names.append(project.name.gather(best).to_list())
     return names
 
 
-def show(project: Project, model: Model, found: Segments) -> None:
+def print_segments(project: Project, model: Model, segments: Segments) -> None:
     """Print a line per segment."""
-    table = Table("articles", "how many", "those that sell most", title="segments of articles")
-    for segment, names in enumerate(best_sellers(project, model, found)):
-        table.add_row(str(segment), str(int((found.of_item == segment).sum())), escape("; ".join(map(str, names))))
+    table = Table("segment", "articles", "best sellers", title="article segments")
+    for segment, names in enumerate(list_best_sellers(project, model, segments)):
+        table.add_row(str(segment), str(int((segments.of_item == segment).sum())), escape("; ".join(map(str, names))))
     Console(width=120).print(table)
-    share = shares(model, found)
-    table = Table("customers", "how many", "share of each segment of articles", title="segments of customers")
+    share = compute_shares(model, segments)
+    table = Table("segment", "customers", "share of each article segment", title="customer segments")
     for segment, row in enumerate(share):
-        table.add_row(str(segment), str(int((found.of_user == segment).sum())), "  ".join(f"{x:.0%}" for x in row))
+        table.add_row(str(segment), str(int((segments.of_user == segment).sum())), "  ".join(f"{x:.0%}" for x in row))
     Console(width=120).print(table)
 
 
 def main() -> None:
+    """Write both CSV files and print the segments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
-    parser.add_argument("--articles", type=int, help="segments of articles (default: the best silhouette's)")
-    parser.add_argument("--customers", type=int, help="segments of customers (default: the best silhouette's)")
+    parser.add_argument("folder", type=Path, help="folder to write the CSV files to")
+    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (default: this one)")
+    parser.add_argument("--articles", type=int, help="number of article segments (default: by silhouette)")
+    parser.add_argument("--customers", type=int, help="number of customer segments (default: by silhouette)")
     parser.add_argument("--model", choices=("auto", "lens", "plain"), default="auto", help="auto: LENS if trained")
-    parser.add_argument("--seed", type=seeds.seed, default=1, help="of the clusters (%(default)s)")
-    asked = parser.parse_args()
-    for name in ("articles", "customers"):
-        if getattr(asked, name) is not None and getattr(asked, name) < 1:
-            raise InputError(f"--{name} is {getattr(asked, name)}; expected 1 or more")
-    project = projects.read(asked.project)
+    parser.add_argument("--seed", type=parse_seed, default=1, help="of the clusters (%(default)s)")
+    arguments = parser.parse_args()
+    for name, count in (("articles", arguments.articles), ("customers", arguments.customers)):
+        if count is not None and count < 1:
+            raise InputError(f"--{name} is {count}; expected 1 or more")
+    project = read_project(arguments.project)
     log = project.shop.log
-    model, _, _ = models.chosen(project, asked.model, log.weeks)
-    found = of_model(model, log.days, asked.articles, asked.customers, asked.seed)
+    model, _, _ = models.choose_model(project, arguments.model, log.weeks)
+    segments = build_segments(model, log.days, arguments.articles, arguments.customers, arguments.seed)
     for name, ids, segment in (
-        ("article", project.article_id.gather(found.item), found.of_item),
-        ("customer", project.customer_id.gather(found.user), found.of_user),
+        ("article", project.article_id.gather(segments.item), segments.of_item),
+        ("customer", project.customer_id.gather(segments.user), segments.of_user),
     ):
-        with stage.whole_file(asked.folder / f"{name}s.csv") as part:
+        with stage.whole_file(arguments.folder / f"{name}s.csv") as part:
             pl.DataFrame({f"{name}_id": ids, "segment": segment}).write_csv(part)
-    show(project, model, found)
+    print_segments(project, model, segments)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""What becomes of the other categories if one leaves: ``python -m insights.spillover CATEGORY OUT.csv``.
+"""Estimate the sales of the other categories if one is removed: ``python -m insights.spillover CATEGORY OUT.csv``.
 
-A visit is what a customer bought in one week, an article counted once. Two answers to the what-if of Gholami et al.
-(KDD 2022, 5.5.2) stand side by side: the visits without the category, counted, and PARSRec, where the graph trained it,
-asked what it expects in such visits. Trust the counted one: where the truth is planted (``make bench-parsrec``, mean of
-five seeds) it misses the sales of what went with the leaving one by 7%, the network by 47%. Neither knows why
-customers came: a visit without the category is not a visit after it has left.
+A visit is what a customer bought in one week, each article counted once. Two estimates answer the question of Gholami
+et al. (KDD 2022, 5.5.2). One compares the visits without the category with all visits. The other is what PARSRec
+predicts in such visits, where the graph trained it. Trust the comparison: ``make bench-parsrec`` plants the truth, and
+the comparison misses the sales of related categories by 7%, PARSRec by 47% (mean of five seeds). Neither knows why
+customers came: a visit without the category today is not a visit after its removal.
 
-OUT.csv, a row per other category, the most sold first, ties by name:
+OUT.csv has a row per other category, the most sold first, ties by name:
 
 category
 sold       articles in the visits of the last 52 weeks
-together   share of them bought in a visit that holds the leaving category too: lost if such visits stay away
-change     articles per visit without the leaving category, over those per visit, minus 1: if customers still come
+together   share of them bought in a visit with the removed category: lost if such visits no longer happen
+change     articles per visit without the removed category, over articles per visit, minus 1: if customers still come
 low, high  its 95% interval (delta method, customers being independent)
-network    the change that PARSRec expects; empty where it is not trained
+network    the change that PARSRec predicts; empty where PARSRec is not trained
 """
 
 import argparse
@@ -23,151 +23,161 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from insights import categories as columns
-from insights import parsrec, seeds
-from insights import project as projects
-from insights import visits as baskets
-from insights.categories import Categories
+from insights import parsrec
+from insights.categories import COLUMN, Categories, read_categories
 from insights.parsrec import Trained
-from insights.project import Project
-from insights.visits import Visits
-from insights.without import Counted, counted
+from insights.project import Project, describe_untrained, read_project
+from insights.seeds import parse_seed
+from insights.visits import Visits, collect_visits
+from insights.without import Comparison, compare_without
 from retail import stage, weeks
 from retail.log import Array
 from retail.weeks import History
 
-COUNTED, CHECKED = 52, 8  # weeks that are counted; the last ones, on which the answers are checked
-ASKED = 5000  # visits that are checked, at most
+COUNTED_WEEKS, CHECK_WEEKS = 52, 8  # weeks whose visits are compared; last weeks, on which the estimates are checked
+CHECK_VISITS = 5000  # visits, at most, in which PARSRec predicts
 
 
 @dataclass(frozen=True)
-class Checked:
-    """How far each answer is off in the last weeks' visits without the category, which are there to be counted."""
+class Check:
+    """The error of each estimate in the last weeks' visits without the category, whose content is known."""
 
     visits: int
-    missed: dict[str, float]  # answer -> sum of absolute errors over all articles
-    network: Array | None  # (C,) float64 change as PARSRec expects it
+    missed: dict[str, float]  # estimate -> sum of absolute errors over the number of articles
+    network: Array | None  # (C,) float64 change that PARSRec predicts
 
 
-def checked(history: History, of: Categories, gone: int, network: Trained | None, seed: int) -> Checked:
-    """The answers to what visits of the last CHECKED weeks hold without ``gone``, their articles in all being given.
+def check_estimates(
+    history: History, categories: Categories, removed: int, network: Trained | None, seed: int
+) -> Check:
+    """Check the estimates on the visits of the last CHECK_WEEKS weeks without category ``removed``.
 
-    Each is the sales of these weeks' visits times one more than a change: "counted" that of the COUNTED weeks before,
-    "blind" none, "network" that of PARSRec, which learned before them.
+    Each estimate multiplies the sales of all these weeks' visits by 1 + change and scales them to the known number of
+    articles. "counted" takes the change of the COUNTED_WEEKS weeks before, "blind" assumes none, "network" takes that
+    of PARSRec, which was trained on earlier weeks.
     """
-    count, first = len(of.names), history.week - CHECKED
-    late = baskets.visits(history, of.of_item, count, first, history.week)
-    late = late.chosen(history.log.start[late.user] < late.first)  # of the others PARSRec knows nothing
-    left = late.chosen(~late.holding(gone))
-    before = baskets.visits(history, of.of_item, count, first - COUNTED, first)
-    change = {"counted": counted(before, gone).change, "blind": np.zeros(count)}
+    count, first = len(categories.names), history.week - CHECK_WEEKS
+    late = collect_visits(history, categories.item_category, count, first, history.week)
+    late = late.select(history.log.start[late.user] < late.first)  # PARSRec needs an earlier purchase
+    left = late.select(~late.contains(removed))
+    before = collect_visits(history, categories.item_category, count, first - COUNTED_WEEKS, first)
+    changes = {"counted": compare_without(before, removed).change, "blind": np.zeros(count)}
     if network is not None:
-        change["network"] = expected(network, of, late, gone, seed)
+        changes["network"] = predict_change(network, categories, late, removed, seed)
     missed = {}
-    for name, found in change.items():
-        worth = late.sold * (1 + np.nan_to_num(found))
-        worth[gone] = 0
-        dealt = len(left.visit) * worth / max(worth.sum(), 1)
-        missed[name] = float(np.abs(dealt - left.sold).sum()) / max(len(left.visit), 1)
-    return Checked(len(left.user), missed, change.get("network"))
+    for name, change in changes.items():
+        sales = late.sold * (1 + np.nan_to_num(change))
+        sales[removed] = 0
+        scaled = len(left.visit) * sales / max(sales.sum(), 1)
+        missed[name] = float(np.abs(scaled - left.sold).sum()) / max(len(left.visit), 1)
+    return Check(len(left.user), missed, changes.get("network"))
 
 
-def expected(network: Trained, of: Categories, late: Visits, gone: int, seed: int) -> Array:
-    """(C,) float64: articles per visit without ``gone`` that PARSRec expects, over those per visit, minus 1.
+def predict_change(network: Trained, categories: Categories, late: Visits, removed: int, seed: int) -> Array:
+    """Predict (C,) float64: PARSRec's articles per visit without ``removed``, over its articles per visit, minus 1.
 
-    Both are its own, of a sample of the visits ``late``: what it expects too much of everywhere is no change.
+    Both are predictions on a sample of the visits ``late``, so a general bias of the network cancels.
     """
-    some = np.isin(network.visits.until, late.first)
-    if int(some.sum()) > ASKED:
-        chosen = np.random.default_rng(seed).choice(np.flatnonzero(some), ASKED, replace=False)
-        some = np.isin(np.arange(len(some)), chosen)
-    asked = network.visits.chosen(some)
-    place = np.searchsorted(late.first, asked.until)
-    length, free = late.length[place, None], ~late.holding(gone)[place]
-    per_visit = [
-        (length[which] * parsrec.by_category(network, asked.chosen(which), of.of_item, len(of.names), out, seed)).mean(
-            0
-        )
-        for which, out in ((np.ones(len(free), bool), -1), (free, gone))
-    ]
+    mask = np.isin(network.visits.until, late.first)
+    if int(mask.sum()) > CHECK_VISITS:
+        sample = np.random.default_rng(seed).choice(np.flatnonzero(mask), CHECK_VISITS, replace=False)
+        mask = np.isin(np.arange(len(mask)), sample)
+    visits = network.visits.select(mask)
+    place = np.searchsorted(late.first, visits.until)
+    length, free = late.length[place, None], ~late.contains(removed)[place]
+
+    def average_articles(chosen: Array, excluded: int) -> Array:
+        chance = parsrec.predict_categories(
+            network, visits.select(chosen), categories.item_category, len(categories.names), excluded, seed
+        )  # (s, C)
+        mean: Array = (length[chosen] * chance).mean(0)
+        return mean
+
+    everywhere, without = average_articles(np.ones(len(free), bool), -1), average_articles(free, removed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        change: Array = per_visit[1] / per_visit[0] - 1
+        change: Array = without / everywhere - 1
     return change
 
 
 @dataclass(frozen=True)
-class Found:
-    of: Categories
-    gone: int
-    counted: Counted
-    checked: Checked
-    trained: int | None  # the label week before which PARSRec learned
+class Spillover:
+    """All estimates for one removed category."""
+
+    categories: Categories
+    removed: int
+    counted: Comparison
+    check: Check
+    trained: int | None  # the label week before which PARSRec was trained
 
     @property
     def others(self) -> Array:
-        """Categories that were sold, but the leaving one: the most sold first, ties by name."""
-        order = np.lexsort((np.arange(len(self.of.names)), -self.counted.sold))
-        some: Array = order[(order != self.gone) & (self.counted.sold[order] > 0)]
-        return some
+        """(k,) codes of the other categories that were sold: the most sold first, ties by name."""
+        order = np.lexsort((np.arange(len(self.categories.names)), -self.counted.sold))
+        others: Array = order[(order != self.removed) & (self.counted.sold[order] > 0)]
+        return others
 
     @property
-    def all_others(self) -> float:
-        """The change of all others together: visits without a category are smaller, whatever it is."""
+    def total_change(self) -> float:
+        """Change of all other categories together: visits without a given category are smaller in general."""
         sold, left = (int(column[self.others].sum()) for column in (self.counted.sold, self.counted.left))
         return left / max(self.counted.without, 1) / (sold / self.counted.visits) - 1 if sold else 0.0
 
 
-def of_project(project: Project, of: Categories, gone: int, network: Trained | None, seed: int) -> Found:
-    """Both answers for category ``gone``; ``network`` as ``trained`` gives it."""
+def estimate(project: Project, categories: Categories, removed: int, network: Trained | None, seed: int) -> Spillover:
+    """Estimate the changes if category ``removed`` is removed; ``network`` as ``read_network`` returns it."""
     log = project.shop.log
     history = weeks.history(log, log.weeks)
-    year = baskets.visits(history, of.of_item, len(of.names), log.weeks - COUNTED, log.weeks)
-    check = checked(history, of, gone, network, seed)
-    return Found(of, gone, counted(year, gone), check, None if network is None else network.week)
+    year = collect_visits(
+        history, categories.item_category, len(categories.names), log.weeks - COUNTED_WEEKS, log.weeks
+    )
+    check = check_estimates(history, categories, removed, network, seed)
+    week = None if network is None else network.week
+    return Spillover(categories, removed, compare_without(year, removed), check, week)
 
 
-def trained(project: Project, seed: int) -> Trained | None:
-    """PARSRec, where a training of it knows nothing of the weeks that are checked, and the visits that are counted."""
+def read_network(project: Project, seed: int) -> Trained | None:
+    """Read PARSRec as trained before the weeks of the check, and the visits; None where there is none."""
     last = project.shop.log.weeks
-    return parsrec.trained(project, last - CHECKED, max(last - COUNTED, 0), seed)
+    return parsrec.read_trained(project, last - CHECK_WEEKS, max(last - COUNTED_WEEKS, 0), seed)
 
 
-def table(found: Found) -> pl.DataFrame:
-    """Rows of the CSV file."""
-    other, counts, network = found.others, found.counted, found.checked.network
+def build_table(spillover: Spillover) -> pl.DataFrame:
+    """Build the rows of OUT.csv."""
+    others, counts, network = spillover.others, spillover.counted, spillover.check.network
     return pl.DataFrame(
         {
-            "category": [found.of.names[k] for k in other],
-            "sold": counts.sold[other],
-            "together": counts.together[other],
-            "change": counts.change[other],
-            "low": counts.low[other],
-            "high": counts.high[other],
-            "network": np.full(len(other), np.nan) if network is None else network[other],
+            "category": [spillover.categories.names[k] for k in others],
+            "sold": counts.sold[others],
+            "together": counts.together[others],
+            "change": counts.change[others],
+            "low": counts.low[others],
+            "high": counts.high[others],
+            "network": np.full(len(others), np.nan) if network is None else network[others],
         }
     ).fill_nan(None)
 
 
 def main() -> None:
+    """Write OUT.csv and print the check."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("category")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
-    parser.add_argument(
-        "--column", default=columns.COLUMN, help="of articles.csv that holds the category (%(default)s)"
-    )
-    parser.add_argument("--seed", type=seeds.seed, default=1, help="of the visits that are checked (%(default)s)")
-    asked = parser.parse_args()
-    project = projects.read(asked.project)
-    of = columns.of_project(project, asked.column)
-    found = of_project(project, of, of.code(asked.category), trained(project, asked.seed), asked.seed)
-    with stage.whole_file(asked.out) as part:
-        table(found).write_csv(part, float_precision=4)
-    counts, missed = found.counted, found.checked.missed
-    print(f"{counts.visits - counts.without} of {counts.visits} visits hold it; all others: {found.all_others:+.1%}")
-    print("missed in the last weeks: " + ", ".join(f"{name} {share:.1%}" for name, share in missed.items()))
-    if found.trained is None:
-        print(projects.untrained(project, parsrec.PARSREC, project.shop.log.weeks - CHECKED))
+    parser.add_argument("category", help="the category to remove")
+    parser.add_argument("out", type=Path, help="CSV file to write")
+    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (default: this one)")
+    parser.add_argument("--column", default=COLUMN, help="column of articles.csv with the categories (%(default)s)")
+    parser.add_argument("--seed", type=parse_seed, default=1, help="of the sampled visits (%(default)s)")
+    arguments = parser.parse_args()
+    project = read_project(arguments.project)
+    categories = read_categories(project, arguments.column)
+    removed = categories.encode(arguments.category)
+    spillover = estimate(project, categories, removed, read_network(project, arguments.seed), arguments.seed)
+    with stage.whole_file(arguments.out) as part:
+        build_table(spillover).write_csv(part, float_precision=4)
+    counts, missed = spillover.counted, spillover.check.missed
+    print(f"{counts.visits - counts.without} of {counts.visits} visits contain {arguments.category}")
+    print(f"change of all other categories in visits without it: {spillover.total_change:+.1%}")
+    print("error in the last weeks: " + ", ".join(f"{name} {share:.1%}" for name, share in missed.items()))
+    if spillover.trained is None:
+        print(describe_untrained(project, parsrec.PARSREC, project.shop.log.weeks - CHECK_WEEKS))
 
 
 if __name__ == "__main__":

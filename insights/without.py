@@ -1,4 +1,4 @@
-"""What visits without a category hold beside what all visits hold, counted, with intervals."""
+"""Compare visits without a category with all visits: counts, changes and their confidence intervals."""
 
 from dataclasses import dataclass
 
@@ -11,49 +11,49 @@ Z = 1.96  # of a 95% interval
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What visits without a category hold beside what all visits hold; C categories, the leaving one among them."""
+class Comparison:
+    """Visits without the removed category compared with all visits; C categories, the removed one among them."""
 
     visits: int
-    without: int  # visits that do not hold it
-    sold: Array  # (C,) int64
-    left: Array  # (C,) int64 of them, sold in visits without it
-    change: Array  # (C,) float64, NaN where nothing was sold
+    without: int  # visits without the removed category
+    sold: Array  # (C,) int64 articles in all visits
+    left: Array  # (C,) int64 articles in visits without the removed category
+    change: Array  # (C,) float64 of the articles per visit; NaN where nothing was sold
     low: Array  # (C,) float64, NaN where nothing is left
     high: Array  # (C,) float64
 
     @property
     def together(self) -> Array:
-        """(C,) float64 share sold in visits that hold the leaving category."""
+        """(C,) float64 share of the articles that were sold in visits with the removed category."""
         share: Array = 1 - self.left / np.maximum(self.sold, 1)
         return share
 
 
-def counted(of: Visits, gone: int) -> Counted:
-    """The visits without category ``gone`` beside all of ``of``."""
-    free = ~of.holding(gone)
-    some = of.chosen(free)
-    sold, left, all_visits, without = of.sold, some.sold, len(of.user), int(free.sum())
+def compare_without(visits: Visits, removed: int) -> Comparison:
+    """Compare the visits without category ``removed`` with all ``visits``."""
+    free = ~visits.contains(removed)
+    sold, left = visits.sold, visits.select(free).sold
+    total, without = len(visits.user), int(free.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (left / without) / (sold / all_visits)
-        error = Z * _log_errors(of, free, sold, left)
+        ratio = (left / without) / (sold / total)
+        error = Z * _log_errors(visits, free, sold, left)
         low, high = (np.where(left > 0, ratio * np.exp(sign * error) - 1, np.nan) for sign in (-1, 1))
-    return Counted(all_visits, without, sold, left, ratio - 1, low, high)
+    return Comparison(total, without, sold, left, ratio - 1, low, high)
 
 
-def _log_errors(of: Visits, free: Array, sold: Array, left: Array) -> Array:
-    """(C,) standard error of the log of (left / visits without it) / (sold / visits).
+def _log_errors(visits: Visits, free: Array, sold: Array, left: Array) -> Array:
+    """Compute (C,) the standard error of log((left / visits without) / (sold / visits)) by the delta method.
 
-    Customer u moves it by l/L - s/S - (n/N - m/M) in what it bought of the category and how often it came; most bought
-    nothing of it, so only the second difference is theirs.
+    Customer u contributes l/L - s/S - (n/N - m/M): l of the L articles left, s of the S articles sold, n of the N
+    visits without the category, m of all M visits. Most customers have l = s = 0, so only the second difference counts.
     """
-    users, customer = np.unique(of.user, return_inverse=True)
+    users, customer = np.unique(visits.user, return_inverse=True)
     came = np.bincount(customer[free], minlength=len(users)) / max(free.sum(), 1) - np.bincount(customer) / len(free)
-    key, place = np.unique(customer[of.visit] * of.categories + of.category, return_inverse=True)
-    user, category = np.divmod(key, of.categories)
-    is_left = free[of.visit]
+    key, place = np.unique(customer[visits.visit] * visits.categories + visits.category, return_inverse=True)
+    user, category = np.divmod(key, visits.categories)
+    is_left = free[visits.visit]
     bought = np.bincount(place[is_left], minlength=len(key)) / np.maximum(left, 1)[category]
     bought = bought - np.bincount(place) / sold[category]
     square = (bought - came[user]) ** 2 - came[user] ** 2
-    found: Array = np.sqrt(np.bincount(category, weights=square, minlength=of.categories) + (came**2).sum())
-    return found
+    error: Array = np.sqrt(np.bincount(category, weights=square, minlength=visits.categories) + (came**2).sum())
+    return error

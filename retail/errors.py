@@ -1,5 +1,5 @@
-"""The one exception for input a person can mend: its message is the line they read."""
+"""The exception for input that a person can fix; its message is the line that they read."""
 
 
 class InputError(Exception):
-    """Bad input: one line that names file, column and row (or params key), what was expected and the mend."""
+    """Bad input: one line that names file, column and row (or params key), what was expected and the fix."""

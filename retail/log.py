@@ -1,4 +1,4 @@
-"""The shop's log as arrays sorted once: by customer and by article, so that any cutoff is a binary search away."""
+"""Hold the shop's log as arrays, sorted by customer and by article, so that a binary search finds any cutoff."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -43,12 +43,12 @@ class Log:
 
     @property
     def weeks(self) -> int:
-        """Number of weeks, the last of them the last seven days; the submission's label week has this number."""
+        """Number of weeks. The last seven days are one week; the label week of the submission has this number."""
         return -(-self.days // 7)
 
 
 def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
-    """The log of ``tx`` (rows as in schema.LOG, any order) for dense codes below ``users`` and ``items``."""
+    """Build the log of ``tx`` (rows as in schema.LOG, in any order) for dense codes below ``users`` and ``items``."""
     user, item, day = (tx[name].to_numpy() for name in CODES)
     if not _in_order(user, item, day):  # the prepared log is
         tx = tx.sort("user", "day", "item")
@@ -72,13 +72,13 @@ def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
 
 
 def _starts(sorted_codes: Array, n: int) -> Array:
-    """(n + 1,) positions: code c lies at ``[c]:[c + 1]`` of ``sorted_codes``."""
+    """Return (n + 1,) positions: code c lies at ``[c]:[c + 1]`` of ``sorted_codes``."""
     return np.searchsorted(sorted_codes, np.arange(n + 1)).astype(np.int64)
 
 
 @numba.njit(cache=True)
 def _in_order(user: Array, item: Array, day: Array) -> bool:
-    """Whether the entries ascend by user, day, item."""
+    """Test whether the entries ascend by user, day, item."""
     for k in range(1, len(user)):
         if user[k] < user[k - 1]:
             return False
@@ -89,7 +89,7 @@ def _in_order(user: Array, item: Array, day: Array) -> bool:
 
 @numba.njit(cache=True)
 def _stable(key: Array, keys: int, order: Array) -> Array:
-    """(n,) ``order`` sorted by key[order], equal keys as they were: a counting sort, twice through the entries."""
+    """Sort ``order`` (n,) by key[order] and keep the order of equal keys: a counting sort in two passes."""
     place = np.zeros(keys + 1, np.int64)
     for k in range(len(key)):
         place[key[k] + 1] += 1

@@ -1,19 +1,20 @@
-"""Offline figures: MAP@12 as the competition computes it, recall, and bootstrap intervals over customers."""
+"""Compute MAP@12 as the competition does, and bootstrap intervals over customers."""
 
 import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets, positions
 
 K = 12
 
 
 def average_precision(start: Array, items: Array, predicted: Array) -> Array:
-    """(u,) float64 AP@12 of each customer.
+    """Compute AP@12 (u,) float64 of each customer.
 
-    ``items[start[c]:start[c+1]]`` is the truth of customer c, a set of at least one; ``predicted`` (u, 12) int64 holds
-    the list, -1 where it is shorter. AP = sum over hits at rank r of (hits up to r) / r, over min(|truth|, 12);
-    a repeated prediction counts once.
+    ``items[start[c]:start[c+1]]`` is the truth of customer c, one article or more. ``predicted`` (u, 12) int64
+    holds the lists, -1 behind the end of a list. AP is the sum over hits at rank r of (hits up to r) / r, divided by
+    min(|truth|, 12). A repeated prediction counts once.
 
     >>> float(average_precision(np.array([0, 2]), np.array([1, 2]), np.array([[1, 9, 2]]))[0])  # (1/1 + 2/3) / 2
     0.8333333333333333
@@ -24,19 +25,18 @@ def average_precision(start: Array, items: Array, predicted: Array) -> Array:
 
 
 def truth_runs(user: Array, item: Array, users: Array) -> tuple[Array, Array]:
-    """(start, items) for ``average_precision``: the runs of ``users`` in pairs sorted by user."""
+    """Return (start, items) for ``average_precision``: the runs of ``users`` in pairs sorted by user."""
     low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
-    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(high - low)])
-    place = np.arange(start[-1]) - np.repeat(start[:-1], high - low) + np.repeat(low, high - low)
-    return start, item[place]
+    start = offsets(high - low)
+    return start, item[positions(low, high - low)]
 
 
 def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> Array:
-    """(draws,) float64: mean over weeks of the week's mean, customers drawn again with replacement.
+    """Bootstrap the mean over weeks of each week's mean: (draws,) float64, customers drawn with replacement.
 
-    ``weeks``: one (user, value) pair of arrays a week. A customer is drawn for all weeks at once, by a Poisson(1)
-    weight, so that a customer's weeks stay together; the same seed draws the same customers, which makes the
-    difference of two lists' values a paired comparison. A week of which nobody was drawn keeps its own mean.
+    ``weeks``: one (user, value) pair of arrays per week. A customer is drawn for all weeks at once, by a Poisson(1)
+    weight, so that the weeks of a customer stay together. The same seed draws the same customers, so the difference of
+    two lists' values is a paired comparison. A week without a drawn customer keeps its own mean.
     """
     rng = np.random.default_rng(seed)
     customers = np.unique(np.concatenate([user for user, _ in weeks]))
@@ -53,7 +53,7 @@ def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> 
 
 
 def interval(means: Array) -> tuple[float, float]:
-    """The central 95% of bootstrap means."""
+    """Return the central 95% interval of bootstrap means."""
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 

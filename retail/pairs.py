@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import row_of
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Pairs:
     @cached_property
     def run(self) -> Array:
         """(n,) int64 index into ``users`` of each row."""
-        return np.repeat(np.arange(len(self.users)), np.diff(self.ptr))
+        return row_of(self.ptr)
 
     @property
     def user(self) -> Array:

@@ -1,4 +1,4 @@
-"""params.yaml, read once into frozen models: a misspelt key or a value out of range ends the run by name."""
+"""Read params.yaml into frozen models; a misspelt key or a value out of range ends the run with its name."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -101,7 +101,7 @@ class Explain(Block):
 
 
 class Params(Block):
-    """The whole of params.yaml. The blocks of the plug-ins are checked by the plug-ins' own models."""
+    """All of params.yaml. Each plug-in checks its own block by its own model."""
 
     seed: NotNegative
     data: Data
@@ -123,7 +123,7 @@ B = TypeVar("B", bound=BaseModel)
 
 
 def read(path: Path = paths.PARAMS) -> Params:
-    """params.yaml as frozen models; InputError names the key that is missing, unknown or out of range."""
+    """Read params.yaml as frozen models; an InputError names the key that is missing, unknown or out of range."""
     if not path.exists():
         raise InputError(f"{path}: no such file; run from the project's root, where params.yaml lies")
     try:
@@ -134,19 +134,19 @@ def read(path: Path = paths.PARAMS) -> Params:
             f"{path}: byte 0x{byte:02x} in line {line} is not UTF-8, expected UTF-8; save the file again as UTF-8"
         ) from error
     except YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({error}); mend the line it names") from error
+        raise InputError(f"{path}: not valid YAML ({error}); fix the line it names") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}: expected blocks such as 'data:' and 'weeks:', found {type(raw).__name__}")
     return validated(Params, raw, "")
 
 
 def validated(model: type[B], raw: dict[str, Any], under: str) -> B:
-    """``raw`` as ``model``; an InputError names the params key below ``under`` and what was expected."""
+    """Check ``raw`` by ``model``; an InputError names the params key below ``under`` and what was expected."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         # a misspelt key is both unknown and missing: the unknown one is what stands in the file
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in (under, *first["loc"]) if part != "")
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(_siblings(model, first["loc"])))
@@ -157,7 +157,7 @@ def validated(model: type[B], raw: dict[str, Any], under: str) -> B:
 
 
 def _siblings(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Field names of the block in which the last part of ``location`` stands."""
+    """List the field names of the block that holds the last part of ``location``."""
     block: Any = model
     for part in location[:-1]:
         field = getattr(block, "model_fields", {}).get(part)

@@ -1,4 +1,4 @@
-"""Where every table lies, relative to the project's root (the folder that holds dvc.yaml)."""
+"""Paths of all tables, relative to the project's root (the folder that holds dvc.yaml)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Plug-ins: a file of a folder and its block of params.yaml, found by their common name."""
+"""Find a plug-in: a file and a block of params.yaml with the same name."""
 
 import importlib
 from collections.abc import Mapping

@@ -54,3 +54,12 @@ def pair_codes(row: Array, item: Array) -> Array:
     [0, 1]
     """
     return (row.astype(np.uint64) << np.uint64(32)) | item.astype(np.uint64)
+
+
+def pairs_of_codes(code: Array) -> tuple[Array, Array]:
+    """Return the row and the item, (n,) uint32 each, of numbers made by ``pair_codes``.
+
+    >>> [part.tolist() for part in pairs_of_codes(pair_codes(np.array([0, 1]), np.array([5, 2])))]
+    [[0, 1], [5, 2]]
+    """
+    return (code >> np.uint64(32)).astype(np.uint32), (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)

@@ -1,4 +1,4 @@
-"""The guard at every door between stages: columns and dtypes of a table, named when they are wrong."""
+"""Check columns and dtypes of a table where it crosses from one stage to another."""
 
 from collections.abc import Mapping
 
@@ -36,7 +36,7 @@ def check(
     key: tuple[str, ...] = (),
     more: bool = False,
 ) -> pl.DataFrame:
-    """Return ``frame`` unchanged, or raise an InputError that says stage, column, expected and found.
+    """Return ``frame`` unchanged; raise an InputError that names stage, column, what was expected and what is there.
 
     ``key``: columns whose combination must be unique. ``more``: further columns are allowed.
     """

@@ -1,4 +1,4 @@
-"""The shop as the stages read it: its log, and the dense codes of its articles and customers."""
+"""Read the shop as the stages use it: its log, and the dense codes of its articles and customers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from retail import paths, schema, wording
 from retail.log import Array, Log
 from retail.wording import Wording
 
-# Article columns that group articles; the first is the category that sources mean by "category".
+# Article columns that group articles; the first is the category, where a source or feature speaks of one.
 ATTRIBUTES = (
     "product_type_no",
     "product_code",
@@ -27,21 +27,21 @@ ATTRIBUTES = (
     "section_no",
 )
 Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]  # one of them, in params.yaml
-NAMES = ("prod_name", "product_type_name")  # the first that is there
-TEXTS = ("prod_name", "detail_desc")  # whose words are the article's; what names its type is an attribute already
+NAMES = ("prod_name", "product_type_name")  # an article is called by the first of them that it has
+TEXTS = ("prod_name", "detail_desc")  # columns whose words describe an article; its type is an attribute
 TRAITS = ("FN", "Active", "club_member_status", "fashion_news_frequency", "postal_code")
 AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster below 35
 
 
 def called(columns: Sequence[str]) -> pl.Expr:
-    """What an article is called, of a table with these columns: its name, else its type's, else its id."""
+    """Name an article of a table with these columns: by its name, else by its type's name, else by its id."""
     known = [pl.col(name).replace("", None) for name in NAMES if name in columns]
     return pl.coalesce(*known, "article_id")
 
 
 @dataclass(frozen=True)
 class Shop:
-    """Log and dictionaries. A column that the shop's files lack is absent from the mapping, never filled in."""
+    """Log and dictionaries. A column that the shop's files lack is absent from the mappings, never filled in."""
 
     log: Log
     attributes: Mapping[str, Array]  # name -> (items,) int32 dense code, -1 where missing
@@ -51,7 +51,7 @@ class Shop:
 
     @property
     def category(self) -> Array:
-        """(items,) int32 the article's category: its product type, or else its product_code."""
+        """Category (items,) int32 of each article: its product type, or else its product_code."""
         return self.attributes.get("product_type_no", self.attributes["product_code"])
 
     @cached_property
@@ -69,7 +69,7 @@ class Shop:
 
 
 def read() -> Shop:
-    """The prepared tables of ``data/prepared`` as a Shop, their schemas checked."""
+    """Read the tables of ``data/prepared`` as a Shop and check their schemas."""
     tx = schema.check(pl.read_parquet(paths.LOG), schema.LOG, "prepared log")
     customers = schema.check(pl.read_parquet(paths.CUSTOMERS), schema.CUSTOMERS, "prepared customers", more=True)
     articles = schema.check(pl.read_parquet(paths.ARTICLES), schema.ARTICLES, "prepared articles", more=True)
@@ -78,7 +78,7 @@ def read() -> Shop:
 
 
 def of_tables(tx: pl.DataFrame, customers: pl.DataFrame, articles: pl.DataFrame, days: int) -> Shop:
-    """A Shop of tables in memory, rows of ``customers`` and ``articles`` in the order of their codes."""
+    """Build a Shop from tables; rows of ``customers`` and ``articles`` stand in the order of their codes."""
     return Shop(
         log=logs.build(tx, customers.height, articles.height, days),
         attributes={name: articles[name].to_numpy() for name in ATTRIBUTES if name in articles.columns},

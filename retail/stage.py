@@ -1,4 +1,4 @@
-"""How a stage runs: its clear end on bad input, its cost, and outputs that appear whole or not at all."""
+"""Run a stage: end clearly on bad input, record its cost, and write outputs whole or not at all."""
 
 import errno
 import json
@@ -19,15 +19,15 @@ import psutil
 from retail import paths
 from retail.errors import InputError
 
-# Read by OpenMP when LightGBM loads it, after this file: threads that wait in a busy loop make training several times
-# slower wherever another process wants the same cores.
+# OpenMP reads this when LightGBM loads it, after this file. Threads that wait in a busy loop make training several
+# times slower where another process uses the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 BAD_INPUT = 2
 STATUS = Path("/proc/self/status")
-LOOK = 0.5  # seconds between two looks at the memory of child processes
+LOOK = 0.5  # seconds between two readings of the memory of child processes
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_ROOM_SAID = re.compile(  # by polars and safetensors, SQLite, LightGBM, numpy, torch: an error without a number
+_NO_ROOM_TEXT = re.compile(  # texts of polars and safetensors, SQLite, LightGBM, numpy, torch, which give no number
     r"No space left|Disk quota|disk is full|Cannot write binary data|requested and \d+ written|unexpected pos \d+ vs"
 )
 _NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -36,7 +36,7 @@ _NO_FILE = {errno.EISDIR}
 
 
 def run(main: Callable[[], None], name: str) -> None:
-    """Run a stage's ``main``, ``guarded``.
+    """Run a stage's ``main`` as ``guarded`` does, and record its cost.
 
     Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process and its children.
     """
@@ -54,7 +54,7 @@ def run(main: Callable[[], None], name: str) -> None:
 
 
 class ProcessTree:
-    """The largest resident memory of this process and its children together, looked at within its ``with``."""
+    """Watch the resident memory of this process and all its children within a ``with`` block."""
 
     def __init__(self) -> None:
         self._largest = 0
@@ -67,7 +67,7 @@ class ProcessTree:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._looking.join()  # where many stages run in one process hundreds would go on looking
+        self._looking.join()  # else, where many stages run in one process, hundreds of threads would stay
 
     def _look(self) -> None:
         here = psutil.Process()
@@ -77,12 +77,12 @@ class ProcessTree:
             self._over.wait(LOOK)
 
     def peak(self) -> int:
-        """Bytes; of this process alone they are what the system says, not what a look every now and then found."""
+        """Return the peak in bytes; for this process alone it is exact, with children it is the largest reading."""
         return max(self._largest, _alone())
 
 
 def _alone() -> int:
-    """Peak of this process in bytes. On Linux not getrusage's, which begins with the memory of who started it."""
+    """Return the peak of this process in bytes. Linux's getrusage is no use: it starts at the parent's memory."""
     if STATUS.exists():
         for line in STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -93,17 +93,17 @@ def _alone() -> int:
 def _resident(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
-    except psutil.Error:  # it ended just now
+    except psutil.Error:  # the process has just ended
         return 0
 
 
 def guarded(main: Callable[[], None], name: str) -> None:
-    """Run ``main``; end with one line and exit code 2 where the input can be mended."""
+    """Run ``main``; end with one line and exit code 2 where a person can fix the input."""
     try:
         main()
     except InputError as error:
         _end(f"{name}: {error}")
-    except Exception as error:  # not OSError alone: polars tells of a full disk by a ComputeError
+    except Exception as error:  # not OSError alone: polars reports a full disk by a ComputeError
         line = os_line(error)
         if line is None:
             raise
@@ -111,11 +111,11 @@ def guarded(main: Callable[[], None], name: str) -> None:
 
 
 def os_line(error: BaseException) -> str | None:
-    """The one line for a full disk, an unwritable folder or a file in its place; None for every other error."""
+    """Return the line for a full disk, an unwritable folder or a file in its place; None for any other error."""
     where = getattr(error, "filename", None) or "the output folder"
     code = getattr(error, "errno", None)
     text = str(error)
-    if code in _NO_ROOM or _NO_ROOM_SAID.search(text):
+    if code in _NO_ROOM or _NO_ROOM_TEXT.search(text):
         return f"{where}: the disk is full; free some space (or `dvc gc -w`) and run `dvc repro` again"
     if code in _NO_WRITE or "Permission denied" in text or "Read-only file system" in text:
         return f"{where}: cannot be written; give yourself write permission on its folder and run again"
@@ -123,7 +123,7 @@ def os_line(error: BaseException) -> str | None:
         return f"{where}: a file lies where a folder is needed; move it away and run again"
     if code in _NO_FILE:
         where = getattr(error, "filename2", None) or where  # of a rename, its target
-        return f"{where}: a folder lies where a file is to be; move it away or name another file"
+        return f"{where}: a folder lies where a file is needed; move it away or name another file"
     return None
 
 
@@ -134,7 +134,7 @@ def _end(line: str) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; on success it takes the final name, on failure it is removed."""
+    """Yield a temporary path to write to; on success it is renamed to ``path``, on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -146,7 +146,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``path``; on success it replaces ``path``, on failure it is removed."""
+    """Yield an empty temporary folder; on success it replaces ``path``, on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)

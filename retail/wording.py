@@ -1,4 +1,4 @@
-"""The words of the articles' names and descriptions, as one sparse table of weights."""
+"""Weigh the words of the articles' names and descriptions in one sparse table (TF-IDF)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
+from retail.ragged import offsets, row_of
 
 WORD = r"\p{L}{2,}"  # two letters or more; numbers and sizes say little, and product codes nothing
 
@@ -26,37 +27,37 @@ class Wording:
     @property
     def article(self) -> Array:
         """(n,) int64 the article of each entry."""
-        return np.repeat(np.arange(len(self.ptr) - 1), np.diff(self.ptr))
+        return row_of(self.ptr)
 
     def of_articles(self, per_word: Array) -> Array:
-        """(items,) float64: the weighted sum of ``per_word`` (words,) over each article's words."""
+        """Return (items,) float64: the weighted sum of ``per_word`` (words,) over each article's words."""
         return np.bincount(self.article, self.weight * per_word[self.word], len(self.ptr) - 1)
 
     def of_words(self, per_article: Array) -> Array:
-        """(words,) float64: the weighted sum of ``per_article`` (items,) over the articles with each word."""
+        """Return (words,) float64: the weighted sum of ``per_article`` (items,) over the articles with each word."""
         return np.bincount(self.word, self.weight * per_article[self.article], len(self.words))
 
 
 def of_texts(texts: Sequence[pl.Series], items: int) -> Wording:
-    """The wording of ``items`` articles; each of ``texts`` (items,) is a column of theirs, null where empty.
+    """Weigh the words of ``items`` articles; each of ``texts`` (items,) is a text column, null where empty.
 
-    A word counts once for an article, however often it is there: names repeat what descriptions say. Its weight is
-    log(articles / articles with the word) before the squares are made to sum to 1.
+    A word counts once for an article, because names repeat what descriptions say. Its weight is log(articles / articles
+    with the word), scaled so that the squares of an article's weights sum to 1.
     """
     article = pl.Series("article", np.arange(items, dtype=np.uint32))
-    found = [
+    words_of_columns = [
         pl.DataFrame({"article": article, "word": text.cast(pl.String).str.to_lowercase().str.extract_all(WORD)})
         .explode("word")
         .drop_nulls()
         for text in texts
     ]
-    pairs = pl.concat([pl.DataFrame(schema={"article": pl.UInt32, "word": pl.String}), *found]).unique()
+    pairs = pl.concat([pl.DataFrame(schema={"article": pl.UInt32, "word": pl.String}), *words_of_columns]).unique()
     common = pairs.group_by("word").len("articles").filter(pl.col("articles") > 1).sort("word")
     common = common.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
     rows = pairs.join(common, on="word").sort("article", "code")
     rare = np.log(items / rows["articles"].to_numpy())  # 0 where every article has the word
-    of = rows["article"].to_numpy().astype(np.int64)
-    length = np.sqrt(np.bincount(of, rare**2, items))
-    weight = (rare / np.maximum(length[of], 1e-12)).astype(np.float32)
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=items))]).astype(np.int64)
+    row_article = rows["article"].to_numpy().astype(np.int64)
+    length = np.sqrt(np.bincount(row_article, rare**2, items))
+    weight = (rare / np.maximum(length[row_article], 1e-12)).astype(np.float32)
+    ptr = offsets(np.bincount(row_article, minlength=items))
     return Wording(ptr, rows["code"].to_numpy(), weight, common["word"].to_list())

@@ -63,6 +63,7 @@ def _yaml() -> YAML:
 
 
 def main() -> None:
+    """Edit params.yaml; delete the tables of an optional network that is switched off."""
     if len(sys.argv) != 3 or sys.argv[1] not in ("on", "off"):
         raise InputError(f"expected `on` or `off` and the name of a network; {USAGE}")
     on, name = sys.argv[1] == "on", sys.argv[2]

@@ -17,17 +17,18 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
 from retail.params import Params
+from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import Plan
 from stage1_candidates.engine import source
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.engine.proposals import load_state
 from stage1_candidates.pooling import pool, recall
-from stage1_candidates.pooling.pool import Loaded
 
 
 def loaded(week: int, params: Params) -> dict[str, Loaded]:
-    """The sources that are on, with what they learned for ``week``."""
+    """Load the sources that are on, with what they learned for ``week``."""
     if not source.proposing(params):
         raise InputError("params.yaml: no block of 'sources' or 'networks' proposes candidates; switch at least one on")
     names = source.switched_on(params)
@@ -36,9 +37,8 @@ def loaded(week: int, params: Params) -> dict[str, Loaded]:
 
 def labels(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
     """(n,) uint8: 1 where the pair was bought in the label week."""
-    code = (pairs.user.astype(np.uint64) << np.uint64(32)) | pairs.items
-    bought = (truth[0].astype(np.uint64) << np.uint64(32)) | truth[1]
-    return np.isin(code, bought).astype(np.uint8)
+    code = pair_codes(pairs.user, pairs.items)
+    return np.isin(code, pair_codes(*truth)).astype(np.uint8)
 
 
 def read_candidates(name: str, week: int, users: Array) -> Lists:

@@ -8,7 +8,6 @@ study lies in data/checkpoints/tuning under a fingerprint of all that a trial kn
 trials are added to those that are there, and `python -m stage2_ranker.tune` in further terminals shares the work.
 """
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +19,8 @@ import numpy as np
 from optuna import Trial
 from optuna.trial import FrozenTrial, TrialState
 
+from retail import kept, paths, stage, weeks
 from retail import params as parameters
-from retail import paths, stage, weeks
 from retail import shop as shops
 from retail.log import Array
 from retail.params import Params
@@ -134,16 +133,11 @@ def task(shop: Shop, plan: Plan, params: Params) -> Task | str:
 
 def fingerprint(plan: Plan, by: Judge, params: Params) -> str:
     """A digest of the tables, the truth, the settings except the number of trials, the code and its libraries."""
-    settings = params.tuning.model_dump(exclude={"trials"})
-    versions = {name: version(name) for name in LIBRARIES}
-    digest = hashlib.blake2b(f"{settings} {params.ranker} {params.seed} {versions}".encode(), digest_size=8)
-    for week in [*plan.train, *plan.stop]:
-        digest.update(paths.of_week(paths.TABLE, "table", week).read_bytes())
-    for one in by.weeks.values():
-        digest.update(one.users.tobytes() + one.start.tobytes() + one.bought.tobytes())
-    for file in sorted(CODE.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    settings = params.tuning.model_dump(mode="json", exclude={"trials"})
+    about = [settings, params.ranker, params.seed, {name: version(name) for name in LIBRARIES}]
+    tables = [paths.of_week(paths.TABLE, "table", week) for week in [*plan.train, *plan.stop]]
+    truths = (values for week in by.weeks.values() for values in (week.users, week.start, week.bought))
+    return kept.fingerprint(about, [*tables, *sorted(CODE.rglob("*.py"))], truths)
 
 
 def searched(asked: Task) -> tuple[Best, list[FrozenTrial]]:

@@ -1,7 +1,7 @@
-"""Before the graph starts: every block of params.yaml is read, and what a kill left of DVC's own files is put aside.
+"""Check params.yaml and DVC's own files before ``dvc repro`` starts: ``python -m submissions.check``.
 
-``python -m submissions.check``. The stages check their own blocks as they begin; this finds a typo in the last block
-before the first stage has run.
+Each stage checks its own block when it begins. This check reads every block first, so that a typo in the last block
+stops the run before the first stage. It also puts aside the DVC files that a killed run left incomplete.
 """
 
 import json
@@ -18,8 +18,8 @@ from retail import stage
 from stage1_candidates.engine import source
 
 LOCK = Path("dvc.lock")
-HOLDERS = Path(".dvc/tmp/rwlock")  # which run holds which path; DVC passes over those of a run that has ended
-MOMENT = 1.0  # seconds, in which DVC has written either
+RWLOCK = Path(".dvc/tmp/rwlock")  # which run holds which path; DVC ignores the entries of a run that has ended
+MOMENT = 1.0  # seconds to wait: DVC finishes writing either file within this time
 
 
 def main() -> None:
@@ -29,32 +29,36 @@ def main() -> None:
     for name in params.features:
         group.load(name, params)
     from stage2_ranker.model import recipe
-    from stage2_ranker.search import known_settings  # bring LightGBM, which who puts aside alone has no use for
+    from stage2_ranker.search import known_settings  # imports LightGBM, which put_aside does not need
 
     known_settings.check(recipe.of_params(params.ranker), params.ranker)
     put_aside(Path())
 
 
 def put_aside(project: Path) -> None:
-    """Rename a lock file that DVC would refuse, remove its list of holders; what had run comes back from DVC's cache.
+    """Rename an unreadable dvc.lock to dvc.lock.cut and remove an unreadable rwlock.
 
-    DVC writes both in place around every stage, so a kill or a full disk in that moment leaves the half of one. A run
-    elsewhere may be in that moment now.
+    DVC writes both files in place around every stage. A kill or a full disk during the write leaves a truncated file,
+    which DVC then refuses. Outputs of finished stages are restored from DVC's cache. Another run may be writing either
+    file right now, so an unreadable file is read again after MOMENT seconds.
     """
-    lock, holders = project / LOCK, project / HOLDERS
-    if refused(lock) or cut(holders):
+    lock, rwlock = project / LOCK, project / RWLOCK
+    if is_unreadable(lock) or is_truncated(rwlock):
         time.sleep(MOMENT)
-    if refused(lock):
-        aside = lock.with_name(f"{LOCK.name}.cut")
-        lock.replace(aside)
-        print(f"check: DVC cannot read {lock}; put aside as {aside.name}, what has run comes back from DVC's cache")
-    if cut(holders):
-        holders.unlink(missing_ok=True)
-        print(f"check: DVC cannot read {holders}; removed, a run that had ended held what it told of")
+    if is_unreadable(lock):
+        renamed = lock.with_name(f"{LOCK.name}.cut")
+        lock.replace(renamed)
+        print(
+            f"check: DVC cannot read {lock}; renamed it to {renamed.name}; outputs of finished stages will be restored "
+            "from DVC's cache"
+        )
+    if is_truncated(rwlock):
+        rwlock.unlink(missing_ok=True)
+        print(f"check: DVC cannot read {rwlock}; removed it, the run that wrote it has ended")
 
 
-def refused(lock: Path) -> bool:
-    """Whether there is a lock file that DVC cannot read."""
+def is_unreadable(lock: Path) -> bool:
+    """Return whether the lock file exists and DVC cannot read it."""
     try:
         if lock.exists():
             strictyaml.load(str(lock), COMPILED_LOCKFILE_SCHEMA)
@@ -63,11 +67,11 @@ def refused(lock: Path) -> bool:
     return False
 
 
-def cut(holders: Path) -> bool:
-    """Whether there is a list of holders that ends before its end."""
+def is_truncated(rwlock: Path) -> bool:
+    """Return whether the rwlock file exists and is not complete JSON."""
     try:
-        if holders.exists():
-            json.loads(holders.read_text(encoding="utf-8"))
+        if rwlock.exists():
+            json.loads(rwlock.read_text(encoding="utf-8"))
     except json.JSONDecodeError:
         return True
     return False

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of every stage's last run: who reads them together, and the file that tells them."""
+"""Collect the seconds and peak memory of every stage's last run, and print them as a table."""
 
 import json
 from typing import Any
@@ -11,25 +11,26 @@ from retail.params import Params
 COST = paths.OUTPUTS / "cost.json"
 
 
-def of_stages(params: Params) -> dict[str, Any]:
-    """Stage -> seconds and peak_mb (MiB), in the graph's order; a stage that left no figure is absent."""
+def read_costs(params: Params) -> dict[str, Any]:
+    """Return stage -> seconds and peak_mb (MiB), in the graph's order; a stage without a cost file is absent."""
     networks, groups = (
         [f"train_network_{name}" for name in params.networks],
         [f"build_features_{name}" for name in params.features],
     )
     sources = [f"propose_{name}" for name in params.sources] + [f"propose_network_{name}" for name in params.networks]
-    last = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
-    names = ["synthesize", "prepare", *networks, *sources, "pool", "sample", *groups, *last]
+    later = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
+    names = ["synthesize", "prepare", *networks, *sources, "pool", "sample", *groups, *later]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
 
-def table(spent: dict[str, Any]) -> Table:
-    """What ``of_stages`` gives, a row per stage, and all together."""
-    shown = Table("stage", "seconds", "peak MB", title="cost")
-    for name, row in spent.items():
-        shown.add_row(name, f"{row['seconds']:.1f}", f"{row['peak_mb']:,}")
-    shown.add_section()
-    most = max((row["peak_mb"] for row in spent.values()), default=0)
-    shown.add_row("all", f"{sum(row['seconds'] for row in spent.values()):.1f}", f"{most:,}", style="bold")
-    return shown
+def make_cost_table(costs: dict[str, Any]) -> Table:
+    """Return a terminal table of ``read_costs``: one row per stage, then the total seconds and the largest memory."""
+    table = Table("stage", "seconds", "peak memory, MiB", title="Time and memory of each stage")
+    for name, row in costs.items():
+        table.add_row(name, f"{row['seconds']:.1f}", f"{row['peak_mb']:,}")
+    table.add_section()
+    largest = max((row["peak_mb"] for row in costs.values()), default=0)
+    table.add_row("all", f"{sum(row['seconds'] for row in costs.values()):.1f}", f"{largest:,}", style="bold")
+    table.caption = "Each stage's last run; the last row gives the total time and the largest memory of any stage."
+    return table

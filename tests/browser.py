@@ -1,4 +1,4 @@
-"""A page in a headless browser: which of its plots were drawn, and whether it complained."""
+"""Open a page in a headless browser and check that every plot is drawn without a console message."""
 
 import shutil
 import subprocess
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-MARKS = {"trace", "hm"}  # plotly's classes of what is drawn: lines, bars and points; heat maps
+TRACE_CLASSES = {"trace", "hm"}  # plotly's CSS classes: of lines, bars and points; of heat maps
 
 
-class Drawn(HTMLParser):
-    """What a browser made of the page: plots by id, their canvases and traces."""
+class PlotParser(HTMLParser):
+    """Count the canvases and traces of each plot in the page's HTML after rendering."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,16 +20,16 @@ class Drawn(HTMLParser):
         self.traces: dict[str, int] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        classes = (found.get("class") or "").split()
+        attributes = dict(attrs)
+        classes = (attributes.get("class") or "").split()
         if tag == "div" and self.depth == 0 and "plot" in classes:
-            self.plot = str(found["id"])
+            self.plot = str(attributes["id"])
             self.canvases[self.plot] = self.traces[self.plot] = 0
         if not self.plot:
             return
         self.depth += tag == "div"
         self.canvases[self.plot] += tag == "svg" and "main-svg" in classes
-        self.traces[self.plot] += bool(MARKS & set(classes))
+        self.traces[self.plot] += bool(TRACE_CLASSES & set(classes))
 
     def handle_endtag(self, tag: str) -> None:
         if self.plot and tag == "div":
@@ -39,7 +39,7 @@ class Drawn(HTMLParser):
 
 
 def check(page: Path, figures: list[str], folder: Path) -> None:
-    """Every one of ``figures`` and nothing else is drawn on ``page``; the browser keeps its profile in ``folder``."""
+    """Check that ``page`` draws exactly the plots ``figures``; the browser stores its profile in ``folder``."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on the path")
@@ -51,9 +51,9 @@ def check(page: Path, figures: list[str], folder: Path) -> None:
         ],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    seen = Drawn()
-    seen.feed(ended.stdout)
-    assert sorted(seen.canvases) == sorted(figures)
-    assert [name for name, count in seen.canvases.items() if count == 0] == []
-    assert [name for name, count in seen.traces.items() if count == 0] == []
+    plots = PlotParser()
+    plots.feed(ended.stdout)
+    assert sorted(plots.canvases) == sorted(figures)
+    assert [name for name, count in plots.canvases.items() if count == 0] == []
+    assert [name for name, count in plots.traces.items() if count == 0] == []
     assert "CONSOLE" not in ended.stderr, ended.stderr

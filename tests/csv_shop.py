@@ -1,4 +1,4 @@
-"""A shop of three customers and twelve articles, three of them sold, as CSV files, to spoil one thing in it."""
+"""Write a small shop as CSV files, for tests that change them: three customers, twelve articles, three of them sold."""
 
 import json
 from collections.abc import Mapping
@@ -10,20 +10,20 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 
 
-def unsold(empty: int) -> str:
-    """The lines of nine articles that nobody bought, items 3 to 11, with so many empty fields each."""
+def unsold_articles(empty: int) -> str:
+    """Return the lines of nine articles that nobody bought, items 3 to 11, with ``empty`` empty fields each."""
     return "".join(f"090000000{k},90000{k}{',' * empty}\n" for k in range(1, 10))
 
 
 FILES = {
-    # Neither file is in the order of its ids: codes go by id (a, b, c are users 0, 1, 2), answers by file order.
+    # Neither file is in the order of its ids: codes follow the ids (a, b, c are users 0, 1, 2), answers the file.
     "articles.csv": (
         "article_id,product_code,prod_name,product_type_no,product_type_name,department_no,colour_group_code,detail_desc\n"
         "0200000001,200000,Jeans,272,Trousers,1001,9,Five pockets.\n"
         "0108775044,108775,Strap top,253,Vest top,1676,10,Narrow straps.\n"
         "0108775015,108775,Strap top,253,Vest top,1676,9,\n"
     )
-    + unsold(empty=6),
+    + unsold_articles(empty=6),
     "customers.csv": (
         "customer_id,FN,Active,club_member_status,fashion_news_frequency,age,postal_code\n"
         "c,1.0,1.0,ACTIVE,Regularly,49,p2\n"
@@ -43,14 +43,14 @@ FILES = {
 
 
 def params(**data: str) -> dict[str, Any]:
-    """The repository's params.yaml, its block ``data`` set to the small shop and to ``data``."""
+    """Return the repository's params.yaml with the block ``data`` for the small shop, updated by ``data``."""
     raw: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["data"] = {"folder": "shop", "unknown_article": "error", "unknown_customer": "error", **data}
     return raw
 
 
 def write(root: Path, files: Mapping[str, str | bytes], **data: str) -> None:
-    """Write ``root/params.yaml`` and the CSV files of ``root/shop``."""
+    """Write ``root/params.yaml`` and the CSV ``files`` to ``root/shop``."""
     (root / "params.yaml").write_text(json.dumps(params(**data)), encoding="utf-8")  # JSON is YAML too
     folder = root / "shop"
     folder.mkdir(exist_ok=True)

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, weights_of
 from world import SOURCES as PLAIN
 
-from features import build_features as build
+from features.engine import build_features as build
 from features.engine import group
 from retail import params as parameters
 from retail import paths, schema, weeks
@@ -31,11 +31,11 @@ from retail.shop import Shop
 from retail.weeks import History
 from retail_input import switch_network
 from stage1_candidates import pool as merge
-from stage1_candidates import propose, propose_network
-from stage1_candidates import train_network as learn
-from stage1_candidates.engine import proposals, source
+from stage1_candidates.engine import proposals, propose, source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.pooling import pool
+from stage1_candidates.engine.loaded import Loaded
+from stage1_candidates.networks.base import propose_network
+from stage1_candidates.networks.base import train_network as learn
 from stage2_ranker import sample, table, train, tune
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
@@ -75,25 +75,22 @@ def whole(of: Shop, users: Array) -> Pairs:
     return Pairs(users, np.arange(len(users) + 1) * of.log.items, items)
 
 
-def lists_of(name: str, of: Shop, week: int, users: Array) -> tuple[dict[str, Array], Lists, Array]:
-    """State, proposals to ``users`` and scores of all their pairs, of a source that knows what lies before ``week``."""
+def lists_of(name: str, of: Shop, week: int, users: Array) -> tuple[Loaded, Lists, Array]:
+    """A source fitted to what lies before ``week``, its proposals to ``users`` and its scores of all their pairs."""
     module, settings = network_of(name, take=TAKE) if name in NETWORKS else source_of(name, take=TAKE)
     history = weeks.history(of.log, week)
-    state = source.fitted(module, history, of, settings, *learned(name, of, week))
-    best = source.proposals(module, history, of, state, users, settings)
-    pairs = whole(of, users)
-    score = source.scores(module, history, of, state, users, pairs.ptr, pairs.items, settings)
-    return state, best, score
+    fitted = Loaded.fit(module, settings, history, of, learned(name, of, week))
+    return fitted, fitted.propose(history, of, users), fitted.score(history, of, whole(of, users))
 
 
-def learned(name: str, of: Shop, week: int) -> tuple[dict[str, Array], ...]:
-    """What a network's ``fit`` takes beside a plain source's, trained once for each shop and week."""
+def learned(name: str, of: Shop, week: int) -> dict[str, Array] | None:
+    """The weights of a network, trained once for each shop and week; None for a plain source."""
     if name not in NETWORKS:
-        return ()
+        return None
     key = (name, id(of), week)
     if key not in LEARNED:
         LEARNED[key] = (of, weights_of(name, of, week))
-    return LEARNED[key][1:]
+    return LEARNED[key][1]
 
 
 def asked(name: str, of: Shop, week: int) -> dict[str, Array]:
@@ -103,11 +100,10 @@ def asked(name: str, of: Shop, week: int) -> dict[str, Array]:
         module, settings = group_of(name)
         frame = group.compute(name, module, weeks.history(of.log, week), of, whole(of, users), settings)
         return {column: frame[column].to_numpy() for column in frame.columns}
-    state, best, score = lists_of(name, of, week, users)
-    module, settings = network_of(name) if name in NETWORKS else source_of(name)
-    said = source.about(module, weeks.history(of.log, week), of, state, users, settings)
+    fitted, best, score = lists_of(name, of, week, users)
+    said = fitted.describe_users(weeks.history(of.log, week), of, users)
     return {
-        **{f"state_{key}": value for key, value in state.items()},
+        **{f"state_{key}": value for key, value in fitted.state.items()},
         **best.arrays("proposed"),
         "score": score,
         **said,
@@ -159,7 +155,7 @@ def test_the_files_of_params_are_found_and_none_is_off_everywhere() -> None:
 def test_proposals_keep_their_schema(name: str, week: int, bare: bool) -> None:
     of = shop(bare)
     users = everyone(of)
-    state, best, score = lists_of(name, of, week, users)
+    fitted, best, score = lists_of(name, of, week, users)
     frame = proposals.frame(users, best)
     schema.check(frame, schema.CANDIDATES, name, key=("user", "item"))
     assert (frame["item"] < of.log.items).all()
@@ -167,10 +163,10 @@ def test_proposals_keep_their_schema(name: str, week: int, bare: bool) -> None:
     assert np.isfinite(best.weight).all() and (best.weight > 0).all()
     ordered = np.lexsort((best.target, -best.weight, best.key_of_rows()))
     assert np.array_equal(ordered, np.arange(len(ordered)))
-    assert all(isinstance(value, np.ndarray) and value.dtype != object for value in state.values())
+    assert all(isinstance(value, np.ndarray) and value.dtype != object for value in fitted.state.values())
     assert score.dtype == np.float32 and score.shape == (of.log.users * of.log.items,)
-    assert (np.isnan(score) if source.untrained(state) else np.isfinite(score)).all()
-    assert not source.untrained(state) or (name in NETWORKS and week < 30)
+    assert (np.isnan(score) if fitted.untrained else np.isfinite(score)).all()
+    assert not fitted.untrained or (name in NETWORKS and week < 30)
 
 
 @plugins(SOURCES)
@@ -190,11 +186,11 @@ def test_a_source_that_is_asked_twice_says_the_same(name: str) -> None:
 @plugins(SOURCES)
 def test_state_survives_its_file(name: str, tmp_path: Path) -> None:
     of = shop()
-    state, best, _ = lists_of(name, of, 30, everyone(of))
-    np.savez(tmp_path / "state.npz", **state)  # type: ignore[arg-type]
-    module, settings = source_of(name, take=TAKE)
+    fitted, best, _ = lists_of(name, of, 30, everyone(of))
+    np.savez(tmp_path / "state.npz", **fitted.state)  # type: ignore[arg-type]
     with np.load(tmp_path / "state.npz") as stored:
-        again = source.proposals(module, weeks.history(of.log, 30), of, dict(stored), everyone(of), settings)
+        read = Loaded(fitted.module, fitted.settings, dict(stored))
+    again = read.propose(weeks.history(of.log, 30), of, everyone(of))
     assert_same(best.arrays("x"), again.arrays("x"))
 
 
@@ -351,8 +347,7 @@ def answered(of: World, week: int) -> pl.DataFrame:
     sources = {}
     for name in source.switched_on(PARAMS):
         module, settings = source_of(name, take=TAKE)
-        state = source.fitted(module, history, one, settings, *learned(name, one, week))
-        sources[name] = pool.Loaded(module, settings, state)
+        sources[name] = Loaded.fit(module, settings, history, one, learned(name, one, week))
     return answer.table(history, one, everyone(one), sources, PARAMS)[1]
 
 
@@ -510,7 +505,7 @@ def test_the_answer_does_not_depend_on_the_shards(built: Built, which: str) -> N
     users = everyone(built.shop)[::3]  # the last customer, a cold one, among them
 
     def lists(size: int) -> Array:
-        parts = answer.shards(users, size)
+        parts = answer.split_shards(users, size)
         return np.concatenate(
             [answer.answer(history, built.shop, part, sources, built.blend, built.params) for part in parts]
         )

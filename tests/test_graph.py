@@ -192,8 +192,8 @@ def test_folders_count_sources_alone() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("popular: {use: true, take", "popular: {use: true, tak", "unknown key 'sources.popular.tak'; expected one"),
-        ("  match: {use: true", "  macth: {use: true", "unknown 'features.macth'; expected the name of a file in"),
+        ("    depth: 1000", "    deph: 1000", "unknown key 'sources.popular.deph'; expected one of: depth"),
+        ("  match:\n", "  macth:\n", "unknown 'features.macth'; expected the name of a file in"),
         ("hazard_smoothing: 20", "hazard_smoothing: -1", "'features.own.hazard_smoothing' is -1; Input should be"),
         ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: shard"),
         ("num_leaves: 31", "num_leafs: 31", "params.yaml: 'ranker.models.binary_deep.settings': unknown 'num_leafs'"),
@@ -235,7 +235,7 @@ def test_a_lock_file_that_a_kill_cut_off_is_put_aside(
     monkeypatch.setattr(check, "MOMENT", 0)
     check.put_aside(tmp_path)
     assert not lock.exists() and (tmp_path / "dvc.lock.cut").read_text(encoding="utf-8") == cut
-    assert "comes back from DVC's cache" in capsys.readouterr().out
+    assert "restored from DVC's cache" in capsys.readouterr().out
 
 
 def holders(project: Path, text: str) -> Path:

@@ -92,7 +92,7 @@ def weights_of(name: str, of: Shop, week: int, seed: int = 1) -> dict[str, Array
     """What a network learns from the past of ``week``."""
     module, settings = network_of(name)
     with TemporaryDirectory() as folder:
-        weights: dict[str, Array] = module.learn(weeks.history(of.log, week), of, settings, seed, Path(folder))
+        weights: dict[str, Array] = module.train(weeks.history(of.log, week), of, settings, seed, Path(folder))
     return weights
 
 

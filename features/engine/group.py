@@ -1,14 +1,16 @@
-"""What every feature group's block of params.yaml holds, and how a group is found and computed.
+"""Find, load and compute feature groups.
 
-A group is a module of ``features.groups`` with
-    KEY                                             what a row is: "item", "user" (history alone) or "pair"
-    Params                                          its block of params.yaml, a subclass of ``Group``
-    compute(history, shop, keys, params)            name -> (len(keys),) array, keys articles or customers
-    compute(history, shop, pairs, params)           where KEY is "pair": name -> (rows,) array
+To write a group, add a file to ``features/groups`` and its block to ``features`` of params.yaml. The file has
+
+    KEY         what a row is: "item", "user" or "pair"
+    Params      the settings of its block, a subclass of ``Group``
+    compute     compute named columns, one value per article, customer or pair
+
+``ItemGroup``, ``UserGroup`` and ``PairGroup`` have the signatures. A module may implement a Protocol (PEP 544). Add the
+new module to tests/test_plugin_types.py: mypy then checks it.
 """
 
-from types import ModuleType
-from typing import Any
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -28,21 +30,56 @@ class Group(Block):
     within: tuple[str, ...]  # columns also given relative to the customer's other candidates
 
 
+G = TypeVar("G", bound=Group)  # a group's own Params
+
+
+class ItemGroup(Protocol[G]):
+    KEY: Literal["item"]
+    Params: type[G]
+
+    def compute(self, history: History, shop: Shop, keys: Array, params: G) -> dict[str, Array]:
+        """Compute columns of the articles ``keys``: name -> (len(keys),)."""
+
+
+class UserGroup(Protocol[G]):
+    KEY: Literal["user"]
+    Params: type[G]
+
+    def compute(self, history: History, shop: Shop, keys: Array, params: G) -> dict[str, Array]:
+        """Compute columns of the customers ``keys``: name -> (len(keys),)."""
+
+
+class PairGroup(Protocol[G]):
+    KEY: Literal["pair"]
+    Params: type[G]
+
+    def compute(self, history: History, shop: Shop, pairs: Pairs, params: G) -> dict[str, Array]:
+        """Compute columns of the pairs: name -> (rows,)."""
+
+
+GroupModule = ItemGroup[Any] | UserGroup[Any] | PairGroup[Any]
+
+
 def switched_on(params: Params) -> list[str]:
-    """Names of the feature groups that are on, in alphabetical order: that of params.yaml's blocks means nothing."""
+    """List the feature groups that are on, in alphabetical order, whatever the order of their blocks."""
     return [name for name in sorted(params.features) if load(name, params)[1].use]
 
 
-def load(name: str, params: Params) -> tuple[ModuleType, Any]:
-    """The module of feature group ``name`` and its checked block."""
-    return plugins.load("features.groups.{}", "features", name, params.features)
+def load(name: str, params: Params) -> tuple[GroupModule, Any]:
+    """Load the module of feature group ``name`` and its checked block, the module's own ``Params``."""
+    module, settings = plugins.load("features.groups.{}", "features", name, params.features)
+    return module, settings
 
 
-def compute(name: str, module: ModuleType, history: History, shop: Shop, pairs: Pairs, settings: Any) -> pl.DataFrame:
-    """One row per pair, in the pairs' order; Float32 columns ``<name>__<what>``."""
+def compute(name: str, module: GroupModule, history: History, shop: Shop, pairs: Pairs, settings: Any) -> pl.DataFrame:
+    """Compute one row per pair, in the pairs' order; Float32 columns ``<name>__<what>``.
+
+    InputError where the group makes no column of this shop, or where ``within`` names none of its columns.
+    """
     if module.KEY == "item":
+        article_group = module  # mypy forgets in a lambda which of the three it is
         of_items = history.once(
-            (name, settings), lambda: module.compute(history, shop, np.arange(shop.log.items), settings)
+            (name, settings), lambda: article_group.compute(history, shop, np.arange(shop.log.items), settings)
         )
         columns = {what: values[pairs.items] for what, values in of_items.items()}
     elif module.KEY == "user":

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.weeks import History
-
-CHUNKS = 64  # units of parallel work; each has its own scratch table
 
 # Columns of ``affinity``, the statistics of a (user, code) pair. Days and visits count back from the cutoff.
 #   VISITS            visits with the code
@@ -61,7 +60,7 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
               decay: Array, ptr: Array, wanted: Array, columns: Array, empty: Array, out: Array) -> None:  # fmt: skip
     width = DECAY + len(decay)
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        low, high = bounds(chunk, len(begin))
         if low == high:
             continue
         stats = np.zeros((codes, width), np.float32)
@@ -219,7 +218,7 @@ def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, p
     """
     paid = np.full(len(wanted), np.nan, np.float32)
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        low, high = bounds(chunk, len(begin))
         if low == high:
             continue
         latest = np.full(items, np.nan, np.float32)
@@ -257,7 +256,7 @@ def customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, 
     """
     out = np.zeros((len(begin), 15))
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        low, high = bounds(chunk, len(begin))
         if low == high:
             continue
         seen_by = np.full(items, -1, np.int64)

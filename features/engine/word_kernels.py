@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from features.engine import kernels
-from features.engine.kernels import CHUNKS
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.shop import Shop
 from retail.weeks import History
@@ -68,7 +68,7 @@ def _overlap(begin: Array, end: Array, item: Array, day: Array, cutoff: int, ite
              word: Array, weight: Array, average: Array, ptr: Array, wanted: Array, out: Array) -> None:  # fmt: skip
     lives = len(decay)
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * len(begin) // CHUNKS, (chunk + 1) * len(begin) // CHUNKS
+        low, high = bounds(chunk, len(begin))
         if low == high:
             continue
         bought = np.zeros((len(average), lives))  # weighted sum of the word weights of the customer's purchases

@@ -7,6 +7,8 @@ lift    (share + 0.5) / (the article's part of the shop_share shop's decayed sal
 Customers of unknown age form a bin of their own. In a shop without ages that bin is the shop_share shop.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from features.engine.group import Group
@@ -16,7 +18,7 @@ from retail.params import Days
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):
@@ -34,7 +36,7 @@ def _compute_tables(history: History, age_bin: Array, half_life: float) -> dict[
     """Compute each column for every bin and article: (bins, items) float32."""
     log, known = history.log, history.known
     bins = int(age_bin.max(initial=0)) + 1
-    sales = np.exp2(-(history.cutoff - log.day[known]) / half_life)
+    sales = history.decay(half_life)
     code = age_bin[log.user[known]] * log.items + log.item[known]
     table = np.bincount(code, weights=sales, minlength=bins * log.items).reshape(bins, log.items)
     share = table * (1e4 / np.maximum(table.sum(axis=1, keepdims=True), 1e-9))

@@ -11,6 +11,8 @@ product_type_no, ...       code of each attribute that the shop has, except prod
 Prices, channels, baskets and ages are those of the sales of the last ``window`` days; NaN if there is none.
 """
 
+from typing import Literal
+
 from features.engine import profiles
 from features.engine.group import Group
 from retail.log import Array
@@ -18,7 +20,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 
 
 class Params(Group):

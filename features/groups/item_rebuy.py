@@ -6,6 +6,8 @@ rebuy_gap     mean days between a customer's purchases of the article, NaN if no
 owners        number of owners
 """
 
+from typing import Literal
+
 from features.engine.group import Group
 from features.engine.rebuy import estimate_rebuys
 from retail.log import Array
@@ -13,7 +15,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 
 
 class Params(Group):

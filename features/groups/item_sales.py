@@ -16,6 +16,8 @@ year_ago_growth        (year_ago_week + 0.5) / (share in the four weeks before i
 category_share         part of its category's sales, decayed with the last half-life, 0 to 1
 """
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -26,7 +28,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 
 
 class Params(Group):

@@ -11,6 +11,8 @@ The article's figures are those of the last ``window`` days. A column is NaN if 
 of ages exist only in a shop with ages.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from features.engine import profiles
@@ -21,7 +23,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):

@@ -21,6 +21,8 @@ Before a second visit with the article gap_mean and due_ratio are NaN and gap_sd
 never bought, counts and products are 0, and due_by_article is NaN.
 """
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -53,7 +55,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 PLAIN = {
     "times": VISITS, "times_7d": D7, "times_14d": D14, "times_28d": D28, "times_91d": D91, "year_ago": YEAR,
     "days_since_last": LAST_DAY, "days_since_first": FIRST_DAY, "visits_since_last": LAST_VISIT,

@@ -7,6 +7,8 @@ The article's prices are those of the last ``window`` days. NaN if the customer 
 in these days.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from features.engine import kernels, profiles
@@ -17,7 +19,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):

@@ -12,6 +12,8 @@ For each attribute a in ``attributes`` that the shop has, such as product_code o
 <a>_share          <a>_visits / all the customer's visits, 0 to 1
 """
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -24,7 +26,7 @@ from retail.params import Days
 from retail.shop import Attribute, Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 PLAIN = {
     "visits": VISITS, "visits_28d": D28, "days_since": LAST_DAY, "visits_since": LAST_VISIT, "in_last_5": V5,
     "by_visit": BY_VISIT,

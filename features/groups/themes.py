@@ -11,6 +11,8 @@ year_ago_month     similarity to the four weeks from that week on / that to the 
 An article without words has similarity 0.
 """
 
+from typing import Literal
+
 from pydantic import Field
 
 from features.engine import word_kernels
@@ -20,7 +22,7 @@ from retail.params import Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "item"
+KEY: Literal["item"] = "item"
 FLOOR = 1e-4  # added to both sides of a ratio, so that rare words give a ratio near 1
 
 

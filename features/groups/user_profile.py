@@ -20,13 +20,15 @@ age                           years; only in a shop with ages
 A mean over nothing is NaN.
 """
 
+from typing import Literal
+
 from features.engine import profiles
 from features.engine.group import Group
 from retail.log import Array
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "user"
+KEY: Literal["user"] = "user"
 
 
 class Params(Group):

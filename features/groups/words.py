@@ -10,6 +10,8 @@ best_<h>d   the largest part of mean_<h>d that comes from a single word, 0 to 1
 ``word_kernels.overlap`` has the formulas. All columns are 0 if the article has no words.
 """
 
+from typing import Literal
+
 from pydantic import Field
 
 from features.engine import word_kernels
@@ -21,7 +23,7 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 
-KEY = "pair"
+KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):

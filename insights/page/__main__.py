@@ -1,6 +1,6 @@
-"""The page of insights: ``python -m insights.page`` writes insights/report.html, one file, with what a shop may ask.
+"""Write the page of insights: ``python -m insights.page`` makes insights/report.html, a single file.
 
-Works on any prepared shop: what a network would say and is not trained says in a line how to switch it on.
+It works on any prepared shop. Where a section needs a network that is not trained, the section says how to train it.
 """
 
 import argparse
@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from insights import categories as columns
-from insights import models, parsrec, seeds, segments, spillover
-from insights import project as projects
-from insights.categories import Categories
-from insights.page import cadence, company, groups, leaving, stock, unlike
+from insights import models, parsrec, segments, spillover
+from insights.categories import COLUMN, Categories, read_categories
+from insights.page import attention_maps, cadence, groups, removal, stock, unusual
 from insights.page.stock import Supply
-from insights.project import Project
+from insights.project import Project, read_params, read_project, read_weights
+from insights.seeds import parse_seed
 from retail import stage
 from retail.errors import InputError
 from submissions.report.document import html
@@ -25,99 +24,108 @@ from submissions.report.figure import Section
 
 PAGE = Path("insights/report.html")
 LEAD = (
-    "What a shop's own purchases say beyond the twelve articles of each customer: what is bought at a steady pace, "
-    "what will be asked for, whose last basket is unlike them, who belongs together, what goes with what."
+    "What a shop's purchases show beyond the twelve articles per customer: which articles are bought regularly, what "
+    "customers will buy next, whose last basket is unusual, who and what belongs together, and which categories are "
+    "bought together."
 )
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the page is asked about."""
+class Options:
+    """The options of the page, read and checked."""
 
     categories: Categories | InputError  # or why there are none
-    gone: str | None  # the category that leaves; None: the one that sells most
+    removed: str | None  # the category to remove; None: the best-selling one
     supply: Supply | None
     seed: int
 
 
-def sections(project: Project, asked: Asked) -> list[Section]:
-    """Every section, in the order of the page."""
+def build_sections(project: Project, options: Options) -> list[Section]:
+    """Build every section, in the order of the page."""
     log = project.shop.log
-    model, by, _ = models.chosen(project, "auto", log.weeks)
-    found = segments.of_model(model, log.days, None, None, asked.seed)
-    network = spillover.trained(project, asked.seed)
+    model, description, _ = models.choose_model(project, "auto", log.weeks)
+    parts = segments.build_segments(model, log.days, None, None, options.seed)
+    network = spillover.read_network(project, options.seed)
     group = np.full(log.users, -1)
-    group[found.user] = found.of_user
-    seed = asked.seed
+    group[parts.user] = parts.of_user
+    categories, seed = options.categories, options.seed
     return [
-        made(cadence.TITLE, lambda: cadence.section(project)),
-        made(stock.TITLE, lambda: stock.section(project, model, by, asked.supply)),
-        made(unlike.TITLE, lambda: unlike.section(project, seed)),
-        made(groups.TITLE, lambda: groups.section(project, model, by, found)),
-        made(leaving.TITLE, lambda: leaving.section(project, told(asked.categories), asked.gone, network, seed)),
-        made(company.TITLE, lambda: company.section(told(asked.categories), network, group, seed)),
+        build_or_explain(cadence.TITLE, lambda: cadence.build_section(project)),
+        build_or_explain(stock.TITLE, lambda: stock.build_section(project, model, description, options.supply)),
+        build_or_explain(unusual.TITLE, lambda: unusual.build_section(project, seed)),
+        build_or_explain(groups.TITLE, lambda: groups.build_section(project, model, description, parts)),
+        build_or_explain(
+            removal.TITLE,
+            lambda: removal.build_section(project, require(categories), options.removed, network, seed),
+        ),
+        build_or_explain(
+            attention_maps.TITLE, lambda: attention_maps.build_section(require(categories), network, group, seed)
+        ),
     ]
 
 
-def made(title: tuple[str, str], section: Callable[[], Section]) -> Section:
-    """The section, or in its place the line that says what it lacks."""
+def build_or_explain(title: tuple[str, str], build: Callable[[], Section]) -> Section:
+    """Build the section; on InputError return a section with the error's line instead."""
     try:
-        return section()
+        return build()
     except InputError as error:
         line = str(error)
         return Section(*title, f"{line[0].upper()}{line[1:]}.")
 
 
-def told(categories: Categories | InputError) -> Categories:
+def require(categories: Categories | InputError) -> Categories:
+    """Return the categories; raise the InputError in their place."""
     if isinstance(categories, InputError):
         raise categories
     return categories
 
 
-def asked_about(project: Project, given: argparse.Namespace) -> Asked:
-    """What the command line asks; an InputError where the shop lacks what it names."""
+def read_options(project: Project, arguments: argparse.Namespace) -> Options:
+    """Read what the arguments name; InputError where the shop lacks it."""
     categories: Categories | InputError
     try:
-        categories = columns.of_project(project, given.column or columns.COLUMN)
+        categories = read_categories(project, arguments.column or COLUMN)
     except InputError as error:
-        if given.column or given.category:
+        if arguments.column or arguments.category:
             raise
         categories = error
-    if given.category:
-        told(categories).code(given.category)
-    return Asked(categories, given.category, stock.supply(given.resupply, project), given.seed)
+    if arguments.category:
+        require(categories).encode(arguments.category)
+    return Options(categories, arguments.category, stock.read_supply(arguments.resupply, project), arguments.seed)
 
 
-def facts(project: Project) -> dict[str, str]:
-    """What the page is about, in a line each."""
+def list_facts(project: Project) -> dict[str, str]:
+    """List the facts at the top of the page."""
     log = project.shop.log
     networks = {"LENS": models.LENS, "PARSRec": parsrec.PARSREC}
-    trained = {name: projects.weights(project, of, log.weeks) for name, of in networks.items()}
+    weights = {title: read_weights(project, name, log.weeks) for title, name in networks.items()}
     return {
-        "data": projects.params(project).data.folder.as_posix(),
+        "data": read_params(project).data.folder.as_posix(),
         "days": f"{project.date(0)} to {project.date(log.days - 1)}",
         "customers": f"{log.users:,}",
         "articles": f"{log.items:,}",
         "entries": f"{len(log.user):,}",
-        **{name: "not trained" if found is None else "trained" for name, found in trained.items()},
+        **{title: "not trained" if trained is None else "trained" for title, trained in weights.items()},
     }
 
 
-def arguments(line: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(line: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (this one)")
-    parser.add_argument("--category", help="that leaves (default: the one that sells most)")
-    parser.add_argument("--column", help=f"of articles.csv that holds the category ({columns.COLUMN})")
-    parser.add_argument("--resupply", type=Path, help="CSV file: article_id, date, pieces; turns demand into alerts")
-    parser.add_argument("--seed", type=seeds.seed, default=1, help="of clusters and samples (%(default)s)")
+    parser.add_argument("--project", type=Path, default=Path(), help="folder with data/prepared (default: this one)")
+    parser.add_argument("--category", help="category to remove (default: the best-selling one)")
+    parser.add_argument("--column", help=f"column of articles.csv with the categories ({COLUMN})")
+    parser.add_argument("--resupply", type=Path, help="CSV file (article_id, date, pieces) to check for stock alerts")
+    parser.add_argument("--seed", type=parse_seed, default=1, help="of clusters and samples (%(default)s)")
     return parser.parse_args(line)
 
 
 def main() -> None:
-    given = arguments(sys.argv[1:])
-    project = projects.read(given.project)
-    asked = asked_about(project, given)
-    page = html("Twelve: insights", sections(project, asked), facts(project), LEAD)
+    """Write insights/report.html of the project."""
+    arguments = parse_arguments(sys.argv[1:])
+    project = read_project(arguments.project)
+    options = read_options(project, arguments)
+    page = html("Twelve: insights", build_sections(project, options), list_facts(project), LEAD)
     with stage.whole_file(project.folder / PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"insights: {project.folder / PAGE}")

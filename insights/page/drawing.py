@@ -1,4 +1,4 @@
-"""What several sections draw: a map of shares, names that fit a bar, the line that says who answers."""
+"""Draw what several sections share: heat maps, shortened names and article labels."""
 
 from typing import Any
 
@@ -8,25 +8,34 @@ from insights.project import Project
 from retail.log import Array
 from submissions.report.figure import TWELVE, plot
 
-NAME, CATEGORY = 17, 24  # characters of an article's and of a category's name
+NAME, CATEGORY = 17, 24  # longest article and category name, in characters
 SCALE = [[0, "#F4F6F8"], [1, TWELVE]]
 
 
-def shortened(name: str, most: int) -> str:
+def shorten(name: str, most: int) -> str:
+    """Cut ``name`` to at most ``most`` characters, an ellipsis included."""
     return name if len(name) <= most else f"{name[: most - 1].rstrip()}…"
 
 
-def articles(project: Project, item: Array) -> list[str]:
-    """Name and id of each article: several may bear one name, and bars of one name would lie on each other."""
+def label_articles(project: Project, item: Array) -> list[str]:
+    """Label each article with name and id: bars with equal names would be drawn over each other."""
     names, ids = (column.gather(item).to_list() for column in (project.name, project.article_id))
-    both = zip(names, ids, strict=True)
-    return [one if name in (None, one) else f"{shortened(name, NAME)} {one}" for name, one in both]
+    pairs = zip(names, ids, strict=True)
+    return [
+        article_id if name in (None, article_id) else f"{shorten(name, NAME)} {article_id}"
+        for name, article_id in pairs
+    ]
 
 
-def squares(values: Array, rows: list[str], columns: list[str], shown: list[list[str]], axes: tuple[str, str]) -> Any:
-    """A heat map of ``values`` (rows, columns) from 0 on, the first row on top; ``axes``: names of columns and rows."""
+def draw_heat_map(
+    values: Array, rows: list[str], columns: list[str], cells: list[list[str]], axes: tuple[str, str]
+) -> Any:
+    """Draw ``values`` (rows, columns) as a heat map from 0 on, the first row on top.
+
+    ``cells``: the text of each square; ``axes``: titles of the column axis and the row axis.
+    """
     trace = go.Heatmap(
-        z=values.tolist(), x=columns, y=rows, text=shown, texttemplate="%{text}", textfont={"size": 10},
+        z=values.tolist(), x=columns, y=rows, text=cells, texttemplate="%{text}", textfont={"size": 10},
         colorscale=SCALE, zmin=0, showscale=False, xgap=1, ygap=1, hoverinfo="x+y+text",
     )  # fmt: skip
     figure = plot([trace], 120 + 26 * len(rows), xaxis={"title": axes[0]}, yaxis={"title": axes[1]})

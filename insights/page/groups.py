@@ -1,4 +1,4 @@
-"""Section "Groups": customers and articles that belong together, and who buys what."""
+"""Build the section "Groups of customers and articles": the segments, and which customers buy which articles."""
 
 from typing import Any
 
@@ -14,37 +14,38 @@ from submissions.report.figure import Figure, Section, Table
 TITLE = ("groups", "Groups of customers and articles")
 
 
-def section(project: Project, model: Model, by: str, found: Segments) -> Section:
-    customers, articles = (np.bincount(group, minlength=1) for group in (found.of_user, found.of_item))
+def build_section(project: Project, model: Model, description: str, parts: Segments) -> Section:
+    """Build the section; ``description`` is the model's, ``parts`` its segments."""
+    customers, articles = (np.bincount(group, minlength=1) for group in (parts.of_user, parts.of_item))
     text = (
-        f"Articles are near that are bought together, customers that buy near articles; by {by}. As many groups as "
-        "have the best silhouette, 0 the largest."
+        "Articles that are bought together form a group, and so do customers who buy similar articles. Model: "
+        f"{description}. The number of groups has the best silhouette; group 0 is the largest."
     )
-    names = segments.best_sellers(project, model, found)
+    names = segments.list_best_sellers(project, model, parts)
     rows = [
-        [str(k), f"{n:,}", "; ".join(drawing.shortened(str(name), drawing.CATEGORY) for name in some)]
-        for k, (n, some) in enumerate(zip(articles, names, strict=True))
+        [str(k), f"{n:,}", "; ".join(drawing.shorten(str(name), drawing.CATEGORY) for name in best)]
+        for k, (n, best) in enumerate(zip(articles, names, strict=True))
     ]
     table = Table(
-        ["articles", "how many", "those that sell most"],
+        ["group", "articles", "best sellers"],
         rows,
-        "The groups of articles, told by what sells most in each. python -m insights.segments writes the group of "
-        "every article and customer.",
+        "The groups of articles and their best sellers. To write the group of every article and customer, run python "
+        "-m insights.segments.",
     )
     figure = Figure(
         "who-buys-what",
         "Who buys what",
-        _shares(model, found, [int(n) for n in customers]),
-        "A row is a group of customers, with their number; its squares are the shares, in per cent, of the groups of "
-        "articles in what they bought. A dark square is a group of customers at home in a group of articles; rows that "
-        "look alike are customers who differ in little.",
+        _draw_shares(model, parts, [int(n) for n in customers]),
+        "A row is a group of customers, with their number. Its squares are the shares, in per cent, of each group of "
+        "articles in their purchases. A dark square means that these customers buy mostly from this group. Similar "
+        "rows are customers who differ little.",
     )
-    return Section(*TITLE, text + models.hint(by), [table], [figure])
+    return Section(*TITLE, text + models.suggest_lens(description), [table], [figure])
 
 
-def _shares(model: Model, found: Segments, customers: list[int]) -> Any:
-    share = segments.shares(model, found)
+def _draw_shares(model: Model, parts: Segments, customers: list[int]) -> Any:
+    share = segments.compute_shares(model, parts)
     rows = [f"customers {k} ({n:,})" for k, n in enumerate(customers)]
-    shown = [[f"{100 * value:.0f}" for value in row] for row in share]
+    cells = [[f"{100 * value:.0f}" for value in row] for row in share]
     axes = ("group of articles", "")
-    return drawing.squares(share, rows, [str(k) for k in range(share.shape[1])], shown, axes)
+    return drawing.draw_heat_map(share, rows, [str(k) for k in range(share.shape[1])], cells, axes)

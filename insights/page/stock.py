@@ -1,4 +1,4 @@
-"""Section "What will be asked for": the pieces of the next two weeks, and where a resupply falls short of them."""
+"""Build the section "Expected demand": pieces of the next two weeks, and where a resupply is too low."""
 
 from pathlib import Path
 
@@ -13,103 +13,106 @@ from insights.stock_alerts import Alerts
 from retail.log import Array
 from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, bars, plot
 
-TITLE = ("stock", "What will be asked for")
+TITLE = ("stock", "Expected demand")
 SHOWN = 15  # articles
-ROOM = 1.3  # height of the days' axis over its second highest bar
-FIRST = (
-    "All who are overdue are taken to come on the first day, whose bar may be cut off below its number; one who stayed "
+HEADROOM = 1.3  # height of the days' axis over its second highest bar
+OVERDUE = (
+    "Overdue customers are expected on the first day; its bar may be cut off below its number. A customer who has been "
     f"away for {stock_alerts.GONE:.0f} gaps is taken to have left."
 )
-Supply = tuple[Array, Array]  # articles (p,) and their resupply (p, days), as stock_alerts.read gives them
+Supply = tuple[Array, Array]  # articles (p,) and their resupply (p, days), as stock_alerts.read_resupply returns them
 
 
-def supply(file: Path | None, project: Project) -> Supply | None:
-    """The resupply that the page is asked about; an InputError where the file is not right."""
-    return None if file is None else stock_alerts.read(file, project, stock_alerts.DAYS)
+def read_supply(file: Path | None, project: Project) -> Supply | None:
+    """Read the resupply, None without a file; InputError where the file has a fault."""
+    return None if file is None else stock_alerts.read_resupply(file, project, stock_alerts.DAYS)
 
 
-def section(project: Project, model: Model, by: str, given: Supply | None) -> Section:
+def build_section(project: Project, model: Model, description: str, supply: Supply | None) -> Section:
+    """Build the section; ``description`` is the model's. Without ``supply`` it shows the demand only."""
     days, items = stock_alerts.DAYS, np.arange(project.shop.log.items)
-    item, resupply = given or (items, np.zeros((len(items), days), np.float32))
-    found = stock_alerts.of_model(project, model, item, resupply, cumulative=True)
+    item, resupply = supply or (items, np.zeros((len(items), days), np.float32))
+    alerts = stock_alerts.forecast_alerts(project, model, item, resupply, cumulative=True)
     dates = [project.date(project.shop.log.days + day).isoformat() for day in range(days)]
     text = (
-        f"Every customer's next basket is set down on the day on which it is expected (Damian et al. 2019), by {by}; "
-        f"these are the {days} days from {dates[0]} on. "
+        "Every customer's next basket counts on the day on which it is expected (Damian et al. 2019). Model: "
+        f"{description}. The forecast covers {days} days from {dates[0]} on. "
     )
     tables: list[Table] = []
-    if given is None:
-        figures = [_days(found, dates, "all articles"), _most(project, found)]
-        text += "With --resupply FILE (article_id, date, pieces) it alerts where that is too little."
+    if supply is None:
+        figures = [_draw_days(alerts, dates, "all articles"), _draw_largest(project, alerts)]
+        text += "With --resupply FILE (article_id, date, pieces) it alerts where the resupply is too low."
     else:
-        short = int(found.short.any(axis=1).sum())
-        figures = [_days(found, dates, "the articles of the resupply")]
+        short = int(alerts.short.any(axis=1).sum())
+        figures = [_draw_days(alerts, dates, "the articles of the resupply")]
         if short:
-            worst = _worst(found)
-            tables, figures = [_table(project, found, worst, dates)], [*figures, _short(project, found, worst, dates)]
+            worst = _select_worst(alerts)
+            tables = [_build_table(project, alerts, worst, dates)]
+            figures.append(_draw_missing(project, alerts, worst, dates))
         text += (
-            f"{short:,} of the {len(item):,} articles of the resupply run short on some day, what is left of a day "
-            "being there on the next; nothing is taken to be in stock at the beginning."
+            f"{short:,} of the {len(item):,} articles of the resupply run short on at least one day. Surplus of a day "
+            "is carried over to the next. The stock at the beginning is taken to be empty."
         )
-    return Section(*TITLE, text + models.hint(by), tables, figures)
+    return Section(*TITLE, text + models.suggest_lens(description), tables, figures)
 
 
-def _days(found: Alerts, dates: list[str], of: str) -> Figure:
-    expected, arrives = found.expected.sum(axis=0), found.resupply.sum(axis=0)
+def _draw_days(alerts: Alerts, dates: list[str], articles: str) -> Figure:
+    expected, arrives = alerts.expected.sum(axis=0), alerts.resupply.sum(axis=0)
     traces = [go.Bar(x=dates, y=expected.tolist(), name="expected", marker={"color": PLAIN})]
-    if found.resupply.any():
+    if alerts.resupply.any():
         traces.append(go.Bar(x=dates, y=arrives.tolist(), name="arrives", marker={"color": AGAINST}))
     figure = plot(traces, 300, yaxis={"title": "pieces", "rangemode": "tozero"})
-    top = ROOM * float(max(expected[1:].max(initial=0), arrives.max(initial=0)))
-    if 0 < top < expected[0]:  # else the other days could not be told apart
+    top = HEADROOM * float(max(expected[1:].max(initial=0), arrives.max(initial=0)))
+    if 0 < top < expected[0]:  # else the bars of the other days would be too low to compare
         figure.update_yaxes(range=[0, top])
         figure.add_annotation(
             x=dates[0], y=top, text=f"{expected[0]:,.0f}", showarrow=False, xanchor="left", yanchor="top", xshift=14
         )
     figure.update_xaxes(tickformat="%d %b", nticks=5)
-    says = f"The pieces of {of} that are expected to be bought on each day, added up. {FIRST}"
-    return Figure("pieces-by-day", "Pieces by day", figure, says)
+    caption = f"The expected pieces of {articles}, summed by day. {OVERDUE}"
+    return Figure("pieces-by-day", "Pieces by day", figure, caption)
 
 
-def _most(project: Project, found: Alerts) -> Figure:
-    total = found.expected.sum(axis=1)
-    order = np.lexsort((found.item, -total))[:SHOWN]
-    shown = [f"{n:,.0f}" for n in total[order]]
-    figure = bars(drawing.articles(project, found.item[order]), total[order].tolist(), PLAIN, "pieces", shown)
-    says = (
-        "The articles of which most pieces are expected in these days, all customers' next baskets together. It counts "
-        "one basket of each customer, so that of articles bought every few days it says too little."
+def _draw_largest(project: Project, alerts: Alerts) -> Figure:
+    total = alerts.expected.sum(axis=1)
+    order = np.lexsort((alerts.item, -total))[:SHOWN]
+    ends = [f"{n:,.0f}" for n in total[order]]
+    figure = bars(drawing.label_articles(project, alerts.item[order]), total[order].tolist(), PLAIN, "pieces", ends)
+    caption = (
+        "The articles with the most expected pieces in these days, summed over all customers' next baskets. Only one "
+        "basket per customer counts, so articles bought every few days are underestimated."
     )
-    return Figure("most-expected", "Most asked for", figure, says)
+    return Figure("most-expected", "Largest demand", figure, caption)
 
 
-def _worst(found: Alerts) -> Array:
-    """Rows of the articles that run short, those that miss most first, ties by id."""
-    most = np.maximum(-found.left, 0).max(axis=1)
-    order = np.lexsort((found.item, -most))[:SHOWN]
+def _select_worst(alerts: Alerts) -> Array:
+    """Select the rows of the articles that run short, the most missing pieces first, ties by id."""
+    most = np.maximum(-alerts.left, 0).max(axis=1)
+    order = np.lexsort((alerts.item, -most))[:SHOWN]
     worst: Array = order[most[order] > 0]
     return worst
 
 
-def _table(project: Project, found: Alerts, worst: Array, dates: list[str]) -> Table:
-    first, most = found.short[worst].argmax(axis=1), -found.left[worst].min(axis=1)
-    names = drawing.articles(project, found.item[worst])
+def _build_table(project: Project, alerts: Alerts, worst: Array, dates: list[str]) -> Table:
+    first, most = alerts.short[worst].argmax(axis=1), -alerts.left[worst].min(axis=1)
+    names = drawing.label_articles(project, alerts.item[worst])
     rows = [[name, dates[day][5:], f"{n:,.1f}"] for name, day, n in zip(names, first, most, strict=True)]
     return Table(
         ["article", "short from", "missing"],
         rows,
-        "The articles that run shortest: the first day on which one is short, and the pieces it lacks at its worst. "
-        "All, day by day: python -m insights.stock_alerts --cumulative.",
+        "The articles with the most missing pieces: the first day on which each is short, and the pieces missing on "
+        "its worst day. For all articles by day, run python -m insights.stock_alerts --cumulative.",
     )
 
 
-def _short(project: Project, found: Alerts, worst: Array, dates: list[str]) -> Figure:
-    missing = np.maximum(-found.left[worst], 0)
-    shown = [["" for _ in row] for row in missing]
-    names, days = drawing.articles(project, found.item[worst]), [day[5:] for day in dates]
-    figure = drawing.squares(missing / missing.max(axis=1, keepdims=True), names, days, shown, ("day", ""))
-    says = (
-        "When the same articles are short: a square is the darker the more pieces are missing at the end of the "
-        "day, the article's own worst day being darkest. An empty square has enough."
+def _draw_missing(project: Project, alerts: Alerts, worst: Array, dates: list[str]) -> Figure:
+    missing = np.maximum(-alerts.left[worst], 0)
+    cells = [["" for _ in row] for row in missing]
+    names, days = drawing.label_articles(project, alerts.item[worst]), [day[5:] for day in dates]
+    share = missing / missing.max(axis=1, keepdims=True)
+    figure = drawing.draw_heat_map(share, names, days, cells, ("day", ""))
+    caption = (
+        "When the same articles are short. A darker square means more missing pieces at the end of the day, relative "
+        "to the article's worst day. An empty square means enough stock."
     )
-    return Figure("pieces-missing", "When it runs short", figure, says)
+    return Figure("pieces-missing", "When articles run short", figure, caption)

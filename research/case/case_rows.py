@@ -1,30 +1,26 @@
-"""CASE as in the paper on its Ta-Feng split, its ablations, and PIETSP out of the same parts.
+"""Train CASE as in the paper on its Ta-Feng split, its ablations, and PIETSP from the same parts.
 
-Each row: ``scores(train, validate, test, seed, folder) -> (validate scores, test scores, info)``. Trained on the
-training users, the epoch chosen by the validation users' precision at 10.
+The networks are trained on the training users. The validation users choose the epoch by precision at 10.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from research.case.tafeng import Split, evaluate
+from research.case.tafeng import Result, Row, Split, evaluate
 from retail.log import Array
-from stage1_candidates.engine.source import Training
-from stage1_candidates.networks.base.training import train
+from stage1_candidates.engine.blocks import Training
+from stage1_candidates.networks.base.training import train as train_network
 from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.case import batches as case_batches
 from stage1_candidates.networks.case.batches import Candidates
 from stage1_candidates.networks.case.network import Case, Settings
 
-Row = Callable[[Split, Split, Split, int, Path], tuple[Array, Array, dict[str, Any]]]
 BATCH = 64  # users
-MOST = 1024  # candidates of a user, the most recently bought
-EVERY = 256  # users scored at once
+MAX_CANDIDATES = 1024  # of a user, the most recently bought
+SCORED_USERS = 256  # users scored at a time
 PAPER = Settings(
     horizon=364,
     windows=(7, 14, 28, 91, 182),
@@ -43,7 +39,7 @@ PAPER = Settings(
     fusion=False,
     residual=False,
     loss="bce",
-    hard=10,  # of the margin loss, which the paper does not name; 10 is the published code's
+    hard=10,  # used by the margin loss only, which the paper does not name; 10 is from the published code
 )
 TRAINING = Training(
     epochs=30,
@@ -58,63 +54,61 @@ TRAINING = Training(
 )
 
 
-def candidates(split: Split) -> Candidates:
-    """The split without prior features."""
+def build_candidates(split: Split) -> Candidates:
+    """Convert the split to candidates without prior features."""
     prior = np.zeros((len(split.item), 0), np.float32)
     return Candidates(split.ptr, split.item, split.day_ptr, split.day, prior, split.label)
 
 
-def answers(network: nn.Module, history: Candidates) -> Array:
-    """(n,) float32 score of every candidate."""
+def score_candidates(network: nn.Module, history: Candidates) -> Array:
+    """Score (n,) float32 every candidate."""
     users = np.arange(len(history.ptr) - 1)
-    at = device()
-    network.eval().to(at)
+    target_device = device()
+    network.eval().to(target_device)
     with torch.no_grad():
-        parts = [
-            network(case_batches.on(case_batches.batch(history, users[begin : begin + EVERY]), at)).cpu().numpy()
-            for begin in range(0, len(users), EVERY)
-        ]
+        blocks = (users[begin : begin + SCORED_USERS] for begin in range(0, len(users), SCORED_USERS))
+        batches = (case_batches.make_batch(history, block) for block in blocks)
+        parts = [network(case_batches.move_to(batch, target_device)).cpu().numpy() for batch in batches]
     return np.concatenate(parts)
 
 
-def row(settings: Settings, training: Training) -> Row:
-    """A row of the table: the network of these settings, trained so."""
+def make_row(settings: Settings, training: Training) -> Row:
+    """Make a row of the table: train the network of ``settings`` as ``training`` says and score the users."""
 
-    def scores(
-        learn: Split, validate: Split, test: Split, seed: int, folder: Path
-    ) -> tuple[Array, Array, dict[str, Any]]:  # fmt: skip
+    def run(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
         torch.manual_seed(seed)
-        network = Case(learn.items, settings)
-        history, known = case_batches.recent(candidates(learn), MOST), candidates(validate)
-        users = np.arange(learn.users)
-        curve = train(
+        network = Case(train.items, settings)
+        history = case_batches.keep_recent(build_candidates(train), MAX_CANDIDATES)
+        validation = build_candidates(validate)
+        users = np.arange(train.users)
+        curve = train_network(
             network,
             lambda epoch: case_batches.shuffled(history, users, BATCH, [seed, epoch]),
             -(-len(users) // BATCH),
-            lambda one: evaluate(validate, answers(one, known)).mean[10]["P"],
+            lambda trained: evaluate(validate, score_candidates(trained, validation)).mean[10]["P"],
             training,
             seed,
             folder,
             f"CASE, seed {seed}",
         )
         info = {"loss": curve.loss, "validation P@10": curve.metric, "best epoch": curve.best + 1}
-        return answers(network, known), answers(network, candidates(test)), info
+        return score_candidates(network, validation), score_candidates(network, build_candidates(test)), info
 
-    return scores
+    return run
 
 
-def _but(**changes: object) -> Settings:
-    """The paper's settings but for ``changes``."""
+def _change_paper(**changes: object) -> Settings:
+    """Return the paper's settings with ``changes``."""
     return Settings.model_validate({**PAPER.model_dump(), **changes})
 
 
 ROWS: dict[str, Row] = {
-    "CASE": row(PAPER, TRAINING),
-    "CASE without calendar": row(_but(calendar="none"), TRAINING),
-    "CASE without set encoder": row(_but(encoder="none"), TRAINING),
-    "CASE without item embedding": row(_but(item_width=0), TRAINING),
-    "CASE with PermEqMean": row(_but(encoder="perm_eq_mean"), TRAINING),
-    "CASE with fusion": row(_but(fusion=True), TRAINING),
-    "CASE with margin loss": row(_but(loss="margin"), TRAINING),
-    "PIETSP": row(_but(calendar="raw", encoder="perm_eq_mean", width=128, fusion=True), TRAINING),
+    "CASE": make_row(PAPER, TRAINING),
+    "CASE without calendar": make_row(_change_paper(calendar="none"), TRAINING),
+    "CASE without set encoder": make_row(_change_paper(encoder="none"), TRAINING),
+    "CASE without item embedding": make_row(_change_paper(item_width=0), TRAINING),
+    "CASE with PermEqMean": make_row(_change_paper(encoder="perm_eq_mean"), TRAINING),
+    "CASE with fusion": make_row(_change_paper(fusion=True), TRAINING),
+    "CASE with margin loss": make_row(_change_paper(loss="margin"), TRAINING),
+    "PIETSP": make_row(_change_paper(calendar="raw", encoder="perm_eq_mean", width=128, fusion=True), TRAINING),
 }

@@ -1,7 +1,7 @@
-"""DNNTSP (Yu et al., KDD 2020) as a row of the Ta-Feng table: graphs of baskets, attention over time, a gated update.
+"""Train DNNTSP (Yu et al., KDD 2020) for the Ta-Feng table: graphs of baskets, attention over time, a gated update.
 
-On the visits without an item the item is tied to itself alone, so it is in the same state throughout. The network
-therefore runs on packed rows: one "absent" state for each (user, item), one "present" state for each purchase.
+On all visits without it, an item is linked to itself only and thus has the same state. The network therefore runs on
+packed rows: one "absent" state per (user, item) and one "present" state per purchase.
 """
 
 from pathlib import Path
@@ -13,23 +13,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from research.case.dnntsp_graphs import Baskets, Graphs
-from research.case.tafeng import Answer, Row, Split, batches, evaluate, in_order, runs
+from research.case.tafeng import Result, Row, Split, evaluate, expand_rows, make_scoring_batches, make_training_batches
 from retail.log import Array
 from retail.params import Block, Positive
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 
 
 class Settings(Block):
+    """The settings of the network and its training."""
+
     width: Positive  # of an item's vector
     heads: Positive
     batch: Positive  # users
-    loss: Literal["candidates", "all"]  # what the binary cross-entropy is over: the candidates, or every item
+    loss: Literal["candidates", "all"]  # items that the binary cross-entropy covers: the candidates, or all items
     training: Training
 
 
-# Width, heads, batch, learning rate and epochs are the paper's (section 5.3). The paper's loss is over all items; over
-# candidates is the default because only they are ranked. The two were not compared.
+# Width, heads, batch, learning rate and epochs are from the paper (section 5.3). The loss of the paper covers all
+# items. The default here covers the candidates, because only they are ranked. The two losses were not compared.
 SETTINGS = Settings(
     width=32,
     heads=4,
@@ -50,7 +52,7 @@ SETTINGS = Settings(
 
 
 class WeightedNorm(nn.Module):
-    """Batch normalisation where a row counts ``weight`` times: a state stands for several visits."""
+    """Batch normalisation in which a row counts ``weight`` times, because a state stands for several visits."""
 
     mean: Tensor
     variance: Tensor
@@ -74,109 +76,123 @@ class WeightedNorm(nn.Module):
 
 
 class Dnntsp(nn.Module):
+    """The network over ``items`` items: one logit per node of a graph."""
+
     def __init__(self, items: int, settings: Settings) -> None:
         super().__init__()
         width = settings.width
-        self.heads, self.over = settings.heads, settings.loss
+        self.heads, self.loss_over = settings.heads, settings.loss
         self.vector = nn.Embedding(items + 1, width)
         self.convolutions = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.norms = nn.ModuleList(WeightedNorm(width) for _ in range(2))
         self.attend = nn.Linear(width, 3 * width, bias=False)  # query, key and value
         self.pool = nn.Linear(width, 1, bias=False)
         self.gate = nn.Parameter(torch.rand(items + 1, 1))
-        self.answer = nn.Linear(width, 1)
+        self.output = nn.Linear(width, 1)
 
     def convolve(self, graphs: Graphs) -> tuple[Tensor, Tensor]:
-        """States (n, d) on the visits without the item and (m, d) on those with it (equations 1-2)."""
+        """Compute the states (n, d) on visits without the item and (m, d) on visits with it (equations 1-2)."""
         absent = self.vector(graphs.item)  # (n, d)
         present = absent[graphs.node]  # (m, d)
         times = torch.bincount(graphs.node, minlength=len(graphs.item))
-        counts = torch.cat([(graphs.steps - times).float(), torch.ones_like(graphs.step, dtype=torch.float32)])
+        counts = torch.cat([(graphs.visit_count - times).float(), torch.ones_like(graphs.visit, dtype=torch.float32)])
         for linear, norm in zip(self.convolutions, self.norms, strict=True):
             message = graphs.weight[:, None] * present[graphs.source]  # (k, d)
             present = torch.zeros_like(present).index_add(0, graphs.target, message)
-            states = torch.cat([graphs.alone[:, None] * absent, present])  # (n + m, d)
+            states = torch.cat([graphs.self_weight[:, None] * absent, present])  # (n + m, d)
             absent, present = torch.tensor_split(torch.relu(norm(linear(states), counts)), [len(absent)])
         return absent, present
 
-    def pooled(self, absent: Tensor, present: Tensor, graphs: Graphs) -> Tensor:
-        """(n, d): causal attention over each node's visits, summed under learned weights (equations 3-5).
+    def attend_over_time(self, absent: Tensor, present: Tensor, graphs: Graphs) -> Tensor:
+        """Attend causally over the visits of each node and sum them with learned weights, (n, d) (equations 3-5).
 
-        Before the first purchase all keys are the absent state's, and so is the answer. From then on each visit asks,
-        of the absent state as often as it has occurred and of every purchase so far.
+        Before the first purchase all keys are the absent state, and the output is its value. From then on each visit
+        is a query. Its keys are the absent state, counted once per earlier visit without the item, and all purchases
+        up to the visit.
         """
         q, k, v = self.attend(absent).unflatten(1, (3, self.heads, -1)).unbind(1)  # (n, heads, d / heads)
         qp, kp, vp = self.attend(present).unflatten(1, (3, self.heads, -1)).unbind(1)  # (m, heads, d / heads)
-        asker, visit, own, seer, seen = _who_asks(graphs)
-        q = q[asker].index_put((own,), qp)  # (asking, heads, d / heads)
-        times = visit + 1 - torch.bincount(seer, minlength=len(asker))  # of the absent state
+        node, visit, own_query, pair_query, pair_key = _list_queries(graphs)
+        q = q[node].index_put((own_query,), qp)  # (queries, heads, d / heads)
+        times = visit + 1 - torch.bincount(pair_query, minlength=len(node))  # of the absent state
         scale = q.shape[2] ** -0.5
-        of_absent = (q * k[asker]).sum(2) * scale + torch.log(times)[:, None]  # (asking, heads)
-        of_present = (q[seer] * kp[seen]).sum(2) * scale  # (pairs, heads)
-        largest = of_absent.detach().scatter_reduce(0, seer[:, None].expand_as(of_present), of_present.detach(), "amax")
-        of_absent, of_present = torch.exp(of_absent - largest), torch.exp(of_present - largest[seer])
-        total = of_absent.index_add(0, seer, of_present)
-        mixed = (of_absent[:, :, None] * v[asker]).index_add(0, seer, of_present[:, :, None] * vp[seen])
-        mixed = (mixed / total[:, :, None]).flatten(1)  # (asking, d)
+        to_absent = (q * k[node]).sum(2) * scale + torch.log(times)[:, None]  # (queries, heads)
+        to_present = (q[pair_query] * kp[pair_key]).sum(2) * scale  # (pairs, heads)
+        query = pair_query[:, None].expand_as(to_present)
+        largest = to_absent.detach().scatter_reduce(0, query, to_present.detach(), "amax")
+        to_absent, to_present = torch.exp(to_absent - largest), torch.exp(to_present - largest[pair_query])
+        total = to_absent.index_add(0, pair_query, to_present)
+        mixed = to_absent[:, :, None] * v[node]
+        mixed = mixed.index_add(0, pair_query, to_present[:, :, None] * vp[pair_key])
+        mixed = (mixed / total[:, :, None]).flatten(1)  # (queries, d)
         before = v.flatten(1)  # (n, d)
-        summed = graphs.first[:, None] * self.pool(before) * before
-        pooled: Tensor = summed.index_add(0, asker, self.pool(mixed) * mixed)
+        summed = graphs.first_visit[:, None] * self.pool(before) * before
+        pooled: Tensor = summed.index_add(0, node, self.pool(mixed) * mixed)
         return pooled
 
     def forward(self, graphs: Graphs) -> Tensor:
-        """(n,) logits of the nodes (equations 6-7)."""
-        pooled = self.pooled(*self.convolve(graphs), graphs)
+        """Compute the logits (n,) of the nodes (equations 6-7)."""
+        pooled = self.attend_over_time(*self.convolve(graphs), graphs)
         gate = self.gate[graphs.item]
-        logits: Tensor = self.answer((1 - gate) * self.vector(graphs.item) + gate * pooled).squeeze(1)
+        logits: Tensor = self.output((1 - gate) * self.vector(graphs.item) + gate * pooled).squeeze(1)
         return logits
 
     def loss(self, graphs: Graphs) -> Tensor:
+        """Compute the mean binary cross-entropy over the candidates, or over all items."""
         logits = self(graphs)
-        if self.over == "candidates":
+        if self.loss_over == "candidates":
             return functional.binary_cross_entropy_with_logits(logits, graphs.label)
-        # every other item keeps its own vector and is never wanted: its term is the same for all users
-        elsewhere = functional.softplus(self.answer(self.vector.weight[1:]).squeeze(1)).sum()
-        instead = functional.softplus(self.answer(self.vector(graphs.item)).squeeze(1)).sum()
-        here = functional.binary_cross_entropy_with_logits(logits, graphs.label, reduction="sum")
-        return (graphs.users * elsewhere - instead + here) / (graphs.users * (len(self.vector.weight) - 1))
+        # an item outside the history keeps its own vector and is never positive: its term is the same for all users
+        all_items = functional.softplus(self.output(self.vector.weight[1:]).squeeze(1)).sum()
+        candidates = functional.softplus(self.output(self.vector(graphs.item)).squeeze(1)).sum()
+        own = functional.binary_cross_entropy_with_logits(logits, graphs.label, reduction="sum")
+        return (graphs.users * all_items - candidates + own) / (graphs.users * (len(self.vector.weight) - 1))
 
 
-def _who_asks(graphs: Graphs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """A node asks on each visit from its first purchase on: (node, visit) of those that ask, then ``own``, which of
-    them each purchase is, and (asking, purchase) of all pairs where the purchase is no later than the visit.
+def _list_queries(graphs: Graphs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """List the attention queries: one per node and visit from the node's first purchase on.
+
+    Returns (node, visit) of each query, the query of each purchase, and (query, purchase) of all pairs in which the
+    purchase is not later than the query's visit.
     """
     rows = torch.arange(len(graphs.item), device=graphs.item.device)
-    asking = graphs.steps - graphs.first  # (n,)
-    begin = torch.cumsum(asking, 0) - asking
-    asker = torch.repeat_interleave(rows, asking)
-    visit = torch.arange(len(asker), device=rows.device) - (begin - graphs.first)[asker]
-    own = (begin - graphs.first)[graphs.node] + graphs.step  # (m,)
-    span = graphs.steps[graphs.node] - graphs.step  # (m,) askers that see the purchase, the first of them itself
-    seen = torch.repeat_interleave(torch.arange(len(own), device=rows.device), span)
-    seer = own[seen] + torch.arange(len(seen), device=rows.device) - (torch.cumsum(span, 0) - span)[seen]
-    return asker, visit, own, seer, seen
+    queries = graphs.visit_count - graphs.first_visit  # (n,) number of queries of the node
+    begin = torch.cumsum(queries, 0) - queries
+    node = torch.repeat_interleave(rows, queries)
+    visit = torch.arange(len(node), device=rows.device) - (begin - graphs.first_visit)[node]
+    own_query = (begin - graphs.first_visit)[graphs.node] + graphs.visit  # (m,)
+    span = graphs.visit_count[graphs.node] - graphs.visit  # (m,) queries from the purchase's own one on
+    pair_key = torch.repeat_interleave(torch.arange(len(own_query), device=rows.device), span)
+    place = torch.arange(len(pair_key), device=rows.device) - (torch.cumsum(span, 0) - span)[pair_key]
+    return node, visit, own_query, own_query[pair_key] + place, pair_key
 
 
-def scores(network: nn.Module, baskets: Baskets, users: int) -> Array:
-    """(n,) float32 scores of all candidates."""
+def score_candidates(network: nn.Module, baskets: Baskets, users: int) -> Array:
+    """Score (n,) float32 all candidates."""
     out = np.zeros(len(baskets.split.item), np.float32)
-    place = next(network.parameters()).device
+    device = next(network.parameters()).device
     with torch.no_grad():
-        for group in in_order(baskets.length, users):
-            graphs = Graphs(*(part.to(place) for part in baskets.of(group)))
-            out[runs(baskets.split.ptr, group)] = network(graphs).cpu().numpy()
+        for group in make_scoring_batches(baskets.visit_count, users):
+            graphs = Graphs(*(part.to(device) for part in baskets.batch(group)))
+            out[expand_rows(baskets.split.ptr, group)] = network(graphs).cpu().numpy()
     return out
 
 
-def fitted(train: Split, validate: Split, test: Split, settings: Settings, seed: int, folder: Path) -> Answer:
+def train_and_score(train: Split, validate: Split, test: Split, settings: Settings, seed: int, folder: Path) -> Result:
+    """Train the network and score the users; the validation users choose the epoch by precision at 10."""
     torch.manual_seed(seed)
     network = Dnntsp(train.items, settings)
-    known, judged = Baskets(train), Baskets(validate)
+    training_baskets, validation_baskets = Baskets(train), Baskets(validate)
     curve = training.train(
         network,
-        lambda epoch: map(known.of, batches(known.length, settings.batch, seed, epoch)),
+        lambda epoch: map(
+            training_baskets.batch,
+            make_training_batches(training_baskets.visit_count, settings.batch, seed, epoch),
+        ),
         -(-train.users // settings.batch),
-        lambda trained: round(evaluate(validate, scores(trained, judged, settings.batch)).mean[10]["P"], 6),
+        lambda trained: round(
+            evaluate(validate, score_candidates(trained, validation_baskets, settings.batch)).mean[10]["P"], 6
+        ),
         settings.training,
         seed,
         folder,
@@ -188,11 +204,13 @@ def fitted(train: Split, validate: Split, test: Split, settings: Settings, seed:
         "validation P@10": curve.metric,
         "best epoch": curve.best + 1,
     }
-    return scores(network, judged, settings.batch), scores(network, Baskets(test), settings.batch), info
+    validation_scores = score_candidates(network, validation_baskets, settings.batch)
+    return validation_scores, score_candidates(network, Baskets(test), settings.batch), info
 
 
-def dnntsp_row(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Answer:
-    return fitted(train, validate, test, SETTINGS, seed, folder)
+def score_dnntsp(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
+    """Train DNNTSP with ``SETTINGS`` and score the users."""
+    return train_and_score(train, validate, test, SETTINGS, seed, folder)
 
 
-ROWS: dict[str, Row] = {"DNNTSP": dnntsp_row}
+ROWS: dict[str, Row] = {"DNNTSP": score_dnntsp}

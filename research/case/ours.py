@@ -1,35 +1,34 @@
-"""This project's own CASE: prior features beside the calendar, a loss over each user's list, a mean of several members.
+"""Train this project's own CASE: prior features besides the calendar, a listwise loss, and a mean of several members.
 
-A member is one training; its item rates come from other folds of users than another member's. Scores are standardised
-within each user before their mean is taken, so that no member rules by its scale.
+A member is one training. Each member counts its item rates on other folds of users. The scores of a member are
+standardised within each user before the mean is taken, so that the scale of a member has no influence.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from research.case import prior
-from research.case.case_rows import BATCH, MOST, PAPER, answers
-from research.case.tafeng import Row, Split, evaluate
+from research.case.case_rows import BATCH, MAX_CANDIDATES, PAPER, score_candidates
+from research.case.tafeng import Result, Row, Split, evaluate
 from retail.log import Array
-from stage1_candidates.engine.source import Training
-from stage1_candidates.networks.base.training import train
+from stage1_candidates.engine.blocks import Training
+from stage1_candidates.networks.base.training import train as train_network
 from stage1_candidates.networks.case import batches
 from stage1_candidates.networks.case.batches import Candidates
 from stage1_candidates.networks.case.network import Case, Settings
 
 MEMBERS = 5
-FOLDS = 10  # of users, for the item rates
-CLIP = 4.0  # standard deviations
-APART = 100  # between the seeds of two runs' members
+FOLDS = 10  # of users, for counting the item rates
+CLIP = 4.0  # standard deviations: limit of a standardised feature
+SEED_STEP = 100  # distance of the member seeds of two runs
 FEATURES = 35
 OURS = Settings.model_validate(
     {
         **PAPER.model_dump(),
         "calendar_width": 64,
-        "item_width": 0,  # with 16 columns the training users are learnt by heart after 3 epochs
+        "item_width": 0,  # with 16 columns the network overfits the training users after 3 epochs
         "prior": FEATURES,
         "encoder": "perm_eq_mean",
         "layers": 1,
@@ -52,28 +51,30 @@ TRAINING = Training(
 )
 
 
-def member(learn: Split, validate: Split, test: Split, seed: int, folder: Path) -> tuple[Array, Array, dict[str, Any]]:
-    """One network's scores, the epoch chosen by the validation users' mean of NDCG at 5 and at 10."""
+def train_member(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
+    """Train one network and score the users; the validation users choose the epoch by the mean of N@5 and N@10."""
     torch.manual_seed(seed)
-    network = Case(learn.items, OURS)
-    features, rates = prior.by_fold(learn, FOLDS, seed)
+    network = Case(train.items, OURS)
+    features, rates = prior.build_features_by_fold(train, FOLDS, seed)
     mean, spread = features.mean(0), features.std(0) + 1e-6
 
-    def history(split: Split, columns: Array) -> Candidates:
+    def build_candidates(split: Split, columns: Array) -> Candidates:
         standard = np.clip((columns - mean) / spread, -CLIP, CLIP).astype(np.float32)
         return Candidates(split.ptr, split.item, split.day_ptr, split.day, standard, split.label)
 
-    known = batches.recent(history(learn, features), MOST)
-    held, asked = (history(split, prior.columns(split, rates[split.item])) for split in (validate, test))
+    training = batches.keep_recent(build_candidates(train, features), MAX_CANDIDATES)
+    validation, final = (
+        build_candidates(split, prior.build_features(split, rates[split.item])) for split in (validate, test)
+    )
 
-    def measure(one: torch.nn.Module) -> float:
-        figures = evaluate(validate, answers(one, held)).mean
+    def measure(trained: torch.nn.Module) -> float:
+        figures = evaluate(validate, score_candidates(trained, validation)).mean
         return (figures[5]["N"] + figures[10]["N"]) / 2
 
-    users = np.arange(learn.users)
-    curve = train(
+    users = np.arange(train.users)
+    curve = train_network(
         network,
-        lambda epoch: batches.shuffled(known, users, BATCH, [seed, epoch]),
+        lambda epoch: batches.shuffled(training, users, BATCH, [seed, epoch]),
         -(-len(users) // BATCH),
         measure,
         TRAINING,
@@ -82,25 +83,26 @@ def member(learn: Split, validate: Split, test: Split, seed: int, folder: Path) 
         f"own CASE, seed {seed}",
     )
     info = {"loss": curve.loss, "validation N@5, N@10": curve.metric, "best epoch": curve.best + 1}
-    return answers(network, held), answers(network, asked), info
+    return score_candidates(network, validation), score_candidates(network, final), info
 
 
-def scores(learn: Split, validate: Split, test: Split, seed: int, folder: Path) -> tuple[Array, Array, dict[str, Any]]:
-    """The mean of ``MEMBERS`` members."""
-    parts = [
-        member(learn, validate, test, seed * APART + number, folder / str(number)) for number in range(MEMBERS)
-    ]  # fmt: skip
-    of_validate = np.mean([standardised(validate, part[0]) for part in parts], 0)
-    of_test = np.mean([standardised(test, part[1]) for part in parts], 0)
-    return of_validate, of_test, {"members": [part[2] for part in parts]}
+def average_members(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
+    """Train ``MEMBERS`` members and average their standardised scores."""
+    members = [
+        train_member(train, validate, test, seed * SEED_STEP + number, folder / str(number))
+        for number in range(MEMBERS)
+    ]
+    validation_scores = np.mean([standardise(validate, member[0]) for member in members], 0)
+    test_scores = np.mean([standardise(test, member[1]) for member in members], 0)
+    return validation_scores, test_scores, {"members": [member[2] for member in members]}
 
 
-def standardised(split: Split, score: Array) -> Array:
-    """``score`` with mean 0 and spread 1 within each user."""
+def standardise(split: Split, score: Array) -> Array:
+    """Standardise ``score`` to mean 0 and standard deviation 1 within each user."""
     user, size = split.user, np.maximum(np.diff(split.ptr), 1)
-    apart = score - (np.bincount(user, score, minlength=split.users) / size)[user]
-    spread = np.sqrt(np.bincount(user, apart**2, minlength=split.users) / size)
-    return np.asarray(apart / (spread[user] + 1e-6))
+    centred = score - (np.bincount(user, score, minlength=split.users) / size)[user]
+    spread = np.sqrt(np.bincount(user, centred**2, minlength=split.users) / size)
+    return np.asarray(centred / (spread[user] + 1e-6))
 
 
-ROWS: dict[str, Row] = {"CASE, ours": scores, "CASE, ours, one member": member}
+ROWS: dict[str, Row] = {"CASE, ours": average_members, "CASE, ours, one member": train_member}

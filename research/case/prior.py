@@ -1,8 +1,9 @@
-"""What is known of a candidate before the network looks: the user's own record of it, and how others came back to it.
+"""Build the prior features of a candidate: the user's own record of it, and how often other users bought it again.
 
-An item's return rate counts labels, so for a user whose label is to be learnt it must come from other users:
-``by_fold`` cuts the users into folds and counts each fold's items on all the others. Leaving out one user at a time
-would not do: of two users of an item the one who came back then sees the lower rate, and it is learnt backwards.
+The return rate of an item counts labels. For a user whose label the network is trained on, the rate must therefore come
+from other users: ``build_features_by_fold`` splits the users into folds and counts the items of each fold on all other
+folds. Leaving out one user at a time would fail: of two users of an item, the one who bought it again would see the
+lower rate, and the network would learn the opposite of the truth.
 """
 
 import numpy as np
@@ -10,103 +11,113 @@ from scipy.ndimage import gaussian_filter1d
 
 from research.case.tafeng import Split
 from retail.log import Array
+from retail.ragged import offsets
 
-NEAR = (7, 14, 28, 56)  # days: the shares of an item's purchases that are as young as this
-RECENT = 14  # days: a candidate bought since has a return rate of its own
-WEIGHTS = (20, 80)  # users that the average return rate is worth in an item's
-ONCE, AGAIN, LATELY, FEW = 60, 20, 60, 20  # the same in the rates of parts of the users, and in the other shares
-BESIDE = (2, 10)  # ids: spreads of the mean over neighbours, since the ids ascend by product code, that is by maker
-FADES = (14, 30)  # days in which a purchase loses all but 1 / e of its weight
-HORIZON = 364  # days
+NEAR = (7, 14, 28, 56)  # days: windows of the share of recent purchases of an item
+RECENT = 14  # days: candidates bought within them have a return rate of their own
+WEIGHTS = (20, 80)  # users: weight of the average return rate in the rate of an item
+ONCE_WEIGHT, AGAIN_WEIGHT, RECENT_WEIGHT, SHARE_WEIGHT = 60, 20, 60, 20  # users: for subsets of users and other shares
+SPREADS = (2, 10)  # ids: widths of means over neighbouring ids; ids ascend by product code, that is by maker
+DECAYS = (14, 30)  # days in which the weight of a purchase falls to 1 / e
+HORIZON = 364  # days: length of the purchase signal
 
 
-def known(split: Split) -> Array:
-    """(n, 18) float32: the user's own record of each candidate, in ``columns``' order; every candidate has a day.
+def describe_candidates(split: Split) -> Array:
+    """Describe each candidate by the user's own record of it, (n, 18) float32; every candidate needs a purchase.
 
-    The phase is the time since the last purchase in the candidate's own mean gaps. A basket is all bought on one day;
-    a candidate's weight in it is 1 / its size.
+    The phase is the time since the last purchase divided by the mean gap between purchases. A basket holds the
+    purchases of one day; the weight of a candidate in it is 1 / its size.
     """
     times, n = split.times, len(split.item)
     row, day = np.repeat(np.arange(n), times), split.day.astype(np.int64)  # (m,)
     owner = split.user[row]
-    visit, of, size = np.unique(owner * HORIZON + day, return_inverse=True, return_counts=True)  # latest first
-    begin = np.searchsorted(visit // HORIZON, np.arange(split.users + 1))
-    since = of - begin[owner]  # (m,) baskets since
+    basket, basket_of, size = np.unique(owner * HORIZON + day, return_inverse=True, return_counts=True)  # latest first
+    begin = np.searchsorted(basket // HORIZON, np.arange(split.users + 1))
+    since = basket_of - begin[owner]  # (m,) later baskets of the user
     newest, oldest = split.day_ptr[:-1], split.day_ptr[1:] - 1
     last, first = day[newest], day[oldest]
     gap = np.where(times > 1, (first - last) / np.maximum(times - 1, 1), 0)
     phase = np.where(times > 1, (last + 1) / np.maximum(gap, 1), 0)
-    faded = [np.bincount(row, np.exp(-day / days), minlength=n) for days in FADES]
-    share = np.bincount(row, 1 / size[of], minlength=n)
+    decayed = [np.bincount(row, np.exp(-day / days), minlength=n) for days in DECAYS]
+    share = np.bincount(row, 1 / size[basket_of], minlength=n)
     angle = 2 * np.pi * (last + 1) / 7
     baskets = np.diff(begin)[split.user]
-    logs = (times, last, first, gap, phase, since[newest], since[oldest], size[of][newest])
+    logs = (times, last, first, gap, phase, since[newest], since[oldest], size[basket_of][newest])
     columns = [
-        *(np.log1p(column) for column in logs), share, *faded, np.cos(angle), np.sin(angle), times > 1,
+        *(np.log1p(column) for column in logs), share, *decayed, np.cos(angle), np.sin(angle), times > 1,
         since[newest] == 0, times / baskets, times / (since[oldest] + 1), np.log(times),
     ]  # fmt: skip
     return np.stack(columns, 1).astype(np.float32)
 
 
-def counts(split: Split) -> Array:
-    """(13, items + 1) float64: sums over the users by item, of which ``rates`` makes features."""
+def count_by_item(split: Split) -> Array:
+    """Count (13, items + 1) float64 users, returns and purchases by item, the input of ``compute_rates``."""
     times, last = split.times, split.day[split.day_ptr[:-1]]
     event = np.repeat(split.item, times)
     label = split.label.astype(np.float64)
 
-    def total(item: Array, weight: Array) -> Array:
+    def sum_by_item(item: Array, weight: Array) -> Array:
         return np.asarray(np.bincount(item, weight.astype(np.float64), minlength=split.items + 1))
 
-    of = (np.ones(len(times)), times == 1, times > 1, last < RECENT)
-    users = [total(split.item, part) for part in of]
-    returns = [total(split.item, part * label) for part in of]
-    return np.stack([*users, *returns, total(split.item, times), *(total(event, split.day < near) for near in NEAR)])
+    groups = (np.ones(len(times)), times == 1, times > 1, last < RECENT)
+    users = [sum_by_item(split.item, group) for group in groups]
+    returns = [sum_by_item(split.item, group * label) for group in groups]
+    young = [sum_by_item(event, split.day < days) for days in NEAR]
+    return np.stack([*users, *returns, sum_by_item(split.item, times), *young])
 
 
-def rates(sums: Array) -> Array:
-    """(items + 1, 15) float32 features of every item, each share smoothed towards that of all items."""
-    users, once, again, lately, returns, once_returns, again_returns, lately_returns, purchases, *young = sums
+def compute_rates(sums: Array) -> Array:
+    """Compute the features (items + 1, 15) float32 of every item; each share is smoothed towards that of all items."""
+    users, once, again, recent, returns, once_returns, again_returns, recent_returns, purchases, *young = sums
 
     def smooth(hits: Array, cases: Array, weight: float) -> Array:
         mean = hits.sum() / max(cases.sum(), 1)
         return np.asarray((hits + weight * mean + 1e-3) / (cases + weight + 1))
 
     pairs = [(returns, users, weight) for weight in WEIGHTS]
-    pairs += [(once_returns, once, ONCE), (again_returns, again, AGAIN), (lately_returns, lately, LATELY)]
-    for spread in BESIDE:
+    pairs += [
+        (once_returns, once, ONCE_WEIGHT),
+        (again_returns, again, AGAIN_WEIGHT),
+        (recent_returns, recent, RECENT_WEIGHT),
+    ]
+    for spread in SPREADS:
         near = [gaussian_filter1d(row, spread, truncate=6) * 3 * spread for row in (returns, users)]
         pairs.append((near[0], near[1], 40))
     shares = np.stack([smooth(*pair) for pair in pairs])
     odds = np.log(shares / (1 - shares))
-    others = [smooth(again, users, FEW), smooth(purchases, users, FEW), *(smooth(one, purchases, FEW) for one in young)]
+    others = [smooth(again, users, SHARE_WEIGHT), smooth(purchases, users, SHARE_WEIGHT)]
+    others += [smooth(part, purchases, SHARE_WEIGHT) for part in young]
     return np.stack([*odds, *others, np.log1p(users), np.log1p(returns)], 1).astype(np.float32)
 
 
-def columns(split: Split, of_item: Array) -> Array:
-    """(n, 35) float32: ``known``, ``of_item`` (n, 15), log(times x rate) and its share among the user's candidates."""
-    own = known(split)
-    score = own[:, -1] - np.log1p(np.exp(-of_item[:, len(WEIGHTS) - 1]))  # log times + log of the smoother rate
+def build_features(split: Split, item_rates: Array) -> Array:
+    """Build the features (n, 35) float32 from the user's record and ``item_rates`` (n, 15) of each candidate.
+
+    The last two columns are log(times x rate) and the log of its share among the candidates of the user.
+    """
+    own = describe_candidates(split)
+    rate = item_rates[:, len(WEIGHTS) - 1]  # log-odds of the more strongly smoothed rate
+    score = own[:, -1] - np.log1p(np.exp(-rate))  # log times + log rate
     share = score - np.log(np.bincount(split.user, np.exp(score), minlength=split.users))[split.user]
-    return np.concatenate([own, of_item, score[:, None], share[:, None]], 1).astype(np.float32)
+    return np.concatenate([own, item_rates, score[:, None], share[:, None]], 1).astype(np.float32)
 
 
-def by_fold(split: Split, folds: int, seed: int) -> tuple[Array, Array]:
-    """Each candidate's features, (n, 35), from the users of the other folds; and ``rates`` of all users."""
+def build_features_by_fold(split: Split, folds: int, seed: int) -> tuple[Array, Array]:
+    """Build the features (n, 35) of each candidate from the users of other folds; also return all users' rates."""
     fold = np.random.default_rng(seed).integers(0, folds, split.users)
-    parts = [counts(subset(split, fold == number)) for number in range(folds)]
+    parts = [count_by_item(select_users(split, fold == number)) for number in range(folds)]
     whole = np.sum(parts, 0)
-    of_item = np.empty((len(split.item), rates(whole).shape[1]), np.float32)
+    item_rates = np.empty((len(split.item), compute_rates(whole).shape[1]), np.float32)
     for number, part in enumerate(parts):
         inside = fold[split.user] == number
-        of_item[inside] = rates(whole - part)[split.item[inside]]
-    return columns(split, of_item), rates(whole)
+        item_rates[inside] = compute_rates(whole - part)[split.item[inside]]
+    return build_features(split, item_rates), compute_rates(whole)
 
 
-def subset(split: Split, chosen: Array) -> Split:
-    """The users where ``chosen`` (users,) is true."""
-    kept = chosen[split.user]
+def select_users(split: Split, mask: Array) -> Split:
+    """Select the users where ``mask`` (users,) is true."""
+    kept = mask[split.user]
     event = np.repeat(kept, split.times)
-    ends = [np.zeros(1, np.int64)]
-    ptr = np.concatenate([*ends, np.cumsum(np.diff(split.ptr)[chosen])])
-    day_ptr = np.concatenate([*ends, np.cumsum(split.times[kept])])
+    ptr = offsets(np.diff(split.ptr)[mask])
+    day_ptr = offsets(split.times[kept])
     return Split(ptr, split.item[kept], split.label[kept], day_ptr, split.day[event], split.items)

@@ -1,17 +1,14 @@
-"""One row of the Ta-Feng table under one seed, in a process: ``research.case.task MODULE ROW SEED DATA FILE``.
+"""Run one row of the Ta-Feng table with one seed as a process: ``research.case.task MODULE ROW SEED DATA FILE``.
 
-The scores are kept in a file with a fingerprint of all that they were made from, so that a finished task is not done
-twice, and a task that was killed finds the checkpoints of its training.
+The scores are written to a file together with a fingerprint of their inputs and code. A finished task is thus not run
+twice, and a killed task resumes from the checkpoints of its training.
 """
 
 import ast
-import hashlib
 import importlib.util
 import json
-import shutil
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,51 +18,52 @@ import numpy as np
 
 from research.case import tafeng
 from research.case.tafeng import PARTS, Row
-from retail import stage
+from retail import kept, stage
 from retail.log import Array
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("closed_form", "dnntsp", "bert4nbr", "case_rows", "ours")  # each with its ``ROWS``, in the table's order
+MODULES = ("closed_form", "dnntsp", "bert4nbr", "case_rows", "ours")  # each has ``ROWS``, in the order of the table
 PACKAGES = ("retail", "stage1_candidates", "benchmarks")
 
 
 @dataclass(frozen=True)
 class Scores:
-    validate: Array  # (n,) of the validation users' candidates
-    test: Array  # (n,) of the test users' candidates
-    info: dict[str, Any]  # the row's own, and its "seconds"
+    """The result of a task."""
+
+    validate: Array  # (n,) scores of the validation candidates
+    test: Array  # (n,) scores of the test candidates
+    info: dict[str, Any]  # facts about the run, its "seconds" and "fingerprint" among them
 
 
-def rows() -> dict[str, ModuleType]:
-    """Every row's name and the module that holds it in its ``ROWS``."""
+def load_rows() -> dict[str, ModuleType]:
+    """Load the modules of all rows: the name of each row and the module whose ``ROWS`` holds it."""
     names = [f"research.case.{name}" for name in MODULES]
     modules = [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
     return {name: module for module in modules for name in module.ROWS}
 
 
-def slug(row: str) -> str:
-    """
-    >>> slug("TIFU-KNN, tuned")
+def slugify(row: str) -> str:
+    """Turn the name of a row into a file name.
+
+    >>> slugify("TIFU-KNN, tuned")
     'tifu_knn_tuned'
     """
     return "_".join("".join(c if c.isalnum() else " " for c in row.lower()).split())
 
 
-def fingerprint(module: ModuleType, row: str, seed: int, data: Path) -> str:
-    """Of the data, the row, the seed, and the code: the row's module, which holds its settings, and what it imports."""
-    total = hashlib.sha256(json.dumps([row, seed]).encode())
+def compute_fingerprint(module: ModuleType, row: str, seed: int, data: Path) -> str:
+    """Hash the data, the row, the seed and the code: the module of the row, with its settings, and its imports."""
     files = [Path(str(module.__file__)), *(ROOT / "research" / "case" / name for name in ("tafeng.py", "task.py"))]
-    for file in (*(tafeng.path(data, part) for part in PARTS), *sorted(_closure(set(files)))):
-        total.update(hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
+    parts = [tafeng.path(data, part) for part in PARTS]
+    return kept.fingerprint([row, seed], [*parts, *sorted(_collect_imports(set(files)))])
 
 
-def _closure(files: set[Path]) -> set[Path]:
-    """``files`` and the project's files that they import, directly or not."""
-    found: set[Path] = set()
+def _collect_imports(files: set[Path]) -> set[Path]:
+    """Collect ``files`` and the project's files that they import, directly or indirectly."""
+    closure: set[Path] = set()
     while files:
         file = files.pop()
-        found.add(file)
+        closure.add(file)
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
             if isinstance(node, ast.ImportFrom):
@@ -73,39 +71,34 @@ def _closure(files: set[Path]) -> set[Path]:
             paths = [
                 ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names if name.split(".")[0] in PACKAGES
             ]
-            files |= {path for path in paths if path.exists()} - found
-    return found
+            files |= {path for path in paths if path.exists()} - closure
+    return closure
 
 
-def kept(file: Path, mark: str) -> Scores | None:
-    """The scores in ``file`` if they were made under the fingerprint ``mark``."""
-    if not file.exists():
-        return None
+def load_scores(file: Path) -> Scores:
+    """Load the scores that ``run_task`` kept in ``file``."""
     with np.load(file) as arrays:
-        info: Mapping[str, Any] = json.loads(str(arrays["info"]))
-        if info["fingerprint"] != mark:
-            return None
-        return Scores(arrays["validate"], arrays["test"], dict(info))
+        return Scores(arrays["validate"], arrays["test"], json.loads(str(arrays["info"])))
 
 
-def done(row: Row, seed: int, data: Path, file: Path, mark: str) -> Scores:
-    """Run the task and keep its scores in ``file``; the training's checkpoints lie beside it until then."""
-    started = time.perf_counter()
-    folder = file.with_suffix("") / mark[:12]
-    train, validating, testing = (tafeng.read(data, part) for part in PARTS)
-    validate, test, info = row(train, validating, testing, seed, folder)
-    info = {**info, "seconds": round(time.perf_counter() - started, 1), "fingerprint": mark}
-    with stage.whole_file(file) as part, part.open("wb") as out:
-        np.savez(out, validate=validate, test=test, info=np.array(json.dumps(info)))
-    shutil.rmtree(file.with_suffix(""), ignore_errors=True)
-    return Scores(validate, test, info)
+def run_task(row: Row, seed: int, data: Path, file: Path) -> None:
+    """Run the task and keep its scores in ``file``, which is named after its fingerprint."""
+
+    def compute(checkpoints: Path) -> dict[str, Array]:
+        started = time.perf_counter()
+        train_split, validation_split, test_split = (tafeng.read(data, part) for part in PARTS)
+        validate, test, info = row(train_split, validation_split, test_split, seed, checkpoints)
+        info = {**info, "seconds": round(time.perf_counter() - started, 1)}
+        return {"validate": validate, "test": test, "info": np.array(json.dumps(info))}
+
+    kept.keep(file, compute)
 
 
 def main() -> None:
-    module, name, seed, data, file = sys.argv[1:]
-    holder = importlib.import_module(module)
-    mark = fingerprint(holder, name, int(seed), Path(data))
-    done(holder.ROWS[name], int(seed), Path(data), Path(file), mark)
+    """Run the task of the command line."""
+    module_name, name, seed, data, file = sys.argv[1:]
+    module = importlib.import_module(module_name)
+    run_task(module.ROWS[name], int(seed), Path(data), Path(file))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ groups) is left out. Two intervals of each difference: another set of customers,
 
 import argparse
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,14 +17,13 @@ import numpy as np
 import torch
 from scipy import stats
 
-from benchmarks import record
 from research.hm_report import features, shops
 from research.hm_report.features import Feature
 from research.hm_report.shops import Store
 from research.two_tower import lists_of_week
 from research.two_tower.__main__ import DATA, read
 from research.two_tower.recall import AT, Hits, hits, recalls
-from retail import paths, stage, weeks
+from retail import kept, paths, stage, weeks
 from retail.log import Array
 from retail.metrics import interval
 from retail.weeks import History
@@ -146,26 +144,23 @@ def pooled(parts: list[Hits]) -> Array:
 def weeks_of(store: Store, params: Any, name: str, seed: int, folder: Path) -> list[Hits]:
     """Hits of one training in WEEKS, kept in ``folder``."""
     code = [*Path(network.__file__).parent.glob("*.py"), Path(__file__), Path(features.__file__), Path(shops.__file__)]
-    text = [store.mark, name, seed, params.networks["two_tower"], record.digest(sorted(code))]
-    key = hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]
-    file = folder / f"{key}.npz"
-    if not file.exists():
-        module, settings = source.load("two_tower", params)
+    about = [store.mark, name, seed, params.networks["two_tower"]]
+
+    def made(checkpoints: Path) -> dict[str, Array]:
+        module, settings = source.load_network("two_tower", params)
         log = store.shop.log
-        made: dict[str, Array] = {}
+        out: dict[str, Array] = {}
         with reading(store, VARIANTS[name]):
-            learned = module.learn(
-                weeks.history(log, WEEKS[0]), store.shop, settings, seed, folder / f"{key}.checkpoint"
-            )
+            learned = module.train(weeks.history(log, WEEKS[0]), store.shop, settings, seed, checkpoints)
             for week in WEEKS:
                 history, users = weeks.history(log, week), weeks.buyers(log, week)
                 ranked = lists_of_week.of_towers(module, history, store.shop, users, settings, learned)
                 of = hits(log, week, {"it": ranked})
-                made |= {f"{week}/user": of.user, f"{week}/bought": of.bought, f"{week}/found": of.found["it"]}
-        with stage.whole_file(file) as part, part.open("wb") as opened:
-            np.savez(opened, **made)  # type: ignore[arg-type]
-    with np.load(file) as kept:
-        return [Hits(kept[f"{w}/user"], kept[f"{w}/bought"], {"it": kept[f"{w}/found"]}) for w in WEEKS]
+                out |= {f"{week}/user": of.user, f"{week}/bought": of.bought, f"{week}/found": of.found["it"]}
+        return out
+
+    stored = kept.keep(folder / f"{kept.fingerprint(about, sorted(code))}.npz", made)
+    return [Hits(stored[f"{w}/user"], stored[f"{w}/bought"], {"it": stored[f"{w}/found"]}) for w in WEEKS]
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 from ruamel.yaml import YAML
 
-from benchmarks import record
-from retail import params, paths, shop, stage, weeks
+from retail import kept, params, paths, shop, stage, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.shop import Shop
@@ -126,5 +125,5 @@ def of_files(whole: Shop, calendar: Mapping[str, str], files: list[Path]) -> Sto
         first_day=calendar["first_day"],
         colour=(colour.rank("dense").cast(pl.Int32) - 1).fill_null(-1).to_numpy(),
         section=group.replace_strict(SECTIONS, default=-1, return_dtype=pl.Int32).to_numpy(),
-        mark=record.digest(files),
+        mark=kept.digest(files),
     )

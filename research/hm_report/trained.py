@@ -4,19 +4,15 @@ What was killed goes on from its last epoch. Every model takes as many steps as 
 epochs, which on a shop of a hundredth of the customers would be too few.
 """
 
-import hashlib
-import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from benchmarks import record
 from research.hm_report import inputs, mlp
 from research.hm_report.answers import Asked, answered
 from research.hm_report.block import ERA, Block, asked_of, members_of, past_of, tables
@@ -25,9 +21,9 @@ from research.hm_report.inputs import Wanted
 from research.hm_report.mlp import Mlp
 from research.hm_report.sample import Sample, total
 from research.hm_report.towers import Pairs, Shape, TwoTower
-from retail import stage
+from retail import kept
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 
 BATCH, STEPS = 512, 60  # pairs of a batch, batches of an epoch
@@ -77,23 +73,18 @@ def answers(block: Block, model: Model, seed: int, folder: Path) -> Answers:
         type(model).__name__,
         [ERA, BATCH, STEPS, FEWEST, HELD, CUSTOMERS, CUSTOMER_STEPS, TRAINING.model_dump()],
     )
-    text = [block.store.mark, block.weeks, kind, asdict(model), seed, numbers, record.digest(CODE)]
-    key = hashlib.sha256(json.dumps(text).encode()).hexdigest()[:16]
-    file = folder / f"{key}.npz"
-    if not file.exists():
+    about = [block.store.mark, block.weeks, kind, model, seed, numbers]
+
+    def trained(checkpoints: Path) -> dict[str, Array]:
         begun = time.perf_counter()
         torch.manual_seed(seed)
-        checkpoint = folder / f"{key}.checkpoint"
         if isinstance(model, Towers):
-            found = of_towers(block, model, seed, checkpoint)
+            found = of_towers(block, model, seed, checkpoints)
         else:
-            found = of_perceptron(block, model, seed, checkpoint)
-        found["seconds"] = np.array(time.perf_counter() - begun)
-        with stage.whole_file(file) as part, part.open("wb") as opened:
-            np.savez_compressed(opened, **found)  # type: ignore[arg-type]
-        shutil.rmtree(checkpoint, ignore_errors=True)
-    with np.load(file) as kept:
-        return dict(kept)
+            found = of_perceptron(block, model, seed, checkpoints)
+        return {**found, "seconds": np.array(time.perf_counter() - begun)}
+
+    return kept.keep(folder / f"{kept.fingerprint(about, CODE)}.npz", trained)
 
 
 def of_towers(block: Block, model: Towers, seed: int, folder: Path) -> dict[str, Array]:

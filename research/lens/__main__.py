@@ -1,6 +1,6 @@
-"""LENS beside personal frequency, and its uses: ``python -m research.lens``.
+"""Compare LENS with personal frequency and measure its uses: ``python -m research.lens``.
 
-Each training (task, row, seed) is kept under data/bench/lens; what was killed goes on from its last epoch.
+Each training (task, row, seed) is kept under data/bench/lens. A run that was killed resumes from its last epoch.
 """
 
 import argparse
@@ -25,36 +25,37 @@ TAFENG = shops.ROOT.parent / "shared/data/case_tafeng"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tafeng", type=Path, default=TAFENG, help="folder of the CASE paper's files")
-    parser.add_argument("--out", type=Path, default=record.RESULTS)
-    parser.add_argument("--rows", nargs="+", default=rows.NAMES, choices=rows.NAMES, help="that are trained; else all")
-    asked = parser.parse_args()
-    names = [name for name in rows.NAMES if name in asked.rows]
+    parser.add_argument("--tafeng", type=Path, default=TAFENG, help="folder of the CASE paper's Ta-Feng files")
+    parser.add_argument("--out", type=Path, default=record.RESULTS, help="folder of the results")
+    parser.add_argument("--rows", nargs="+", default=rows.NAMES, choices=rows.NAMES, help="networks; default: all")
+    arguments = parser.parse_args()
+    names = [name for name in rows.NAMES if name in arguments.rows]
     torch.set_num_threads(cores())
     shops.check()
     folder = FOLDER.resolve() / "trainings"
-    whole = shops.read("online_retail", FOLDER / "online_retail")
-    made = planted.planted(1)
-    of_shop = tasks.of_shop("online_retail", whole)
-    of_planted = tasks.of_shop("planted", made.shop)
-    of_tafeng = tasks.of_tafeng(asked.tafeng)
-    rows.learn(of_shop, of_tafeng, of_planted, names, folder)
-    found: dict[str, Any] = {
-        "baskets": {task.name: rows.baskets(task, names, folder) for task in (of_shop, of_tafeng)},
-        "times": {task.name: rows.times(task, names, folder) for task in (of_shop, of_tafeng)},
-        "by heart": rows.by_heart(of_shop, folder),
+    shop = shops.read("online_retail", FOLDER / "online_retail")
+    groups = planted.make_shop(1)
+    shop_task = tasks.make_shop_task("online_retail", shop)
+    planted_task = tasks.make_shop_task("planted", groups.shop)
+    tafeng_task = tasks.make_tafeng_task(arguments.tafeng)
+    rows.train_all(shop_task, tafeng_task, planted_task, names, folder)
+    figures: dict[str, Any] = {
+        "baskets": {task.name: rows.compare_baskets(task, names, folder) for task in (shop_task, tafeng_task)},
+        "times": {task.name: rows.compare_days(task, names, folder) for task in (shop_task, tafeng_task)},
+        "by heart": rows.memorise(shop_task, folder),
         "insights": {
-            "online_retail": rows.insights(of_shop, whole, OURS, folder, None),
-            "planted": rows.insights(of_planted, made.shop, rows.SMALL, folder, made),
+            "online_retail": rows.measure_insights(shop_task, shop, OURS, folder, None),
+            "planted": rows.measure_insights(planted_task, groups.shop, rows.SMALL, folder, groups),
         },
     }
-    data = [*sorted(shops.ONLINE_RETAIL.glob("*.csv")), *(tafeng.path(asked.tafeng, part) for part in tafeng.PARTS)]
-    tables = [of["rows"] for part in ("baskets", "times") for of in found[part].values()]
-    seconds = sum(row.get("seconds", 0) for table in (*tables, found["by heart"]) for row in table.values())
+    files = [tafeng.path(arguments.tafeng, part) for part in tafeng.PARTS]
+    data = [*sorted(shops.ONLINE_RETAIL.glob("*.csv")), *files]
+    tables = [task["rows"] for part in ("baskets", "times") for task in figures[part].values()]
+    seconds = sum(row.get("seconds", 0) for table in (*tables, figures["by heart"]) for row in table.values())
     seeds = sorted({seed for table in tables for row in table.values() for seed in row.get("seeds", [])})
     command = shlex.join(["python", "-m", "research.lens", *sys.argv[1:]])
-    report.write(record.made_from(data, seeds, command, seconds), found, asked.out)
-    print((asked.out / "lens.md").read_text())
+    report.write(record.made_from(data, seeds, command, seconds), figures, arguments.out)
+    print((arguments.out / "lens.md").read_text())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A made-up shop whose groups are known: customers who buy from their group's articles, each at a pace of its own."""
+"""Make a shop with planted groups: each customer buys the articles of one group, at a pace of its own."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,26 @@ from retail import shop as shops
 from retail.log import Array
 from retail.shop import Shop
 
-GROUPS, ARTICLES, CUSTOMERS, DAYS = 4, 30, 600, 728  # groups, articles of a group, customers in all, days
-FAVOURITES, TAKEN, OTHERS = 8, 0.6, 0.5  # of a customer; chance of each in a basket; mean number of others of the group
+GROUPS, ARTICLES, CUSTOMERS, DAYS = 4, 30, 600, 728  # groups, articles per group, customers in total, days
+FAVOURITES, TAKEN, OTHERS = 8, 0.6, 0.5  # per customer; probability of each in a basket; mean number of other articles
 PACES = (14, 21, 28, 42)  # mean days between a customer's baskets
-JITTER = 0.15  # of a gap, standard deviation
+JITTER = 0.15  # standard deviation of a gap, as a share of it
 
 
 @dataclass(frozen=True)
 class Planted:
+    """The shop and its planted groups."""
+
     shop: Shop
-    of_user: Array  # (users,) int64 group
-    of_item: Array  # (items,) int64 group
+    user_group: Array  # (users,) int64
+    item_group: Array  # (items,) int64
 
 
-def planted(seed: int) -> Planted:
+def make_shop(seed: int) -> Planted:
+    """Make the shop; the same seed gives the same shop."""
     rng = np.random.default_rng(seed)
-    of_user = rng.integers(GROUPS, size=CUSTOMERS)
-    of_item = np.repeat(np.arange(GROUPS), ARTICLES)
+    user_group = rng.integers(GROUPS, size=CUSTOMERS)
+    item_group = np.repeat(np.arange(GROUPS), ARTICLES)
     pace = rng.choice(PACES, CUSTOMERS)
     most = DAYS // min(PACES) + 2
     gap = np.maximum(np.rint(pace[:, None] * rng.normal(1, JITTER, (CUSTOMERS, most))), 1)
@@ -35,15 +38,15 @@ def planted(seed: int) -> Planted:
     user, visit = np.nonzero(day < DAYS)
     favourites = rng.random((CUSTOMERS, ARTICLES)).argsort(axis=1)[:, :FAVOURITES]  # within the group
     taken = rng.random((len(user), FAVOURITES)) < TAKEN
-    taken[:, 0] |= ~taken.any(axis=1)  # nobody comes for nothing
+    taken[:, 0] |= ~taken.any(axis=1)  # no basket is empty
     row, place = np.nonzero(taken)
-    more = np.repeat(np.arange(len(user)), rng.poisson(OTHERS, len(user)))
-    basket = np.concatenate([row, more])
-    within = np.concatenate([favourites[user[row], place], rng.integers(ARTICLES, size=len(more))])
+    others = np.repeat(np.arange(len(user)), rng.poisson(OTHERS, len(user)))
+    basket = np.concatenate([row, others])
+    within = np.concatenate([favourites[user[row], place], rng.integers(ARTICLES, size=len(others))])
     tx = pl.DataFrame(
         {
             "user": user[basket],
-            "item": of_user[user[basket]] * ARTICLES + within,
+            "item": user_group[user[basket]] * ARTICLES + within,
             "day": day[user[basket], visit[basket]],
             "price": np.ones(len(basket)),
             "channel": np.full(len(basket), 2),
@@ -53,4 +56,4 @@ def planted(seed: int) -> Planted:
     ).unique(["user", "day", "item"], keep="first", maintain_order=True)
     customers = pl.DataFrame({"user": range(CUSTOMERS)})
     articles = pl.DataFrame({"product_code": pl.Series(range(GROUPS * ARTICLES), dtype=pl.Int32)})
-    return Planted(shops.of_tables(tx, customers, articles, DAYS), of_user, of_item)
+    return Planted(shops.of_tables(tx, customers, articles, DAYS), user_group, item_group)

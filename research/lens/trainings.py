@@ -1,8 +1,5 @@
-"""The trainings of the benchmark, each kept under a fingerprint of its settings, so that a killed run goes on."""
+"""Train the networks of the benchmark; each is kept under a fingerprint of its settings, so a killed run resumes."""
 
-import hashlib
-import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from benchmarks import record
 from research.lens import figures
 from research.lens.tasks import SALES_HALF_LIFE, Task
-from retail import stage
-from stage1_candidates.engine.source import Training
+from retail import kept
+from retail.log import Array
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training, weights
-from stage1_candidates.networks.lens import answers, funnels, rows, warm
+from stage1_candidates.networks.lens import answers, basket_sequences, rows, warm
+from stage1_candidates.networks.lens.basket_sequences import BasketSequences
 from stage1_candidates.networks.lens.clock import Clock
 from stage1_candidates.networks.lens.decoder import Lens
 from stage1_candidates.networks.lens.encoder import Shape
-from stage1_candidates.networks.lens.funnels import Funnels
 from stage1_candidates.networks.lens.rows import Batch
 
 READING: dict[str, Any] = {"baskets": 16, "articles": 32, "longest": 32, "own": 0, "half_lives": []}
@@ -43,104 +39,106 @@ TRAINING = Training(
     precision="32-true", devices=1,
 )  # fmt: skip
 NETWORKS = Path(__file__).parents[2] / "stage1_candidates/networks"
-CODE = [*sorted((NETWORKS / "lens").glob("*.py")), NETWORKS / "training.py"]
-PER_CUSTOMER, EPOCH, BATCH = 2, 3000, 32  # examples of a customer in an epoch, of an epoch at most, of a batch
+CODE = [*sorted((NETWORKS / "lens").glob("*.py")), NETWORKS / "base/training.py"]
+PER_CUSTOMER, EPOCH, BATCH = 2, 3000, 32  # most examples of a customer in an epoch, of an epoch, of a batch
 
 
 @dataclass(frozen=True)
 class Trained:
+    """A trained network and what its training cost."""
+
     network: nn.Module
     seconds: float
-    epochs: tuple[int, int]  # trained, and the one that was kept
+    epochs: tuple[int, int]  # number trained, and the best one, whose weights are kept
 
 
-def shape_of(task: Task, changes: dict[str, Any]) -> Shape:
-    """A row's shape, less what the task's data do not tell."""
-    wanted = dict(changes)
+def adapt_shape(task: Task, settings: dict[str, Any]) -> Shape:
+    """Return the shape of a row without the inputs that the task's data do not have."""
+    available = dict(settings)
     if not task.customers:
-        wanted["user_width"] = None
-    if not len(task.funnels.trend):
-        wanted["sales_half_life"] = None
-    return Shape(**wanted)
+        available["user_width"] = None
+    if not len(task.sequences.trend):
+        available["sales_half_life"] = None
+    return Shape(**available)
 
 
-def basket(task: Task, changes: dict[str, Any], seed: int, folder: Path, settings: Training = TRAINING) -> Trained:
-    """A trained ``Lens``, early stopping by the F1 of free-running baskets of the validation customers."""
-    of, shape = task.funnels, shape_of(task, changes)
+def train_basket(task: Task, row: dict[str, Any], seed: int, folder: Path, settings: Training = TRAINING) -> Trained:
+    """Train a ``Lens``; early stopping by the F1 of free-running baskets of the validation customers."""
+    sequences, shape = task.sequences, adapt_shape(task, row)
 
-    def made() -> Lens:
-        network = Lens(of.articles, of.users, shape)
-        learned = of.emptied(task.seen)
-        sold = np.bincount(learned.token, minlength=of.articles + 1)[1:]
-        network.begin(_vectors(learned, shape), np.unique(task.train.user), sold)
+    def make() -> Lens:
+        network = Lens(sequences.articles, sequences.users, shape)
+        readable = sequences.keep_articles(task.training_baskets)
+        sold = np.bincount(readable.token, minlength=sequences.articles + 1)[1:]
+        network.begin(_compute_vectors(readable, shape), np.unique(task.train.user), sold)
         return network
 
     def measure(network: Any) -> float:
-        found = answers.baskets(network, of, task.validation).token
-        return figures.summary(figures.measured(found, task, task.validation))["f1"]
+        lists = answers.decode_baskets(network, sequences, task.validation).token
+        return figures.summarise(figures.measure_baskets(lists, task, task.validation))["f1"]
 
-    return _kept(task, "basket", made, shape, measure, seed, folder, settings)
+    return _load_or_train(task, "basket", make, shape, measure, seed, folder, settings)
 
 
-def clock(task: Task, changes: dict[str, Any], seed: int, folder: Path, settings: Training = TRAINING) -> Trained:
-    """A trained ``Clock``, early stopping by its mean absolute error on the validation customers."""
-    of, shape = task.funnels, shape_of(task, changes)
-    gap = (of.day[task.train.stop] - of.day[task.train.stop - 1]).mean()
+def train_clock(task: Task, row: dict[str, Any], seed: int, folder: Path, settings: Training = TRAINING) -> Trained:
+    """Train a ``Clock``; early stopping by its mean absolute error on the validation customers."""
+    sequences, shape = task.sequences, adapt_shape(task, row)
+    gap = (sequences.day[task.train.stop] - sequences.day[task.train.stop - 1]).mean()
 
-    def made() -> Clock:
-        network = Clock(of.articles, of.users, shape)
-        network.begin(_vectors(of.emptied(task.seen), shape), torch.from_numpy(np.unique(task.train.user)), float(gap))
+    def make() -> Clock:
+        network = Clock(sequences.articles, sequences.users, shape)
+        vectors = _compute_vectors(sequences.keep_articles(task.training_baskets), shape)
+        network.begin(vectors, torch.from_numpy(np.unique(task.train.user)), float(gap))
         return network
 
-    true = of.day[task.validation.stop] - of.day[task.validation.stop - 1]
+    true = sequences.day[task.validation.stop] - sequences.day[task.validation.stop - 1]
 
     def measure(network: Any) -> float:
-        return -float(np.abs(answers.days(network, of, task.validation) - true).mean())
+        return -float(np.abs(answers.forecast_days(network, sequences, task.validation) - true).mean())
 
-    return _kept(task, "clock", made, shape, measure, seed, folder, settings)
+    return _load_or_train(task, "clock", make, shape, measure, seed, folder, settings)
 
 
-def _vectors(learned: Funnels, shape: Shape) -> torch.Tensor:
+def _compute_vectors(readable: BasketSequences, shape: Shape) -> torch.Tensor:
+    """Return the initial article vectors (V, d), or nothing for a cold start."""
     if shape.start == "cold":
         return torch.zeros(0)
-    return torch.from_numpy(warm.vectors(learned, shape.item_width))
+    return torch.from_numpy(warm.compute_vectors(readable, shape.item_width))
 
 
-def _kept(
-    task: Task, kind: str, made: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
+def _load_or_train(
+    task: Task, kind: str, make: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
 ) -> Trained:
+    """Load the kept training with this fingerprint, or train ``make()`` and keep it."""
     about = [task.name, task.about, kind, shape.model_dump(), settings.model_dump(), seed, PER_CUSTOMER, EPOCH, BATCH]
-    key = hashlib.sha256(json.dumps([*about, record.digest(CODE)]).encode()).hexdigest()[:16]
-    file = folder / f"{key}.safetensors"
     torch.manual_seed(seed)
-    network = made()
-    if not file.exists():
-        _learned(
-            task, network, shape, measure, seed, folder / f"{key}.checkpoint", settings, f"{task.name}, {kind}", file
-        )
-    stored = dict(load_file(file))
+    network = make()
+
+    def compute(checkpoints: Path) -> dict[str, Array]:
+        return dict(_train(task, network, shape, measure, seed, checkpoints, settings, f"{task.name}, {kind}"))
+
+    stored = kept.keep(folder / f"{kept.fingerprint(about, CODE)}.npz", compute)
     cost = stored.pop("cost")
     weights.with_arrays(network, stored)
     return Trained(network, float(cost[0]), (int(cost[1]), int(cost[2])))
 
 
-def _learned(
-    task: Task, network: nn.Module, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training, label: str,
-    file: Path,
-) -> None:  # fmt: skip
+def _train(
+    task: Task, network: nn.Module, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training, label: str
+) -> dict[str, Array]:
+    """Train ``network`` with checkpoints in ``folder``; return its weights and its cost."""
     spent = folder / "seconds"
     folder.mkdir(parents=True, exist_ok=True)
-    begun, before = time.perf_counter(), float(spent.read_text()) if spent.exists() else 0.0
+    started, before = time.perf_counter(), float(spent.read_text()) if spent.exists() else 0.0
 
     def batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        some = task.train.chosen(rng.permutation(funnels.drawn(task.train, PER_CUSTOMER, rng))[:EPOCH])
-        yield from rows.batches(task.funnels, some, shape.reading, BATCH, shape.order == "drawn", rng)
-        spent.write_text(str(before + time.perf_counter() - begun))
+        sample = rng.permutation(basket_sequences.sample_rows(task.train, PER_CUSTOMER, rng))[:EPOCH]
+        examples, shuffle = task.train.select(sample), shape.order == "drawn"
+        yield from rows.iterate_batches(task.sequences, examples, shape.reading, BATCH, shuffle, rng)
+        spent.write_text(str(before + time.perf_counter() - started))
 
     steps = -(-min(int(np.minimum(np.bincount(task.train.user), PER_CUSTOMER).sum()), EPOCH) // BATCH)
     curve = training.train(network, batches, steps, measure, settings, seed, folder, label)
-    cost = np.array([before + time.perf_counter() - begun, len(curve.loss), curve.best + 1])
-    with stage.whole_file(file) as part:
-        save_file({**weights.arrays(network), "cost": cost}, part)
-    shutil.rmtree(folder, ignore_errors=True)
+    cost = np.array([before + time.perf_counter() - started, len(curve.loss), curve.best + 1])
+    return {**weights.arrays(network), "cost": cost}

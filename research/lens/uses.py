@@ -1,112 +1,118 @@
-"""What the insights find where the answer is known: injected changes, planted groups, the baskets that came."""
+"""Measure the insights where the answer is known: injected changes, planted groups, the baskets that followed."""
 
 import numpy as np
 
 from insights import anomalies, clusters, segments, stock_alerts
 from insights.models import Model
 from research.lens.tasks import Task
+from retail import ragged
 from retail.log import Array
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.networks.lens import funnels
-from stage1_candidates.networks.lens.funnels import Asked, Funnels
+from stage1_candidates.networks.lens import basket_sequences
+from stage1_candidates.networks.lens.basket_sequences import BasketSequences, Query
 from stage1_candidates.networks.lens.plugin import Expected
 
-CHANGED, LATER, SEEDS = 0.05, 5, 20  # share of customers changed; factor of a changed gap; draws of who is changed
+CHANGED, LATER, SEEDS = 0.05, 5, 20  # share of customers changed; factor of a changed gap; random draws of customers
 WATCHED, DAYS = 200, 28  # articles and days of the alerts
-SUPPLY, PAST = 0.8, 91  # of the mean daily sales of the last PAST days
+SUPPLY, PAST = 0.8, 91  # daily resupply as a share of the mean daily sales of the last PAST days
 
 
-def injected(model: Model, asked: Asked, seed: int) -> dict[str, dict[str, float]]:
-    """ROC-AUC of changed customers by each distance, alone and as its robust z within the cluster; mean of the draws.
+def inject_changes(model: Model, query: Query, seed: int) -> dict[str, dict[str, float]]:
+    """Change a random share of the customers and return the ROC-AUC of each distance as a detector of them.
 
-    "articles": the last basket is swapped with that of a customer of another cluster; "time": its gap is LATER times
-    as long.
+    "articles": the last basket is swapped with that of a customer of another cluster. "time": its gap is LATER times as
+    long. "alone": by the distance itself; "within": by its robust z-score within the cluster. Means over SEEDS draws.
     """
-    expected = model.expected(asked)
-    cluster = clusters.of_vectors(expected.vector, None, seed)
-    true = anomalies.bought(model, asked)
-    gap = model.funnels.gap[asked.stop].astype(np.float64)
-    found: dict[str, list[list[float]]] = {"articles": [], "time": []}
+    expected = model.expected(query)
+    cluster = clusters.cluster_vectors(expected.vector, None, seed)
+    true = anomalies.collect_baskets(model, query)
+    gap = model.sequences.gap[query.stop].astype(np.float64)
+    areas: dict[str, list[list[float]]] = {"articles": [], "time": []}
     for draw in range(SEEDS):
         rng = np.random.default_rng([seed, draw])
         changed = rng.random(len(cluster)) < CHANGED
-        swapped = _rows(true, _others(cluster, changed, rng))
+        swapped = _take_rows(true, _pick_others(cluster, changed, rng))
         later = np.where(changed, LATER * gap, gap)
-        judged = anomalies.judged(asked, swapped, later, expected, cluster)
+        distances = anomalies.score_baskets(query, swapped, later, expected, cluster)
         for name, alone, within in (
-            ("articles", judged.articles, judged.articles_z),
-            ("time", judged.time, judged.time_z),
+            ("articles", distances.articles, distances.articles_z),
+            ("time", distances.time, distances.time_z),
         ):
-            found[name].append([anomalies.roc_auc(alone, changed), anomalies.roc_auc(within, changed)])
+            areas[name].append([anomalies.roc_auc(alone, changed), anomalies.roc_auc(within, changed)])
     out = {}
-    for name, pairs in found.items():
+    for name, pairs in areas.items():
         alone, within = np.mean(pairs, axis=0)
         out[name] = {"alone": float(alone), "within": float(within), "sd": float(np.std(pairs, axis=0)[1])}
     return out | {"about": {"customers": len(cluster), "clusters": int(cluster.max()) + 1}}
 
 
-def _others(cluster: Array, changed: Array, rng: np.random.Generator) -> Array:
-    """(e,) whose basket each customer gets: its own, or that of one drawn from another cluster."""
+def _pick_others(cluster: Array, changed: Array, rng: np.random.Generator) -> Array:
+    """Return the row (e,) whose basket each customer gets: its own, or a random one of another cluster."""
     row = np.arange(len(cluster))
     order = rng.permutation(len(cluster))
-    order = order[np.argsort(cluster[order], kind="stable")]  # a run per cluster, shuffled within
+    order = order[np.argsort(cluster[order], kind="stable")]  # one run per cluster, in random order
     size = np.bincount(cluster)
     begin = np.cumsum(size) - size
-    other = rng.integers(0, np.maximum(len(cluster) - size[cluster], 1))  # a place outside the own run
+    other = rng.integers(0, np.maximum(len(cluster) - size[cluster], 1))  # a place outside the customer's own run
     other = np.where(other >= begin[cluster], other + size[cluster], other) % len(cluster)
     return np.where(changed, order[other], row)
 
 
-def _rows(lists: Lists, chosen: Array) -> Lists:
-    size = np.diff(lists.ptr)[chosen]
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
-    place = np.arange(ptr[-1]) + np.repeat(lists.ptr[chosen] - ptr[:-1], size)
-    return Lists(ptr, lists.target[place], lists.weight[place])
+def _take_rows(lists: Lists, row: Array) -> Lists:
+    """Return the lists ``row`` (positions), in their order."""
+    size = np.diff(lists.ptr)[row]
+    place = ragged.positions(lists.ptr[row], size)
+    return Lists(ragged.offsets(size), lists.target[place], lists.weight[place])
 
 
-def purities(model: Model, day: int, of_item: Array, of_user: Array, seed: int) -> dict[str, float]:
-    """Purity of the segments against the planted groups, as many as these, and how many the silhouette would take."""
-    groups = int(of_item.max()) + 1
-    asked = segments.of_model(model, day, groups, groups, seed)
-    free = segments.of_model(model, day, None, None, seed)
-    funnel = model.expected(funnels.at_cutoff(model.funnels, asked.user, day)).vector
-    of_funnels = clusters.of_vectors(funnel, groups, seed)
+def measure_purity(model: Model, day: int, item_group: Array, user_group: Array, seed: int) -> dict[str, float]:
+    """Measure the purity of segments against the planted groups ``item_group`` (items,) and ``user_group`` (users,).
+
+    There are as many segments as planted groups. The numbers that the silhouette would choose are returned, too.
+    """
+    groups = int(item_group.max()) + 1
+    fixed = segments.build_segments(model, day, groups, groups, seed)
+    free = segments.build_segments(model, day, None, None, seed)
+    vector = model.expected(basket_sequences.query_cutoff(model.sequences, fixed.user, day)).vector
+    vector_segments = clusters.cluster_vectors(vector, groups, seed)
     return {
-        "articles": clusters.purity(asked.of_item, of_item[asked.item]),
-        "customers": clusters.purity(asked.of_user, of_user[asked.user]),
-        "customers, by funnel vector": clusters.purity(of_funnels, of_user[asked.user]),
+        "articles": clusters.purity(fixed.of_item, item_group[fixed.item]),
+        "customers": clusters.purity(fixed.of_user, user_group[fixed.user]),
+        "customers, by funnel vector": clusters.purity(vector_segments, user_group[fixed.user]),
         "articles' groups by silhouette": int(free.of_item.max()) + 1,
         "customers' groups by silhouette": int(free.of_user.max()) + 1,
-        "largest planted group, articles": float(np.bincount(of_item).max() / len(of_item)),
-        "largest planted group, customers": float(np.bincount(of_user).max() / len(of_user)),
+        "largest planted group, articles": float(np.bincount(item_group).max() / len(item_group)),
+        "largest planted group, customers": float(np.bincount(user_group).max() / len(user_group)),
     }
 
 
-def stock(model: Model, day: int) -> dict[str, dict[str, float]]:
-    """Alerts of the DAYS days from ``day`` on beside those of the baskets that came: precision and recall.
+def measure_alerts(model: Model, day: int) -> dict[str, dict[str, float]]:
+    """Measure precision and recall of stock alerts for the DAYS days from ``day`` on.
 
-    The WATCHED best sellers are resupplied each day with SUPPLY of their mean daily sales of the PAST days. The truth
-    is the next basket of every customer, as Algorithm 2 sees the world: one basket each.
+    The WATCHED best sellers are resupplied each day with SUPPLY of their mean daily sales of the PAST days. True alerts
+    are those of each customer's true next basket: the paper's Algorithm 2 also counts one basket per customer.
     """
-    of = model.funnels
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(of.day < day)])
-    known = of.start[:-1] + before[of.start[1:]] - before[of.start[:-1]]
-    user = np.flatnonzero(known > of.start[:-1])
-    asked = Asked(user, known[user], np.full(len(user), day))
-    since = day - 1 - of.day[asked.stop - 1]
-    expected = model.expected(asked)
+    sequences = model.sequences
+    before = ragged.offsets(sequences.day < day)
+    known = sequences.start[:-1] + before[sequences.start[1:]] - before[sequences.start[:-1]]
+    user = np.flatnonzero(known > sequences.start[:-1])
+    query = Query(user, known[user], np.full(len(user), day))
+    since = day - 1 - sequences.day[query.stop - 1]
+    expected = model.expected(query)
     gone = since > stock_alerts.GONE * np.maximum(expected.days, 1)
     due = np.where(gone, np.nan, expected.days - since - 1)
-    came = asked.stop < of.start[user + 1]
-    true = anomalies.bought(model, Asked(user[came], asked.stop[came], asked.day[came]))
-    due_true = (of.day[asked.stop[came]] - day).astype(np.float64)
-    item, daily = _sales(of, model.vocabulary, day)
+    returned = query.stop < sequences.start[user + 1]
+    true = anomalies.collect_baskets(model, query.select(returned))
+    due_true = (sequences.day[query.stop[returned]] - day).astype(np.float64)
+    item, daily = _list_best_sellers(sequences, model.vocabulary, day)
     resupply = np.repeat((SUPPLY * daily)[:, None], DAYS, axis=1).astype(np.float32)
     out = {}
     for name, cumulative in (("per day", False), ("cumulative", True)):
         ours, truth = (
-            stock_alerts.alerts(item, resupply, stock_alerts.demand(basket, when, item, DAYS), cumulative).short
-            for basket, when in ((expected, due), (Expected(true, np.zeros(0), np.zeros((0, 0))), due_true))
+            stock_alerts.compute_alerts(
+                item, resupply, stock_alerts.sum_demand(basket, due_in, item, DAYS), cumulative
+            ).short
+            for basket, due_in in ((expected, due), (Expected(true, np.zeros(0), np.zeros((0, 0))), due_true))
         )
         hits = float((ours & truth).sum())
         out[name] = {
@@ -119,23 +125,27 @@ def stock(model: Model, day: int) -> dict[str, dict[str, float]]:
     return out
 
 
-def _sales(of: Funnels, vocabulary: Array, day: int) -> tuple[Array, Array]:
-    """The WATCHED articles that sold most of late, ascending, and their mean pieces per day."""
-    when = np.repeat(of.day, np.diff(of.ptr))
-    late = (when < day) & (when >= day - PAST)
-    sold = np.bincount(of.token[late] - 1, weights=of.pieces[late], minlength=of.articles)
-    best = np.lexsort((np.arange(of.articles), -sold))[:WATCHED]
+def _list_best_sellers(sequences: BasketSequences, vocabulary: Array, day: int) -> tuple[Array, Array]:
+    """List the WATCHED best sellers of the last PAST days, in ascending order, and their mean pieces per day."""
+    sale_day = np.repeat(sequences.day, np.diff(sequences.ptr))
+    late = (sale_day < day) & (sale_day >= day - PAST)
+    sold = np.bincount(sequences.token[late] - 1, weights=sequences.pieces[late], minlength=sequences.articles)
+    best = np.lexsort((np.arange(sequences.articles), -sold))[:WATCHED]
     item = vocabulary[best]
     order = np.argsort(item)
     return item[order], sold[best][order] / PAST
 
 
-def by_heart(task: Task, most: int, longest: int, times: int) -> Task:
-    """The first ``most`` customers whose last training basket can be decoded whole, to be learned by heart: each so
-    many ``times`` in an epoch."""
-    of = task.funnels
-    last = task.train.chosen(funnels.latest(task.train))
-    some = last.chosen(np.flatnonzero(np.diff(of.ptr)[last.stop] <= longest)[:most])
-    again = some.chosen(np.repeat(np.arange(len(some.user)), times))
-    about = f"{len(some.user)} customers, each {times} times"
-    return Task(f"{task.name}, by heart", about, of, again, some, some, pieces=task.pieces, customers=True)
+def make_memory_task(task: Task, customers: int, longest: int, times: int) -> Task:
+    """Make a task of few customers to memorise: training, validation and test are the same baskets.
+
+    These are the last training baskets of at most ``longest`` articles, of the first ``customers`` such customers. An
+    epoch holds each ``times`` times.
+    """
+    sequences = task.sequences
+    last = task.train.select(basket_sequences.mark_latest(task.train))
+    few = last.select(np.flatnonzero(np.diff(sequences.ptr)[last.stop] <= longest)[:customers])
+    repeated = few.select(np.repeat(np.arange(len(few.user)), times))
+    about = f"{len(few.user)} customers, each {times} times"
+    name = f"{task.name}, memorised"
+    return Task(name, about, sequences, repeated, few, few, pieces=task.pieces, customers=True)

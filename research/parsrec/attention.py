@@ -1,4 +1,4 @@
-"""What the network attends to, by category and group of customers, beside the Sigma that was planted (5.5.1)."""
+"""Compare attention, by category and customer group, with the planted Sigmas (Gholami et al., KDD 2022, 5.5.1)."""
 
 from typing import Any
 
@@ -12,23 +12,23 @@ from research.parsrec.protocol import Task
 from retail.log import Array
 from stage1_candidates.networks.parsrec.network import Parsrec
 
-DRAWS = 9999  # permutations of the categories
+DRAWS = 9999  # random permutations of the categories
 
 
-def heat(network: Parsrec, task: Task, sales: Sales) -> Heat:
-    """Attention in the training sessions by the planted groups."""
+def measure_heat(network: Parsrec, task: Task, sales: Sales) -> Heat:
+    """Measure attention in the training sessions, by category and planted group."""
     category = np.arange(sales.items) // sales.settings.articles
-    return attention.heat(network, task.train, category, sales.categories, sales.group)
+    return attention.measure_attention(network, task.train, category, sales.categories, sales.group)
 
 
-def agreement(found: Array, sigma: Array, seed: int) -> dict[str, float]:
-    """Spearman's rank correlation of two symmetric (C, C) matrices above the diagonal, and chance's p.
+def measure_agreement(matrix: Array, sigma: Array, seed: int) -> dict[str, float]:
+    """Return Spearman's rank correlation of two symmetric (C, C) matrices above the diagonal, and its p-value.
 
-    The permutation is one of the categories, rows and columns together (Mantel 1967): pairs that share a category are
-    not independent.
+    The p-value comes from permuting the categories, rows and columns together (Mantel 1967): pairs that share a
+    category are not independent.
     """
     above = np.triu_indices(len(sigma), 1)
-    first, second = (_centred(matrix[above]) for matrix in (found, sigma))
+    first, second = (_centre_ranks(values[above]) for values in (matrix, sigma))
     square = np.zeros(sigma.shape)
     square[above] = first
     square += square.T
@@ -39,29 +39,34 @@ def agreement(found: Array, sigma: Array, seed: int) -> dict[str, float]:
     return {"rho": rho, "p": (1 + int((by_chance >= rho - 1e-12).sum())) / (1 + DRAWS)}
 
 
-def _centred(values: Array) -> Array:
-    """Ranks with mean 0 and length 1: the product of two such vectors is their correlation."""
+def _centre_ranks(values: Array) -> Array:
+    """Return ranks with mean 0 and length 1; the product of two such vectors is their correlation."""
     ranks = rankdata(values) - (len(values) + 1) / 2
     centred: Array = ranks / np.linalg.norm(ranks)
     return centred
 
 
-def symmetric(matrix: Array) -> Array:
-    """Attention from one category to the other and back, their mean."""
+def symmetrise(matrix: Array) -> Array:
+    """Average the attention from one category to another with that in the other direction."""
     both: Array = (matrix + np.swapaxes(matrix, -1, -2)) / 2
     return both
 
 
-def compared(found: Heat, sales: Sales, seed: int) -> dict[str, Any]:
-    """Agreement of attention, company and attention / company with the Sigmas; signs where these differ."""
-    lift = found.attention / np.where(found.company > 0, found.company, 1)
+def compare_with_sigmas(heat: Heat, sales: Sales, seed: int) -> dict[str, Any]:
+    """Compare attention, equal attention and their ratio with the planted Sigmas.
+
+    Return the agreement per group, and the signs of group A minus group B for the pairs whose Sigmas differ.
+    """
+    lift = heat.attention / np.where(heat.company > 0, heat.company, 1)
     out: dict[str, Any] = {}
-    for name, matrices in (("attention", found.attention), ("company", found.company), ("lift", lift)):
-        both = symmetric(matrices)
+    for name, matrices in (("attention", heat.attention), ("company", heat.company), ("lift", lift)):
+        both = symmetrise(matrices)
         gap, planted = both[0] - both[1], sales.sigmas[0] - sales.sigmas[1]
         pairs = np.argwhere(np.triu(planted, 1))
         out[name] = {
-            "groups": [agreement(one, sigma, seed) for one, sigma in zip(both, sales.sigmas, strict=True)],
+            "groups": [
+                measure_agreement(matrix, sigma, seed) for matrix, sigma in zip(both, sales.sigmas, strict=True)
+            ],
             "pairs": [
                 {"pair": [int(a), int(b)], "planted": float(planted[a, b]), "found": float(gap[a, b])} for a, b in pairs
             ],

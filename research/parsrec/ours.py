@@ -1,4 +1,4 @@
-"""PARSRec itself in the benchmark: its training and its scores."""
+"""Train and score with PARSRec in the benchmark."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,41 +10,40 @@ from torch import nn
 from research.parsrec import protocol
 from research.parsrec.protocol import Scorer, Task
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 from stage1_candidates.networks.base.training import Curve
-from stage1_candidates.networks.parsrec import sessions
 from stage1_candidates.networks.parsrec.network import Parsrec, Shape
-from stage1_candidates.networks.parsrec.sessions import Batch, Sessions
+from stage1_candidates.networks.parsrec.sessions import Batch, Sessions, iterate_batches, make_batch
 
 BATCH = 256
 CHOOSE_AT = 10  # k of the validation metric, session precision
 
 
-def trained(
-    task: Task, shape: Shape, phases: Sequence[Training], seed: int, folder: Path, ended: Callable[[], None]
+def train(
+    task: Task, shape: Shape, phases: Sequence[Training], seed: int, folder: Path, end_epoch: Callable[[], None]
 ) -> tuple[Parsrec, list[Curve]]:
-    """The network after its best epoch by session precision of the validation sessions; ``ended`` after each.
+    """Train the network; the epoch with the best session precision on the validation sessions is kept.
 
-    Each of ``phases`` goes on from the best weights of the one before. A training leaves its network in evaluation
-    mode, so that nothing is dropped in the first epoch of a later phase.
+    Each of ``phases`` starts from the best weights of the phase before. ``end_epoch`` is called after every epoch. A
+    phase leaves its network in evaluation mode, so that the first epoch of a later phase is without dropout.
     """
     torch.manual_seed(seed)
     network = Parsrec(task.customers, task.articles, shape)
-    pool = protocol.others(task.validation, task.articles, seed)
+    pool = protocol.sample_pools(task.validation, task.articles, seed)
 
     def measure(_: nn.Module) -> float:
-        walk = protocol.walked(scorer(network, task.validation), task.validation, pool, CHOOSE_AT)
-        ended()
-        return walk.figures()["Sess-Prec"]
+        replayed = protocol.replay(make_scorer(network, task.validation), task.validation, pool, CHOOSE_AT)
+        end_epoch()
+        return replayed.summarise()["Sess-Prec"]
 
     steps = -(-len(task.train.user) // BATCH)
     curves = []
     for phase, settings in enumerate(phases):
-        before = sum(one.epochs for one in phases[:phase])
+        before = sum(earlier.epochs for earlier in phases[:phase])
 
         def epoch_of(epoch: int, before: int = before) -> Iterator[Batch]:
-            return sessions.batches(task.train, BATCH, np.random.default_rng([seed, before + epoch]))
+            return iterate_batches(task.train, BATCH, np.random.default_rng([seed, before + epoch]))
 
         label = f"PARSRec, seed {seed}, phase {phase + 1}"
         part = folder / str(phase)
@@ -52,12 +51,12 @@ def trained(
     return network, curves
 
 
-def scorer(network: Parsrec, of: Sessions) -> Scorer:
-    """The network's logits for sessions of ``of``; the articles that they hold are not read."""
+def make_scorer(network: Parsrec, sessions: Sessions) -> Scorer:
+    """Score by the network's logits; the articles that ``sessions`` hold are not read."""
 
     @torch.no_grad()
     def scores(rows: Array, given: Array) -> Array:
-        found: Array = network.after(sessions.batch(of.chosen(rows)), torch.from_numpy(given)).numpy()
-        return found
+        logits: Array = network.score_next(make_batch(sessions.select(rows)), torch.from_numpy(given)).numpy()
+        return logits
 
     return scores

@@ -1,34 +1,36 @@
-"""Sales of the PARSRec paper's synthetic shop: sessions whose categories go together as planted, by customer group.
+"""Simulate the sales of the PARSRec paper's synthetic shop, with planted correlations of categories.
 
-In a session a customer takes the n categories of highest utility, drawn from N(-.5, Sigma) with the Sigma of the
-customer's group, and in each the article of highest utility (Gholami et al., KDD 2022, 5.1 and appendix A; the
-values that the paper leaves open are those of the authors' released generator).
+Category utilities are drawn from N(-.5, Sigma), with the Sigma of the customer's group. A session consists of the n
+categories with the highest utility, and of the article with the highest utility in each (Gholami et al., KDD 2022, 5.1
+and appendix A). Values that the paper leaves open are those of the authors' released generator.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator as Random
 
+from retail import ragged
 from retail.errors import InputError
-from shops.demo.assortment import Array, Random
+from retail.log import Array
 
-CATEGORY_MEAN = -0.5  # alpha_c: the same for all, so it moves no choice
+CATEGORY_MEAN = -0.5  # alpha_c; equal for all categories, so it changes no choice
 PRICE_WEIGHT = 0.1  # beta_c
 TASTE = 2.0  # tau_c: standard deviation of a customer's lasting utility of an article
-VINE = (0.2, 1.0)  # Beta of the partial correlations of articles within a category
+VINE = (0.2, 1.0)  # Beta distribution of the partial correlations of articles within a category
 BASE_PRICE = (0.5, 0.1)  # log-normal
 LENGTH = (0.8046973517, 2.0, 1.4738173216)  # Weibull: shape, location, scale
 SHORTEST, LONGEST = 3, 10  # articles in a session
-AT_ONCE = 32  # customers whose choices are drawn together; another number draws another shop
+AT_ONCE = 32  # customers simulated together; another number gives another shop
 
-# Correlations above the diagonal, by pair of categories: those of both groups, then those of each.
+# Correlations above the diagonal, by pair of categories: first those of both groups, then those of one group.
 BOTH = {
     **{(a, b): -0.25 for a in range(4) for b in range(a + 1, 4)},
     (4, 5): 0.2, (4, 6): 0.5, (4, 7): 0.8, (5, 6): 0.4, (5, 7): 0.7, (6, 7): 0.6,
     (8, 9): -0.4, (11, 12): 0.5, (11, 13): -0.5, (12, 13): -1.0, (14, 15): 0.5, (15, 16): 0.5,
 }  # fmt: skip
-OF_GROUP = (
+BY_GROUP = (
     {(8, 10): 0.5, (9, 10): 0.5, (14, 16): -0.3, (18, 19): 0.99},
     {(8, 10): -0.5, (9, 10): -0.5, (14, 16): 1.0, (18, 19): -0.5},
 )
@@ -36,7 +38,7 @@ OF_GROUP = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How large the shop is; the authors' sample has 1,024 customers, 100 sessions, 100 articles per category."""
+    """The size of the shop."""
 
     customers: int
     sessions: int  # of each customer
@@ -49,10 +51,10 @@ class Sales:
     """Sessions in (customer, time) order; article i is of category i // settings.articles."""
 
     settings: Settings
-    sigmas: tuple[Array, ...]  # each (C, C) float64, of one group of customers
+    sigmas: tuple[Array, ...]  # one (C, C) float64 covariance per customer group
     group: Array  # (customers,) int64
     price: Array  # (items,) float64
-    ptr: Array  # (customers * sessions + 1,) int64: session s holds item[ptr[s]:ptr[s+1]], unique, in a drawn order
+    ptr: Array  # (customers * sessions + 1,) int64: session s holds item[ptr[s]:ptr[s+1]], unique, in random order
     item: Array  # (n,) int32
 
     @property
@@ -64,34 +66,34 @@ class Sales:
         return self.categories * self.settings.articles
 
 
-def paper_sigmas() -> tuple[Array, Array]:
-    """The two (20, 20) covariances of the authors' generator, of groups A and B."""
-    first, second = (covariance(20, {**BOTH, **of}) for of in OF_GROUP)
+def make_paper_sigmas() -> tuple[Array, Array]:
+    """Return the two (20, 20) covariances of the authors' generator, of groups A and B."""
+    first, second = (make_covariance(20, {**BOTH, **pairs}) for pairs in BY_GROUP)
     return first, second
 
 
-def covariance(categories: int, pairs: dict[tuple[int, int], float]) -> Array:
-    """(C, C) float64: 1 on the diagonal, ``pairs`` on both sides of it, 0 elsewhere."""
+def make_covariance(categories: int, pairs: dict[tuple[int, int], float]) -> Array:
+    """Return a covariance (C, C) float64: 1 on the diagonal, ``pairs`` on both sides of it, 0 elsewhere."""
     sigma = np.eye(categories)
     for (a, b), value in pairs.items():
         sigma[a, b] = sigma[b, a] = value
     return sigma
 
 
-def root(covariances: Array) -> Array:
-    """(..., n, n) R with R R^T each covariance, singular ones too; InputError where one is no covariance at all."""
+def compute_root(covariances: Array) -> Array:
+    """Return R (..., n, n) with R R^T = covariance, also for singular ones; InputError for an invalid covariance."""
     value, vector = np.linalg.eigh(covariances)
     if (value < -1e-8).any() or not np.allclose(covariances, np.swapaxes(covariances, -1, -2)):
-        raise InputError("a Sigma is not symmetric and positive semi-definite; mend its correlations")
-    rooted: Array = vector * np.sqrt(np.maximum(value, 0))[..., None, :]
-    return rooted
+        raise InputError("a Sigma is not symmetric and positive semi-definite; fix its correlations")
+    root: Array = vector * np.sqrt(np.maximum(value, 0))[..., None, :]
+    return root
 
 
-def vine(rng: Random, matrices: int, n: int) -> Array:
-    """(matrices, n, n) random correlation matrices from partial correlations drawn from Beta(``VINE``).
+def draw_correlations(rng: Random, matrices: int, n: int) -> Array:
+    """Draw random correlation matrices (matrices, n, n) from partial correlations drawn from Beta(``VINE``).
 
-    The C-vine of Lewandowski, Kurowicka, Joe (2009), section 2.4: the partial correlation of k and i given the articles
-    before k is turned into their correlation by taking these away one by one, the latest first.
+    This is the C-vine of Lewandowski, Kurowicka, Joe (2009), section 2.4. The partial correlation of k and i given the
+    articles before k becomes their correlation by removing these articles one by one, the latest first.
     """
     partial = np.triu(rng.beta(*VINE, (matrices, n, n)), 1)
     out = np.broadcast_to(np.eye(n), partial.shape).copy()
@@ -104,36 +106,39 @@ def vine(rng: Random, matrices: int, n: int) -> Array:
     return out
 
 
-def lengths(rng: Random, sessions: int) -> Array:
-    """(sessions,) int64 articles in each session."""
+def draw_lengths(rng: Random, sessions: int) -> Array:
+    """Draw the number of articles (sessions,) int64 in each session."""
     shape, location, scale = LENGTH
     drawn = np.ceil(location + scale * rng.weibull(shape, sessions)).astype(np.int64)
     return np.clip(drawn, SHORTEST, LONGEST)
 
 
-def sold(settings: Settings, sigmas: Sequence[Array]) -> Sales:
-    """The shop's sales: customers are divided into as many equal groups as there are ``sigmas``, in their order."""
+def simulate(settings: Settings, sigmas: Sequence[Array]) -> Sales:
+    """Simulate the shop's sales; customers are split into equal groups, one for each of ``sigmas``, in order.
+
+    InputError where a Sigma is too small, of another size, or no covariance.
+    """
     categories = len(sigmas[0])
     if categories < LONGEST or any(sigma.shape != (categories, categories) for sigma in sigmas):
         raise InputError(f"each Sigma must be C x C with C the same and at least {LONGEST}, the longest session")
     rng = np.random.default_rng(settings.seed)
     group = np.arange(settings.customers) * len(sigmas) // settings.customers
-    utility_root = root(np.stack(list(sigmas)))  # (G, C, C)
-    taste_root = TASTE * root(vine(rng, categories, settings.articles))  # (C, J, J)
+    utility_root = compute_root(np.stack(list(sigmas)))  # (G, C, C)
+    taste_root = TASTE * compute_root(draw_correlations(rng, categories, settings.articles))  # (C, J, J)
     base = rng.lognormal(*BASE_PRICE, (categories, 1))
     price = base * rng.uniform(0.5, 2.0, (categories, settings.articles))  # (C, J)
-    count = lengths(rng, settings.customers * settings.sessions)
+    count = draw_lengths(rng, settings.customers * settings.sessions)
     parts = []
     for first in range(0, settings.customers, AT_ONCE):
-        some = np.arange(first, min(first + AT_ONCE, settings.customers))
-        size = count.reshape(-1, settings.sessions)[some]
-        parts.append(_chosen(rng, utility_root[group[some]], taste_root, PRICE_WEIGHT * price, size))
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+        user = np.arange(first, min(first + AT_ONCE, settings.customers))
+        size = count.reshape(-1, settings.sessions)[user]
+        parts.append(_simulate_choices(rng, utility_root[group[user]], taste_root, PRICE_WEIGHT * price, size))
+    ptr = ragged.offsets(count)
     return Sales(settings, tuple(sigmas), group, price.ravel(), ptr, np.concatenate(parts))
 
 
-def _chosen(rng: Random, utility_root: Array, taste_root: Array, price: Array, size: Array) -> Array:
-    """(n,) int32 articles of the sessions of U customers, session by session.
+def _simulate_choices(rng: Random, utility_root: Array, taste_root: Array, price: Array, size: Array) -> Array:
+    """Simulate the articles (n,) int32 of the sessions of U customers, session by session.
 
     ``utility_root`` (U, C, C), ``taste_root`` (C, J, J), ``price`` (C, J) already weighted, ``size`` (U, T).
     """

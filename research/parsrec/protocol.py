@@ -1,9 +1,9 @@
-"""The PARSRec paper's evaluation: a session's articles one after another, each found among 99 others or not (5.3).
+"""Evaluate as the PARSRec paper does: rank a session's articles among 99 others, step by step (5.3).
 
-At a step the pool is what is left of the session and its 99 articles. If one of those left is among the k best, the
-best-ranked of them is a hit of gain 1 / log2(rank + 2), rank from 0, and is given away; else the first that is left is.
-So a hit needs any article of the session, and a scorer without knowledge hits with probability
-1 - C(99, k) / C(99 + r, k) where r are left: .25 at k = 10 for the paper's sessions.
+At each step the pool holds the session's articles that are left and 99 other articles. If an article left is among the
+k best, the best-ranked one is a hit with gain 1 / log2(rank + 2), rank from 0, and is removed from those left. Else the
+first article left is removed. So any article of the session makes a hit. A random scorer hits with probability
+1 - C(99, k) / C(99 + r, k) with r articles left; at k = 10 this is .25 for the paper's sessions.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,16 @@ import numpy as np
 
 from research.parsrec.parsrec_sales import Sales
 from retail.log import Array
-from stage1_candidates.networks.parsrec import sessions
-from stage1_candidates.networks.parsrec.sessions import Sessions
+from stage1_candidates.networks.parsrec.sessions import Sessions, make_batch
 
-OTHERS = 99
+OTHERS = 99  # articles of a pool from outside the session
 KS = (1, 5, 10)
 Scorer = Callable[[Array, Array], Array]  # rows (r,) of the sessions, given (r, j) articles -> (r, V) scores
 
 
 @dataclass(frozen=True)
 class Task:
-    """Sessions by what they serve for; a test session's past holds the validation session."""
+    """Sessions for training, validation and test; the past of a test session includes the validation session."""
 
     train: Sessions
     validation: Sessions
@@ -33,14 +32,14 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """What happened at each step of each session; NaN after its end."""
+class Replay:
+    """The outcome of each step of s sessions of at most N articles."""
 
-    gain: Array  # (s, N) float64, 0 for a miss
-    given: Array  # (s, N) int64 the articles in the order in which they were given away; 0 after the end
+    gain: Array  # (s, N) float64, 0 for a miss, NaN after the session's end
+    given: Array  # (s, N) int64 articles in the order of removal, 0 after the end
 
-    def figures(self) -> dict[str, float]:
-        """HR: hits per step; NDCG: mean gain of a step; session precision: mean of the sessions' shares of hits.
+    def summarise(self) -> dict[str, float]:
+        """Return HR (hits per step), NDCG (mean gain of a step) and session precision (mean share of hits).
 
         HR's standard error is that of a ratio of sums over sessions.
         """
@@ -54,51 +53,53 @@ class Walk:
         }
 
 
-def task(sales: Sales, last: int = 1) -> Task:
-    """The ``last`` sessions of each customer are its test, the one before them validation, the others training."""
-    each = sales.settings.sessions
+def split_sales(sales: Sales, last: int = 1) -> Task:
+    """Split each customer's sessions: the ``last`` ones are test, the one before them validation, the rest training."""
+    per_user = sales.settings.sessions
     number = np.arange(len(sales.ptr) - 1)
-    user, age = number // each, each - number % each  # age 1: the last
+    user, age = number // per_user, per_user - number % per_user  # age 1: the last session
     item = sales.item.astype(np.int64)
-    every = Sessions(user, sales.ptr[:-1], sales.ptr[1:], item, sales.ptr[user * each], sales.ptr[:-1], item)
-    parts = (every.chosen(age > last + 1), every.chosen(age == last + 1), every.chosen(age <= last))
+    whole = Sessions(user, sales.ptr[:-1], sales.ptr[1:], item, sales.ptr[user * per_user], sales.ptr[:-1], item)
+    parts = (whole.select(age > last + 1), whole.select(age == last + 1), whole.select(age <= last))
     return Task(*parts, sales.items, sales.settings.customers)
 
 
-def others(of: Sessions, articles: int, seed: int, gone: Array | None = None) -> Array:
-    """(s, 99) int64 distinct articles outside each session, drawn uniformly; those bought before may be among them.
+def sample_pools(sessions: Sessions, articles: int, seed: int, gone: Array | None = None) -> Array:
+    """Sample distinct articles (s, 99) int64 outside each session, uniformly; articles of the past may be among them.
 
-    The articles ``gone`` are in no pool.
+    No pool holds an article of ``gone``.
     """
-    draw = np.random.default_rng(seed).random((len(of.user), articles), dtype=np.float32)
+    draw = np.random.default_rng(seed).random((len(sessions.user), articles), dtype=np.float32)
     if gone is not None:
-        draw[:, gone] = 2  # beyond every draw
-    row = np.repeat(np.arange(len(of.user)), of.length)
-    draw[row, sessions.batch(of).item.numpy()[_filled(of)]] = 2
+        draw[:, gone] = 2  # above every draw
+    row = np.repeat(np.arange(len(sessions.user)), sessions.length)
+    draw[row, make_batch(sessions).item.numpy()[_mask_filled(sessions)]] = 2
     return np.argpartition(draw, OTHERS, axis=1)[:, :OTHERS]
 
 
-def walked(scorer: Scorer, of: Sessions, pool: Array, k: int) -> Walk:
-    """Every session of ``of`` from its first article to its last; equal scores rank by id."""
-    item, left = sessions.batch(of).item.numpy(), _filled(of)
+def replay(scorer: Scorer, sessions: Sessions, pool: Array, k: int) -> Replay:
+    """Replay every session step by step; equal scores rank by id."""
+    item, left = make_batch(sessions).item.numpy(), _mask_filled(sessions)
     gain, given = np.full(item.shape, np.nan), np.zeros(item.shape, np.int64)
     for j in range(item.shape[1]):
-        rows = np.flatnonzero(of.length > j)
+        rows = np.flatnonzero(sessions.length > j)
         score = scorer(rows, given[rows, :j])  # (r, V)
-        each = np.arange(len(rows))
+        row = np.arange(len(rows))
         own = np.where(left[rows], np.take_along_axis(score, np.maximum(item[rows], 0), axis=1), -np.inf)
         best = np.lexsort((item[rows], -own), axis=1)[:, 0]
-        worth, code = own[each, best], item[rows, best]
+        best_score, best_item = own[row, best], item[rows, best]
         other = np.take_along_axis(score, pool[rows], axis=1)  # (r, 99)
-        better = (other > worth[:, None]) | ((other == worth[:, None]) & (pool[rows] < code[:, None]))
+        tied = (other == best_score[:, None]) & (pool[rows] < best_item[:, None])
+        better = (other > best_score[:, None]) | tied
         rank = better.sum(1)
         gain[rows, j] = np.where(rank < k, 1 / np.log2(rank + 2), 0)
         place = np.where(rank < k, best, left[rows].argmax(1))
         given[rows, j] = item[rows, place]
         left[rows, place] = False
-    return Walk(gain, given)
+    return Replay(gain, given)
 
 
-def _filled(of: Sessions) -> Array:
-    filled: Array = np.arange(of.length.max(initial=1)) < of.length[:, None]
+def _mask_filled(sessions: Sessions) -> Array:
+    """Return a mask (s, N) bool of the places that hold an article."""
+    filled: Array = np.arange(sessions.length.max(initial=1)) < sessions.length[:, None]
     return filled

@@ -1,23 +1,19 @@
-"""The rows of the table: their settings, and their trainings, each kept in a folder so that a killed one goes on."""
+"""Train the rows of the table; each training is kept in a folder, so that a killed one resumes."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from benchmarks import record
-from research.parsrec import ours, rivals
+from research.parsrec import baselines, ours
+from research.parsrec.baselines import Transformer
 from research.parsrec.parsrec_sales import Sales
 from research.parsrec.parsrec_sales import Settings as ShopSettings
 from research.parsrec.protocol import Task
-from research.parsrec.rivals import Rival
-from retail import paths
-from stage1_candidates.engine.source import Training
+from retail import kept, paths
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base.training import Curve
 from stage1_candidates.networks.parsrec.network import Parsrec, Shape
 
@@ -26,8 +22,8 @@ SAMPLE = ShopSettings(customers=1024, sessions=100, articles=100, seed=123)  # t
 NETWORK = Path(__file__).parents[2] / "stage1_candidates/networks/parsrec"
 CODE = [NETWORK / f"{name}.py" for name in ("cell", "network", "sessions")]
 
-# The paper's settings (5.2), but for the learning rate, which there is .001 for fifty epochs: at .008, then .001,
-# then .0002, sixteen epochs do.
+# The paper's settings (5.2) except for the learning rate. The paper trains fifty epochs at .001; here sixteen epochs at
+# falling rates are enough.
 FAST = Training(
     epochs=7, patience=4, learning_rate=0.008, weight_decay=0, decoupled=False, warmup=0, clip=30, precision="32-true",
     devices=1,
@@ -40,25 +36,28 @@ PHASES = (
 CODES, PAPERS = "PARSRec, the code's variants", "PARSRec, the paper's variants"
 SHAPES = {
     CODES: Shape(width=128, heads=2, dropout=0.1, history="mean", missed="first", padding="counted"),
-    # Equation 6 sums the history and 4.3 calls it a weighted average: the mean, as in the code.
+    # Equation 6 sums the history, but 4.3 calls it a weighted average. So the mean is used, as in the code.
     PAPERS: Shape(width=128, heads=2, dropout=0.1, history="mean", missed="random", padding="ignored"),
 }
 
 
-def _rival(both_ways: bool, epochs: int) -> rivals.Settings:
-    fitting = FAST.model_copy(update={"epochs": epochs, "learning_rate": 0.003, "warmup": 0.05, "clip": 5})
-    return rivals.Settings(
+def _make_settings(both_ways: bool, epochs: int) -> baselines.Settings:
+    training = FAST.model_copy(update={"epochs": epochs, "learning_rate": 0.003, "warmup": 0.05, "clip": 5})
+    return baselines.Settings(
         both_ways=both_ways, width=64, layers=2, heads=2, dropout=0.1, longest=200, masked=0.4, batch=32,
-        training=fitting,
+        training=training,
     )  # fmt: skip
 
 
-RIVALS = {"SASRec": _rival(both_ways=False, epochs=18), "BERT4Rec": _rival(both_ways=True, epochs=24)}
+BASELINES = {
+    "SASRec": _make_settings(both_ways=False, epochs=18),
+    "BERT4Rec": _make_settings(both_ways=True, epochs=24),
+}
 Net = TypeVar("Net")
 
 
 class Clock:
-    """Seconds of one training, those before a kill counted in, up to its last whole epoch."""
+    """Count the seconds of a training up to its last finished epoch, including those before a kill."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "seconds"
@@ -66,41 +65,45 @@ class Clock:
         self.started = time.perf_counter()
 
     def read(self) -> float:
+        """Return the seconds counted so far."""
         return float(self.file.read_text()) if self.file.exists() else 0.0
 
     def tick(self) -> None:
+        """Save the seconds at the end of an epoch."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_text(f"{self.before + time.perf_counter() - self.started:.1f}")
 
 
-def parsrec(
+def train_parsrec(
     sales: Sales, task: Task, shape: Shape, phases: Sequence[Training], seed: int
 ) -> tuple[Parsrec, dict[str, Any]]:
-    """The trained network and what is to be said of its training."""
-    folder = FOLDER / f"parsrec_{_mark(sales, [shape, *phases], seed, CODE)}"
-    return _timed(folder, lambda ended: ours.trained(task, shape, phases, seed, folder, ended))
+    """Train or load PARSRec; return it with the curves and seconds of its training, for the results."""
+    folder = FOLDER / f"parsrec_{_fingerprint(sales, [shape, *phases], seed, CODE)}"
+    return _time_training(folder, lambda end_epoch: ours.train(task, shape, phases, seed, folder, end_epoch))
 
 
-def rival(sales: Sales, task: Task, settings: rivals.Settings, seed: int) -> tuple[Rival, dict[str, Any]]:
-    """As ``parsrec``."""
-    folder = FOLDER / f"rival_{_mark(sales, [settings], seed, [Path(rivals.__file__)])}"
+def train_baseline(
+    sales: Sales, task: Task, settings: baselines.Settings, seed: int
+) -> tuple[Transformer, dict[str, Any]]:
+    """Train or load a baseline; return it with the curve and seconds of its training, for the results."""
+    folder = FOLDER / f"baseline_{_fingerprint(sales, [settings], seed, [Path(baselines.__file__)])}"
 
-    def train(ended: Callable[[], None]) -> tuple[Rival, list[Curve]]:
-        network, curve = rivals.trained(task, settings, seed, folder, ended)
+    def train(end_epoch: Callable[[], None]) -> tuple[Transformer, list[Curve]]:
+        network, curve = baselines.train(task, settings, seed, folder, end_epoch)
         return network, [curve]
 
-    return _timed(folder, train)
+    return _time_training(folder, train)
 
 
-def _timed(folder: Path, train: Callable[[Callable[[], None]], tuple[Net, list[Curve]]]) -> tuple[Net, dict[str, Any]]:
+def _time_training(
+    folder: Path, train: Callable[[Callable[[], None]], tuple[Net, list[Curve]]]
+) -> tuple[Net, dict[str, Any]]:
     clock = Clock(folder)
     network, curves = train(clock.tick)
-    phases = [{"loss": one.loss, "validation": one.metric, "best": one.best} for one in curves]
+    phases = [{"loss": curve.loss, "validation": curve.metric, "best": curve.best} for curve in curves]
     return network, {"phases": phases, "seconds": clock.read()}
 
 
-def _mark(sales: Sales, settings: list[BaseModel], seed: int, code: list[Path]) -> str:
-    """A digest of all that a training was made from."""
-    known = [asdict(sales.settings), [sigma.tolist() for sigma in sales.sigmas]]
-    words = json.dumps([known, [one.model_dump() for one in settings], seed, record.digest(code)], sort_keys=True)
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
+def _fingerprint(sales: Sales, settings: list[BaseModel], seed: int, code: list[Path]) -> str:
+    """Return a fingerprint of everything that a training depends on."""
+    return kept.fingerprint([sales.settings, settings, seed], code, sales.sigmas)

@@ -1,9 +1,6 @@
-"""The rows of the benchmark: what each is, and how its lists are made and kept, so that a killed run goes on."""
+"""Define the rows of the benchmark, make their lists and keep them, so that a killed run resumes."""
 
-import hashlib
 import itertools
-import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,22 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from research.trex import masked, protocol
-from research.trex.baselines import everyone, filled, personal
+from research.trex.baselines import fill, score_global, score_personal
 from research.trex.masked import Masked
 from research.trex.protocol import DEPTH, Task
-from retail import stage
+from retail import kept
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 from stage1_candidates.networks.trex import answers as trex_answers
 from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Batch, Splits
 from stage1_candidates.networks.trex.network import Shape, Trex, generate
 
-HALF_LIVES = (15, 30, 60, 90, 180, 365, 730)  # of P-Top with decay, days; validation chooses
-WEIGHTS = (1, 3, 10, 30, 100)  # of everyone's recent shares beside the decayed count
+HALF_LIVES = (15, 30, 60, 90, 180, 365, 730)  # days, of P-Top with decay; chosen on validation
+WEIGHTS = (1, 3, 10, 30, 100)  # of the recent global shares added to the decayed count
 PAPER: dict[str, Any] = {
     "width": 64,
     "layers": 2,
@@ -53,18 +51,18 @@ TRAINING = Training(
     precision="32-true",
     devices=1,
 )
-SPLITS, RECENCY, BATCH = 2, 1.0, 128  # splits of a customer per epoch, the weight of late ones, rows of a batch
+SPLITS, RECENCY, BATCH = 2, 1.0, 128  # splits of a customer per epoch, exponent of recency, rows of a batch
 OWN, PLAIN, MASKED = "T-REX + own + sales", "T-REX", "BERT4Rec-style"
 MIX = "P-Top with decay + recent G-Top"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A network of the table and its trainings."""
+    """A network of the table: its settings and the seeds of its trainings."""
 
-    changes: dict[str, Any]  # against PAPER
+    changes: dict[str, Any]  # of PAPER
     seeds: tuple[int, ...]
-    ablation: bool = False  # only trained where asked for
+    ablation: bool = False  # trained only with --ablations
 
 
 NETWORKS = {
@@ -77,31 +75,34 @@ NETWORKS = {
 }
 
 
-def closed_forms(task: Task) -> tuple[dict[str, tuple[Array, Array]], str]:
-    """Row -> ranked categories of validation and test customers; and what validation chose, in words."""
+def rank_baselines(task: Task) -> tuple[dict[str, tuple[Array, Array]], str]:
+    """Rank the categories of validation and test customers by each baseline; also describe the tuned settings."""
     parts = (task.validation, task.test)
     days = (task.validation_day, task.test_day)
-    shared = [everyone(task.tokens, day, len(at.user)) for day, at in zip(days, parts, strict=True)]
-    recent = [np.exp(task.tokens.trend[at.cutoff].astype(np.float64)) for at in parts]  # each (e, V, S)
-    own = [personal(task.tokens, at, None) for at in parts]
-    decayed = {days: [personal(task.tokens, at, days) for at in parts] for days in HALF_LIVES}
-    best = max(HALF_LIVES, key=lambda days: _recall10(filled(decayed[days][0], shared[0]), task.validation))
+    shared = [score_global(task.tokens, day, len(part.user)) for day, part in zip(days, parts, strict=True)]
+    recent = [np.exp(task.tokens.trend[part.cutoff].astype(np.float64)) for part in parts]  # each (e, V, S)
+    own = [score_personal(task.tokens, part, None) for part in parts]
+    decayed = {life: [score_personal(task.tokens, part, life) for part in parts] for life in HALF_LIVES}
+    best = max(HALF_LIVES, key=lambda life: _compute_recall10(fill(decayed[life][0], shared[0]), task.validation))
 
-    def mixed(choice: tuple[int, int, int]) -> list[Array]:
+    def add_recent(choice: tuple[int, int, int]) -> list[Array]:
         half_life, weight, column = choice
-        return [mine + weight * all_[..., column] for mine, all_ in zip(decayed[half_life], recent, strict=True)]
+        pairs = zip(decayed[half_life], recent, strict=True)
+        return [own_score + weight * share[..., column] for own_score, share in pairs]
 
     choices = list(itertools.product(HALF_LIVES, WEIGHTS, range(recent[0].shape[2])))
-    mix = max(choices, key=lambda choice: _recall10(mixed(choice)[0], task.validation))
+    mix = max(choices, key=lambda choice: _compute_recall10(add_recent(choice)[0], task.validation))
     scores = {
         "G-Top": shared,
         "P-Top": own,
-        "P-Top, then G-Top": [filled(*pair) for pair in zip(own, shared, strict=True)],
+        "P-Top, then G-Top": [fill(*pair) for pair in zip(own, shared, strict=True)],
         "P-Top with decay": decayed[best],
-        "P-Top with decay, then G-Top": [filled(*pair) for pair in zip(decayed[best], shared, strict=True)],
-        MIX: mixed(mix),
+        "P-Top with decay, then G-Top": [fill(*pair) for pair in zip(decayed[best], shared, strict=True)],
+        MIX: add_recent(mix),
     }
-    ranked = {name: (protocol.top(pair[0], DEPTH), protocol.top(pair[1], DEPTH)) for name, pair in scores.items()}
+    ranked = {
+        name: (protocol.rank_top(pair[0], DEPTH), protocol.rank_top(pair[1], DEPTH)) for name, pair in scores.items()
+    }
     sales = protocol.SALES_HALF_LIVES[mix[2]]
     return ranked, (
         f"half-life of P-Top with decay {best} days; of its mix {mix[0]} days, {mix[1]} times the shares of sales with "
@@ -109,73 +110,75 @@ def closed_forms(task: Task) -> tuple[dict[str, tuple[Array, Array]], str]:
     )
 
 
-def trained(task: Task, data: str, name: str, seed: int, folder: Path) -> dict[str, Array]:
-    """Lists of one training, kept in ``folder``: validation, test, generated (PLAIN), halves (PLAIN, MASKED), cost."""
+def load_or_train(task: Task, data: str, name: str, seed: int, folder: Path) -> dict[str, Array]:
+    """Load the lists of one training from ``folder``, or train first.
+
+    Arrays: "validation", "test", "epochs", "seconds", "generated" (PLAIN only), "halves" (PLAIN and MASKED only).
+    """
     shape = Shape(**{**PAPER, **NETWORKS[name].changes})
-    settings = [data, name, seed, shape.model_dump(), TRAINING.model_dump(), SPLITS, RECENCY, BATCH, task.test_day]
-    key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
-    file = folder / f"{key}.npz"
-    if not file.exists():
-        out = _learned(task, name, shape, seed, folder / f"{key}.checkpoint")
-        with stage.whole_file(file) as part, part.open("wb") as opened:
-            np.savez(opened, **out)  # type: ignore[arg-type]
-        shutil.rmtree(folder / f"{key}.checkpoint", ignore_errors=True)
-    with np.load(file) as kept:
-        return dict(kept)
+    settings = [data, name, seed, shape, TRAINING, SPLITS, RECENCY, BATCH, task.test_day]
+    file = folder / f"{kept.fingerprint(settings)}.npz"
+    return kept.keep(file, lambda checkpoints: _train(task, name, shape, seed, checkpoints))
 
 
-def _learned(task: Task, name: str, shape: Shape, seed: int, folder: Path) -> dict[str, Array]:
-    begun = time.perf_counter()
+def _train(task: Task, name: str, shape: Shape, seed: int, folder: Path) -> dict[str, Array]:
+    """Train one network and rank the categories of validation and test customers."""
+    started = time.perf_counter()
     torch.manual_seed(seed)
-    of, train = task.tokens, task.train
-    network = (Masked if name == MASKED else Trex)(of.categories, shape)
-    network.expect(np.bincount(train.target, minlength=of.categories))
+    tokens, train = task.tokens, task.train
+    network = (Masked if name == MASKED else Trex)(tokens.categories, shape)
+    network.expect(np.bincount(train.target, minlength=tokens.categories))
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def make_batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        some = train.chosen(baskets.drawn(train, SPLITS, RECENCY, rng))
-        return baskets.batches(of, some, shape.tokens, BATCH, rng)
+        splits = train.chosen(baskets.drawn(train, SPLITS, RECENCY, rng))
+        return baskets.batches(tokens, splits, shape.tokens, BATCH, rng)
 
     steps = -(-int(np.minimum(np.bincount(train.user), SPLITS).sum()) // BATCH)
-    curve = training.train(
-        network, batches, steps, lambda _: trex_answers.recall(network, of, task.validation, 10), TRAINING, seed,
-        folder, f"{name}, seed {seed}",
-    )  # fmt: skip
+
+    def measure(_: nn.Module) -> float:
+        return trex_answers.recall(network, tokens, task.validation, 10)
+
+    label = f"{name}, seed {seed}"
+    curve = training.train(network, make_batches, steps, measure, TRAINING, seed, folder, label)
     out = {
-        "validation": protocol.top(trex_answers.table(network, of, task.validation), DEPTH),
-        "test": protocol.top(trex_answers.table(network, of, task.test), DEPTH),
+        "validation": protocol.rank_top(trex_answers.tabulate(network, tokens, task.validation), DEPTH),
+        "test": protocol.rank_top(trex_answers.tabulate(network, tokens, task.test), DEPTH),
         "epochs": np.array([len(curve.loss), curve.best + 1]),
     }
     if name == PLAIN:
-        out["generated"] = _generated(network, task)
+        out["generated"] = _generate_lists(network, task)
     if name in (PLAIN, MASKED):
-        out["halves"] = _halves(network, task)
-    return {**out, "seconds": np.array(time.perf_counter() - begun)}
+        out["halves"] = _measure_leak(network, task)
+    return {**out, "seconds": np.array(time.perf_counter() - started)}
 
 
-def _generated(network: Trex, task: Task) -> Array:
-    """(e, DEPTH) the test customers' categories, generated one after another."""
+def _generate_lists(network: Trex, task: Task) -> Array:
+    """Generate the categories (e, DEPTH) of the test customers one after another."""
     ranked = np.full((len(task.test.user), DEPTH), -1, np.int64)
-    for rows, block in trex_answers.blocks(task.tokens, task.test, network.shape.tokens):
+    for rows, block in trex_answers.make_blocks(task.tokens, task.test, network.shape.tokens):
         ranked[rows] = generate(network, block, DEPTH)[: len(rows)].numpy()
     return ranked
 
 
-def _halves(network: Trex, task: Task) -> Array:
-    """(2,) recall@10 of the hidden half of the test baskets of two categories or more: the other half given, or not."""
-    of, at = task.tokens, task.test
-    visible, hidden = masked.halves(at.target, at.ptr, torch.Generator().manual_seed(1))
-    found = [[], []]  # type: list[list[Array]]
-    for rows, block in trex_answers.blocks(of, at, network.shape.tokens):
-        some = torch.from_numpy(np.concatenate([rows, np.repeat(rows[:1], len(block.token) - len(rows))]))
-        shown = visible[some]
+def _measure_leak(network: Trex, task: Task) -> Array:
+    """Measure (2,) recall@10 of the hidden half of the test baskets, with and without the visible half as input.
+
+    Only baskets of at least two categories count.
+    """
+    splits = task.test
+    visible, hidden = masked.split_baskets(splits.target, splits.ptr, torch.Generator().manual_seed(1))
+    recalls = [[], []]  # type: list[list[Array]]
+    for rows, block in trex_answers.make_blocks(task.tokens, splits, network.shape.tokens):
+        padded = torch.from_numpy(np.concatenate([rows, np.repeat(rows[:1], len(block.token) - len(rows))]))
+        given = visible[padded]
         with torch.no_grad():
-            pair = masked.seen(network, block, shown), network(block)
-        for scores, kept in zip(pair, found, strict=True):
-            recall = masked.recall_of_hidden(scores, shown, hidden[some], 10)
-            kept.append(recall[: len(rows)][np.diff(at.ptr)[rows] >= 2])
-    return np.array([np.concatenate(kept).mean() for kept in found])
+            pair = masked.score_hidden(network, block, given), network(block)
+        for scores, parts in zip(pair, recalls, strict=True):
+            recall = masked.compute_hidden_recall(scores, given, hidden[padded], 10)
+            parts.append(recall[: len(rows)][np.diff(splits.ptr)[rows] >= 2])
+    return np.array([np.concatenate(parts).mean() for parts in recalls])
 
 
-def _recall10(scores: Array, of: Splits) -> float:
-    return float(protocol.recall_precision(protocol.top(scores, 10), of)[0][:, 9].mean())
+def _compute_recall10(scores: Array, splits: Splits) -> float:
+    return float(protocol.compute_recall_precision(protocol.rank_top(scores, 10), splits)[0][:, 9].mean())

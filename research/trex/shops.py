@@ -1,4 +1,4 @@
-"""The two shops of the benchmark, brought to tables by the pipeline's own stages in a folder of their own."""
+"""Prepare the two shops of the benchmark with the pipeline's own stages, each in its own folder."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ NAMES = ("online_retail", "demo")
 
 
 def check() -> None:
-    """InputError where the online shop's files are absent."""
+    """Raise InputError if the files of Online Retail are absent."""
     if not ONLINE_RETAIL.is_dir():
         raise InputError(
             f"{ONLINE_RETAIL}: no such folder; expected the CSV files of UCI Online Retail II in the competition's "
@@ -28,7 +28,7 @@ def check() -> None:
 
 
 def read(name: str, folder: Path) -> Shop:
-    """The shop ``name``, prepared in ``folder`` unless it lies there from an earlier run."""
+    """Read the shop ``name``; prepare it in ``folder`` first unless an earlier run has done so."""
     if name == "online_retail":
         check()
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))

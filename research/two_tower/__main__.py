@@ -1,8 +1,8 @@
-"""Recall of the two towers beside other sources, and the speed of the search: ``python -m research.two_tower``.
+"""Compare the recall of two towers with other methods and time the search: ``python -m research.two_tower``.
 
-The network is trained once, on the label weeks before the last WEEKS; every list is made from the history of its own
-week. The rivals' settings are chosen on the TUNING weeks before these; the network's stand in params.yaml and were
-chosen on weeks before these, too.
+The network is trained once, on label weeks before the last WEEKS. The lists of a week use the history before that week.
+The settings of ALS and BPR are tuned on the TUNING weeks before the last WEEKS. The settings of the network are those
+of params.yaml, which were also chosen on earlier weeks.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from benchmarks import record
 from research.two_tower import lists_of_week, rates, report
 from research.two_tower.lists_of_week import Als, Bpr
-from research.two_tower.recall import AT, Hits, hits, recalls, table
+from research.two_tower.recall import AT, Hits, hits, recalls, tabulate
 from retail import params as parameters
 from retail import paths, shop, stage, weeks
 from retail.errors import InputError
@@ -38,8 +38,8 @@ from stage1_candidates.networks.two_tower.vectors import customer_vectors
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared/data/online_retail"
-WEEKS = 8  # reported, the last ones
-TUNING = 2  # label weeks before them that the rivals' settings are chosen on
+WEEKS = 8  # reported label weeks, the last ones
+TUNING = 2  # label weeks before them, on which ALS and BPR are tuned
 ALS = [
     Als(factors, 10.0, alpha, half_life)
     for factors in (64, 128)
@@ -47,8 +47,8 @@ ALS = [
     for half_life in (np.inf, 90.0)
 ]  # fmt: skip
 BPR = [Bpr(128, 0.05, 0.01, 60, 10_000), Bpr(256, 0.05, 0.01, 60, 10_000), Bpr(128, 0.05, 0.01, 60, 180)]
-REFERENCE = ("item_cf", "tifu_knn", "ease")  # sources of the project
-KINDS = [
+REFERENCE = ("item_cf", "tifu_knn", "ease")  # compared sources of this project
+KINDS = [  # approximate searches
     Search(kind="ivf", effort=4),
     Search(kind="ivf", effort=16),
     Search(kind="ivf", effort=64),
@@ -57,7 +57,8 @@ KINDS = [
 
 
 def main() -> None:
-    arguments = parsed()
+    """Train, tune, rank and time; write two_tower.json, two_tower.md and two_tower.png; print the tables."""
+    arguments = parse_arguments()
     if not arguments.data.is_dir():
         raise InputError(
             f"{arguments.data}: no such folder; expected articles.csv, customers.csv and transactions_train.csv of "
@@ -68,44 +69,45 @@ def main() -> None:
         whole, params = read(arguments.data, Path(folder))
         last = whole.log.weeks
         reported, tuning = range(last - WEEKS, last), range(last - WEEKS - TUNING, last - WEEKS)
-        module, settings = source.load("two_tower", params)
-        with timed(seconds, "training"):
-            weights = module.learn(weeks.history(whole.log, reported[0]), whole, settings, params.seed, Path(folder))
-    with timed(seconds, "tuning"):
-        als, bpr, tried = tuned(whole, tuning, settings.sold_days, params.seed)
+        module, settings = source.load_network("two_tower", params)
+        with time_step(seconds, "training"):
+            weights = module.train(weeks.history(whole.log, reported[0]), whole, settings, params.seed, Path(folder))
+    with time_step(seconds, "tuning"):
+        als, bpr, tried = tune_baselines(whole, tuning, settings.answer.sold_days, params.seed)
     parts = []
-    with timed(seconds, "lists"):
+    with time_step(seconds, "lists"):
         for week in reported:
-            parts.append(answered(whole, week, params, module, settings, weights, als, bpr))
+            parts.append(evaluate_week(whole, week, params, module, settings, weights, als, bpr))
             print(f"week {week}: {len(parts[-1].user)} buyers")
-    with timed(seconds, "search"):
-        search = rates.paired(arguments.queries, arguments.pairs)
-        approximate = approximations(whole, params, module, settings, weights)
+    with time_step(seconds, "search"):
+        search = rates.time_search(arguments.queries, arguments.pairs)
+        approximate = measure_approximate(whole, params, module, settings, weights)
     figures = {
         "data": arguments.data.name, "weeks": list(reported), "tuning_weeks": list(tuning),
         "buyers": sum(len(part.user) for part in parts), "pairs": int(sum(part.bought.sum() for part in parts)),
-        "sold_days": settings.sold_days, "network": settings.model_dump(mode="json"),
-        "recall": table(parts, "two_tower", params.seed),
+        "sold_days": settings.answer.sold_days, "network": settings.model_dump(mode="json"),
+        "recall": tabulate(parts, "two_tower", params.seed),
         "tuning": tried, "search": search, "approximate": approximate, "seconds": seconds,
     }  # fmt: skip
     files = [arguments.data / name for name in (ARTICLES, CUSTOMERS, TRANSACTIONS)]
     command = " ".join(["python -m research.two_tower", *sys.argv[1:]])
     made = record.made_from(files, [params.seed], command, sum(seconds.values()))
     report.write(made, figures, arguments.out)
-    print(report.markdown(figures))
+    print(report.render_markdown(figures))
 
 
-def parsed() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m research.two_tower", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of the shop's CSV files")
-    parser.add_argument("--out", type=Path, default=ROOT / record.RESULTS)
-    parser.add_argument("--queries", type=int, default=100_000, help="of the search (%(default)s)")
-    parser.add_argument("--pairs", type=int, default=3, help="runs of each way to search")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with the shop's CSV files (%(default)s)")
+    parser.add_argument("--out", type=Path, default=ROOT / record.RESULTS, help="folder for the results (%(default)s)")
+    parser.add_argument("--queries", type=int, default=100_000, help="queries of the search (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=3, help="runs of each search method (%(default)s)")
     return parser.parse_args()
 
 
 def read(data: Path, folder: Path) -> tuple[Shop, Params]:
-    """The shop of ``data``, prepared in ``folder`` by the pipeline's own stage, and the project's params.yaml."""
+    """Read the shop of ``data``, prepared in ``folder`` by the pipeline's own stage, and the project's params.yaml."""
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["data"]["folder"] = str(data.resolve())
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
@@ -115,65 +117,68 @@ def read(data: Path, folder: Path) -> tuple[Shop, Params]:
 
 
 @contextlib.contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    began = time.perf_counter()
+def time_step(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Time the body of a ``with`` statement as ``seconds[name]`` and print it."""
+    started = time.perf_counter()
     yield
-    seconds[name] = time.perf_counter() - began
+    seconds[name] = time.perf_counter() - started
     print(f"{name}: {seconds[name]:.0f} s")
 
 
-def tuned(whole: Shop, tuning: range, sold_days: int, seed: int) -> tuple[Als, Bpr, list[dict[str, Any]]]:
-    """The settings of ALS and BPR that find most at 100 in the tuning weeks, and all that was tried."""
+def tune_baselines(whole: Shop, tuning: range, sold_days: int, seed: int) -> tuple[Als, Bpr, list[dict[str, Any]]]:
+    """Tune ALS and BPR by pooled recall@100 on the tuning weeks; also return all trials."""
     tried: list[dict[str, Any]] = []
 
-    def best(of: Callable[..., Array], grid: list[Any]) -> Any:
-        found = []
+    def select_best(rank: Callable[..., Array], grid: list[Any]) -> Any:
+        values = []
         for choice in grid:
             parts = []
             for week in tuning:
                 history, users = weeks.history(whole.log, week), weeks.buyers(whole.log, week)
-                ranked = of(history, users, choice, ann.sold_lately(history, sold_days), seed)
+                ranked = rank(history, users, choice, ann.sold_lately(history, sold_days), seed)
                 parts.append(hits(whole.log, week, {"it": ranked}))
-            found.append(recalls(parts, "it", seed)["pooled"][0, AT.index(100)])
-            tried.append({"method": type(choice).__name__.upper(), "settings": str(choice), "recall": float(found[-1])})
-        return grid[int(np.argmax(found))]
+            values.append(recalls(parts, "it", seed)["pooled"][0, AT.index(100)])
+            tried.append(
+                {"method": type(choice).__name__.upper(), "settings": str(choice), "recall": float(values[-1])}
+            )
+        return grid[int(np.argmax(values))]
 
-    return best(lists_of_week.of_als, ALS), best(lists_of_week.of_bpr, BPR), tried
+    return select_best(lists_of_week.rank_als, ALS), select_best(lists_of_week.rank_bpr, BPR), tried
 
 
-def answered(
+def evaluate_week(
     whole: Shop, week: int, params: Params, module: Any, settings: Any, weights: dict[str, Array], als: Als, bpr: Bpr
 ) -> Hits:
-    """Every method's hits in label week ``week``."""
+    """Count the hits of every method in label week ``week``."""
     history, users = weeks.history(whole.log, week), weeks.buyers(whole.log, week)
-    sold = ann.sold_lately(history, settings.sold_days)
+    sold = ann.sold_lately(history, settings.answer.sold_days)
     ranked = {
         "two_tower": lists_of_week.of_towers(module, history, whole, users, settings, weights),
-        "popular, 7 days": lists_of_week.popular(history, users),
-        "ALS": lists_of_week.of_als(history, users, als, sold, params.seed),
-        "BPR": lists_of_week.of_bpr(history, users, bpr, sold, params.seed),
+        "popular, 7 days": lists_of_week.rank_popular(history, users),
+        "ALS": lists_of_week.rank_als(history, users, als, sold, params.seed),
+        "BPR": lists_of_week.rank_bpr(history, users, bpr, sold, params.seed),
     }
     for name in REFERENCE:
-        ranked[name] = lists_of_week.of_source(name, history, whole, users, params, sold)
+        ranked[name] = lists_of_week.rank_source(name, history, whole, users, params, sold)
     return hits(whole.log, week, ranked)
 
 
-def approximations(
+def measure_approximate(
     whole: Shop, params: Params, module: Any, settings: Any, weights: dict[str, Array]
 ) -> dict[str, list[dict[str, Any]]]:
-    """What ivf and hnsw miss: of the shop's own vectors in its last week, and of as many as the competition has."""
+    """Measure ivf and hnsw on the shop's own vectors in its last week, and on as many vectors as H&M has articles."""
     history = weeks.history(whole.log, whole.log.weeks - 1)
     state = module.fit(history, whole, settings, weights)
-    every = np.arange(whole.log.users, dtype=np.uint32)
+    users = np.arange(whole.log.users, dtype=np.uint32)
     ready = module.made_ready(history, whole, state, settings)
-    mine = customer_vectors(ready.network, history, ready.shop, every, settings.model.bag)
-    many = rates.vectors(rates.ARTICLES, 1)
+    customers = customer_vectors(ready.network, history, ready.shop, users, settings.model.bag)
+    random_articles = rates.make_vectors(rates.ARTICLES, 1)
     return {
-        f"Learned vectors: {len(state['sold']):,} articles, {len(mine):,} customers": rates.approximate(
-            state["vectors"], state["sold"], mine, KINDS
+        f"Learned vectors: {len(state['sold']):,} articles, {len(customers):,} customers": rates.measure_kinds(
+            state["vectors"], state["sold"], customers, KINDS
         ),
-        f"Clustered random vectors: {rates.ARTICLES:,} articles, 2,000 queries": rates.approximate(
-            many, np.arange(rates.ARTICLES, dtype=np.uint32), rates.vectors(2000, 2), KINDS
+        f"Clustered random vectors: {rates.ARTICLES:,} articles, 2,000 queries": rates.measure_kinds(
+            random_articles, np.arange(rates.ARTICLES, dtype=np.uint32), rates.make_vectors(2000, 2), KINDS
         ),
     }
 

@@ -1,32 +1,32 @@
-"""What the demo shop sells: the hidden truth of its articles, their demand on a day and their price."""
+"""Draw the articles of the demo shop: their hidden properties, their demand on a day and their price."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
-Array = npt.NDArray[Any]
-Random = np.random.Generator
+from retail import ragged
+from retail.log import Array
 
-STYLES = 12  # latent tastes that tie articles together across departments; no column of the CSV files names them
+STYLES = 12  # latent tastes that connect articles of different departments; no CSV column contains them
 COLOURS = 16
 AGES = (34.0, 24.0, 44.0, 37.0, 30.0)  # centre of the buyers' age per index group
 GROUP_SHARE = (0.46, 0.22, 0.14, 0.12, 0.06)
 SHORTEST, LONGEST = 7, 60  # days between two purchases of the same consumable
-BEFORE = -150  # day of the earliest launch
-EVER = 10_000.0  # half-life in days of what never goes out of fashion
+FIRST_LAUNCH = -150  # day
+UNLIMITED = 10_000.0  # half-life in days of an article that never goes out of fashion
 
 
 class Kind(NamedTuple):
-    """A product type; ``swing`` > 0 sells in summer and < 0 in winter, as exp(swing * cos(season))."""
+    """A product type. Its seasonal factor is exp(swing * cos(season)): ``swing`` > 0 sells in summer, < 0 in winter."""
 
     name: str
     group: str
     garment: str
     cents: int  # usual price
     swing: float
-    rebuy: float  # chance that an owner comes back for the same article
+    rebuy: float  # chance that a purchase is followed by one of the same article
 
 
 KINDS = (
@@ -55,12 +55,12 @@ KINDS = (
     Kind("Scarf", "Accessories", "Accessories", 1299, -1.4, 0.01),
     Kind("Bag", "Accessories", "Accessories", 2499, 0.2, 0.01),
 )
-BASIC = 0.05  # from this rebuy chance on, a product type is a basic
+BASIC = 0.05  # a product type with at least this rebuy chance is a basic
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """One entry per article, (N,) each, articles of one product side by side, products in order of launch."""
+class Assortment:
+    """All articles, (N,) each; the articles of a product are adjacent, products are in the order of their launch."""
 
     product: Array  # dense code, ascending
     variant: Array  # 0, 1, .. within the product
@@ -68,14 +68,14 @@ class Shelf:
     group: Array  # index group, index into AGES
     style: Array
     colour: Array
-    age: Array  # years, centre of its buyers
-    launch: Array  # day of the first sale; negative: before the log begins
+    age: Array  # mean age of its buyers in years
+    launch: Array  # first day on sale; negative: before the log begins
     half_life: Array  # days in which demand halves after launch
     swing: Array
-    peak: Array  # day of the year with the most sales where swing > 0, the fewest where swing < 0
+    peak: Array  # day of the year with the most sales if swing > 0, the fewest if swing < 0
     pull: Array  # popularity on the day of launch
-    rebuy: Array  # chance that a purchase is followed by another one of the same article
-    gap: Array  # days after which it is used up
+    rebuy: Array  # chance that a purchase is followed by one of the same article
+    gap: Array  # days until it is used up
     cents: Array  # price at launch
 
     @property
@@ -84,57 +84,60 @@ class Shelf:
         return np.asarray(self.group * len(KINDS) + self.kind)
 
 
-def stocked(rng: Random, articles: int, days: int) -> Shelf:
-    """A shelf of ``articles`` for a log of ``days``; products have 1-8 colours, about 2.2 on average."""
+def draw_assortment(rng: Generator, articles: int, days: int) -> Assortment:
+    """Draw ``articles`` articles for a log of ``days``; products have 1-8 colours, about 2.2 on average."""
     sizes = np.minimum(rng.geometric(0.45, articles), 8)
-    of = np.repeat(np.arange(articles), sizes)[:articles]  # (N,) product of each article; surplus products fall away
-    products = int(of[-1]) + 1
-    launch = np.sort(rng.uniform(BEFORE, days, products))
-    launch[0] = BEFORE  # one product is always on sale, however small the shop
+    product = ragged.row_of(ragged.offsets(sizes))[:articles]  # (N,) of each article; surplus products are dropped
+    products = int(product[-1]) + 1
+    launch = np.sort(rng.uniform(FIRST_LAUNCH, days, products))
+    launch[0] = FIRST_LAUNCH  # one product is always on sale, however small the shop
     kind = rng.integers(len(KINDS), size=products)
     kinds_rebuy = np.array([k.rebuy for k in KINDS])
     basic = kinds_rebuy[kind] >= BASIC
     half_life = np.clip(rng.lognormal(np.log(40), 0.6, products), 12, 250)
     half_life[basic] *= 8
-    half_life[0] = EVER
-    launch[basic] = np.where(rng.random(basic.sum()) < 0.75, BEFORE, launch[basic])  # most basics were always there
+    half_life[0] = UNLIMITED
+    launch[basic] = np.where(rng.random(basic.sum()) < 0.75, FIRST_LAUNCH, launch[basic])  # most basics are old
     order = np.lexsort((np.arange(products), launch))
     launch, kind, half_life, basic = launch[order], kind[order], half_life[order], basic[order]
     group = rng.choice(len(AGES), products, p=GROUP_SHARE)
-    variant = np.arange(articles) - np.searchsorted(of, of)
-    delay = rng.integers(0, 60, articles) * ((variant > 0) & (rng.random(articles) < 0.3))  # some colours come later
+    variant = np.arange(articles) - np.searchsorted(product, product)
+    delay = rng.integers(0, 60, articles) * ((variant > 0) & (rng.random(articles) < 0.3))  # some colours start later
     rebuy = np.clip(kinds_rebuy[kind] * rng.lognormal(0, 0.35, products), 0, 0.95)
     cents = np.array([k.cents for k in KINDS])[kind] * rng.lognormal(0, 0.3, products)
     pull = rng.lognormal(0, 1.2, products) * np.where(basic, 0.25, 1.0)
-    return Shelf(
-        product=of,
+    return Assortment(
+        product=product,
         variant=variant,
-        kind=kind[of],
-        group=group[of],
-        style=rng.integers(STYLES, size=products)[of],
-        colour=(rng.integers(COLOURS, size=products)[of] + variant * 3) % COLOURS,  # colours of a product differ
-        age=(np.array(AGES)[group] + rng.normal(0, 9, products))[of],
-        launch=np.minimum(np.floor(launch)[of] + delay, days - 1).astype(np.int64),
-        half_life=half_life[of],
-        swing=(np.array([k.swing for k in KINDS])[kind] + rng.normal(0, 0.15, products))[of],
-        peak=(196 + rng.normal(0, 20, products))[of],  # the middle of July
-        pull=pull[of] * rng.lognormal(0, 0.7, articles),
-        rebuy=rebuy[of],
-        gap=np.clip(rng.lognormal(np.log(24), 0.35, products), SHORTEST, LONGEST)[of],
-        cents=np.maximum(np.floor(cents / 100) * 100 + 99, 99)[of],
+        kind=kind[product],
+        group=group[product],
+        style=rng.integers(STYLES, size=products)[product],
+        colour=(rng.integers(COLOURS, size=products)[product] + variant * 3) % COLOURS,  # colours of a product differ
+        age=(np.array(AGES)[group] + rng.normal(0, 9, products))[product],
+        launch=np.minimum(np.floor(launch)[product] + delay, days - 1).astype(np.int64),
+        half_life=half_life[product],
+        swing=(np.array([k.swing for k in KINDS])[kind] + rng.normal(0, 0.15, products))[product],
+        peak=(196 + rng.normal(0, 20, products))[product],  # the middle of July
+        pull=pull[product] * rng.lognormal(0, 0.7, articles),
+        rebuy=rebuy[product],
+        gap=np.clip(rng.lognormal(np.log(24), 0.35, products), SHORTEST, LONGEST)[product],
+        cents=np.maximum(np.floor(cents / 100) * 100 + 99, 99)[product],
     )
 
 
-def demand(shelf: Shelf, day: int, day_of_year: int) -> Array:
-    """(N,) weight of each article on ``day``: pull x season x fading; 0 before launch and when nearly faded."""
-    age = day - shelf.launch
-    fade = 2.0 ** (-np.maximum(age, 0) / shelf.half_life)
-    season = np.exp(shelf.swing * np.cos(2 * np.pi * (day_of_year - shelf.peak) / 365.25))
-    return np.where((age >= 0) & (fade > 0.02), shelf.pull * fade * season, 0.0)
+def compute_demand(assortment: Assortment, day: int, day_of_year: int) -> Array:
+    """Compute (N,) the demand for each article on ``day``: pull x decay x season.
+
+    It is 0 before the launch, and after the decay has reached 2%.
+    """
+    age = day - assortment.launch
+    decay = 2.0 ** (-np.maximum(age, 0) / assortment.half_life)
+    season = np.exp(assortment.swing * np.cos(2 * np.pi * (day_of_year - assortment.peak) / 365.25))
+    return np.where((age >= 0) & (decay > 0.02), assortment.pull * decay * season, 0.0)
 
 
-def price(shelf: Shelf, item: Array, day: int) -> Array:
-    """(rows,) price in cents on ``day``: the price at launch, marked down in three steps as demand fades."""
-    halvings = (day - shelf.launch[item]) / shelf.half_life[item]
+def compute_prices(assortment: Assortment, item: Array, day: int) -> Array:
+    """Compute (rows,) the price in cents on ``day``: the launch price, marked down in three steps as demand decays."""
+    halvings = (day - assortment.launch[item]) / assortment.half_life[item]
     reduced = np.array([1.0, 0.8, 0.6, 0.4])[np.digitize(halvings, (1.5, 2.5, 3.5))]
-    return np.asarray(np.maximum(np.round(shelf.cents[item] * reduced), 1)).astype(np.int64)
+    return np.asarray(np.maximum(np.round(assortment.cents[item] * reduced), 1)).astype(np.int64)

@@ -12,7 +12,7 @@ def by_group(history: History, group: Array, half_life: float, depth: int) -> Li
     """Key: a group of articles; targets: its ``depth`` best sellers, weight their share of its decayed sales."""
     log, known = history.log, history.known
     groups = int(group.max()) + 1
-    sales = np.exp2(-(history.cutoff - log.day[known]) / half_life)
+    sales = history.decay(half_life)
     group_of = group[log.item[known]].astype(np.int64)
     total = np.bincount(group_of[group_of >= 0], weights=sales[group_of >= 0], minlength=groups)
     share = np.where(group_of >= 0, sales / np.maximum(total[group_of], 1e-12), 0.0)

@@ -1,7 +1,7 @@
-"""Weighted lists, the one shape behind every source: a key (customer, article, segment ...) and its targets.
+"""Weighted lists: a key (customer, article, segment ...) and its targets.
 
-A source walks from customers over keys to articles: customer -> own articles -> their neighbours, or customer ->
-segment -> its best sellers (stage1_candidates/engine/walks.py).
+A source multiplies two of them (stage1_candidates/engine/sparse_product.py): customer -> own articles with articles ->
+their neighbours, or customer -> segment with segment -> its best sellers.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
+from retail.ragged import offsets, row_of
 from retail.weeks import History
-
-CHUNKS = 64  # units of parallel work: enough to balance threads, few enough to keep scratch space small
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Lists:
 
     def key_of_rows(self) -> Array:
         """(n,) int64 key of each entry."""
-        return np.repeat(np.arange(self.keys), np.diff(self.ptr))
+        return row_of(self.ptr)
 
     def arrays(self, name: str) -> dict[str, Array]:
         """As named arrays, to be stored in a source's state."""
@@ -49,7 +49,7 @@ def gather(key: Array, target: Array, weight: Array, keys: int, top: int | None 
     order, start = _by_key(key, keys)
     targets = int(target.max(initial=0)) + 1
     sizes = _targets_of(start, order, target, targets)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes if top is None else np.minimum(sizes, top))])
+    ptr = offsets(sizes if top is None else np.minimum(sizes, top))
     found, total = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
     _summed(start, order, target, weight, targets, top is not None, ptr, found, total)
     return Lists(ptr, found, total)
@@ -75,17 +75,26 @@ def own(history: History, users: Array, half_life: float) -> Lists:
     log = history.log
     begin, end = log.start[users], history.stop[users]
     sizes = _distinct(begin, end, log.item, log.items)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    ptr = offsets(sizes)
     decay = np.exp2(-np.arange(history.cutoff + 1) / half_life)  # (ages,) indexed by age in days
     target, weight = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
     _decayed(begin, end, log.item, log.day, history.cutoff, decay, log.items, ptr, target, weight)
     return Lists(ptr, target, weight)
 
 
-@numba.njit(cache=True)
-def bounds(chunk: int, rows: int) -> tuple[int, int]:
-    """The rows low..high of one of ``CHUNKS`` units of work."""
-    return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+def favourites(history: History, group: Array, weight: Array) -> Array:
+    """Return each customer's favourite group (users,) int64, -1 without a known entry in any.
+
+    ``group`` (items,): the group of each article, -1 for none; ``weight`` (k,): of each entry of ``history.known``.
+    The favourite has the largest sum of weights, ties by the group's number.
+    """
+    log, known = history.log, history.known
+    bought = group[log.item[known]].astype(np.int64)
+    inside = bought >= 0
+    best = gather(log.user[known][inside].astype(np.int64), bought[inside], weight[inside], log.users, 1)
+    favourite = np.full(log.users, -1, np.int64)
+    favourite[np.diff(best.ptr) > 0] = best.target
+    return favourite
 
 
 @numba.njit(cache=True)

@@ -1,7 +1,6 @@
 """Compute and store what a source proposes: the work that stages ``propose@`` and ``propose_network@`` share."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,8 +12,10 @@ from retail.log import Array
 from retail.weeks import Plan
 from stage1_candidates.engine import source
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.loaded import Loaded
+from stage1_candidates.engine.plugin_types import State, Weights
 
-WeightsOf = Callable[[Plan, int], tuple[dict[str, Array], ...]]  # (plan, label week) -> a network's weights, or ()
+WeightsOf = Callable[[Plan, int], Weights | None]  # (plan, label week) -> a network's weights, None for a plain source
 
 
 def frame(users: Array, best: Lists) -> pl.DataFrame:
@@ -24,7 +25,7 @@ def frame(users: Array, best: Lists) -> pl.DataFrame:
     )
 
 
-def load_state(name: str, week: int) -> dict[str, Array]:
+def load_state(name: str, week: int) -> State:
     """Load what source ``name`` learned from the past of ``week``."""
     with np.load(paths.of_week(paths.SOURCES / name, "state", week, "npz")) as stored:
         return dict(stored)
@@ -48,11 +49,11 @@ def write(name: str, weights_of: WeightsOf) -> None:
         plan = weeks.plan(whole.log, params.weeks)
         for week in tqdm(plan.all, desc=f"propose {name}", unit="week"):
             history = weeks.history(whole.log, week)
-            state: dict[str, Any] = source.fitted(module, history, whole, settings, *weights_of(plan, week))
-            np.savez(paths.of_week(folder, "state", week, "npz"), **state)
+            fitted = Loaded.fit(module, settings, history, whole, weights_of(plan, week))
+            np.savez(paths.of_week(folder, "state", week, "npz"), **fitted.state)  # type: ignore[arg-type]
             if week == plan.submission or not settings.proposes:
                 continue  # at the submission every customer is answered in shards, later
             users = weeks.customers(whole.log, plan, week, params.weeks, params.seed)
-            best = source.proposals(module, history, whole, state, users, settings)
+            best = fitted.propose(history, whole, users)
             rows = schema.check(frame(users, best), schema.CANDIDATES, f"source {name}", key=("user", "item"))
             rows.write_parquet(paths.of_week(folder, "candidates", week))

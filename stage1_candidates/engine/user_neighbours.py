@@ -4,8 +4,9 @@ import numba
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets
 from retail.weeks import History
-from stage1_candidates.engine import lists, walks
+from stage1_candidates.engine import lists, sparse_product
 from stage1_candidates.engine.lists import Lists
 
 
@@ -25,9 +26,9 @@ def nearest(mine: Lists, state: dict[str, Array], users: Array, neighbours: int)
     reference = state["reference"]
     place = np.minimum(np.searchsorted(reference, users), max(len(reference) - 1, 0))
     inside = reference[place] == users if len(reference) else np.zeros(len(users), bool)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
+    ptr = offsets(inside)
     itself = Lists(ptr, place[inside].astype(np.uint32), np.ones(int(ptr[-1]), np.float32))
-    return walks.walk_top(mine, Lists.of(state, "posting"), len(reference), neighbours, skip=itself)
+    return sparse_product.best_targets(mine, Lists.of(state, "posting"), len(reference), neighbours, skip=itself)
 
 
 def vectors(history: History, users: Array, decay: float) -> Lists:

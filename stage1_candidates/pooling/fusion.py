@@ -9,9 +9,11 @@ from collections.abc import Mapping
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.params import Pool
-from stage1_candidates.engine.lists import CHUNKS, Lists
+from retail.ragged import offsets, place_in_row
+from stage1_candidates.engine.lists import Lists
 
 
 def fuse(proposed: Mapping[str, Lists], settings: Pool) -> Lists:
@@ -24,13 +26,13 @@ def fuse(proposed: Mapping[str, Lists], settings: Pool) -> Lists:
     rows = every[0].keys
     target = np.concatenate([best.target for best in every])
     sizes = np.array([len(best.target) for best in every])
-    start = np.stack([best.ptr for best in every]) + (np.cumsum(sizes) - sizes)[:, None]  # (sources, rows + 1)
+    start = np.stack([best.ptr for best in every]) + offsets(sizes)[:-1, None]  # (sources, rows + 1)
     fused = np.zeros((rows, settings.take), np.uint32)
     weight = np.zeros((rows, settings.take), np.float32)
     count = np.zeros(rows, np.int64)
     _fuse(start, target, float(settings.rrf), _articles(target), fused, weight, count)
     filled = np.arange(settings.take) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), fused[filled], weight[filled])
+    return Lists(offsets(count), fused[filled], weight[filled])
 
 
 def ascending(best: Lists) -> Lists:
@@ -42,7 +44,7 @@ def ascending(best: Lists) -> Lists:
 
 def ranks(best: Lists) -> Array:
     """(n,) int64 rank from 1 of each entry within its key."""
-    rank: Array = np.arange(len(best.target)) - np.repeat(best.ptr[:-1], np.diff(best.ptr)) + 1
+    rank: Array = place_in_row(best.ptr) + 1
     return rank
 
 
@@ -61,7 +63,7 @@ def _articles(target: Array) -> int:
 def _fuse(start: Array, target: Array, rrf: float, articles: int, fused: Array, weight: Array, count: Array) -> None:
     sources, rows, top = start.shape[0], start.shape[1] - 1, fused.shape[1]
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+        low, high = bounds(chunk, rows)
         if low == high:
             continue
         total = np.zeros(articles)
@@ -110,7 +112,7 @@ def _ascending(ptr: Array, target: Array, weight: Array) -> None:
 def _ranks_at(ptr: Array, items: Array, best_ptr: Array, best: Array, articles: int, rank: Array) -> None:
     rows = len(ptr) - 1
     for chunk in numba.prange(CHUNKS):
-        low, high = chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+        low, high = bounds(chunk, rows)
         if low == high:
             continue
         place = np.zeros(articles, np.int32)  # 0: not proposed to this customer

@@ -1,9 +1,6 @@
-"""The pool: the union of the sources' proposals, fused by rank, cut to size, each source's rank and score alongside."""
+"""Build the pool: the union of the sources' proposals, fused by rank and cut, with each source's rank and score."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,48 +11,36 @@ from retail.pairs import Pairs
 from retail.params import Params
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.engine import source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Walk
+from stage1_candidates.engine.loaded import Loaded
+from stage1_candidates.engine.sparse_product import Factors
 from stage1_candidates.pooling import fusion
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """A source that is on, ready to be asked about one label week."""
-
-    module: ModuleType
-    settings: Any
-    state: dict[str, Array]
+FactorsOf = Mapping[str, Factors | None]  # by source; None where its scores are no sparse product
 
 
-Walks = Mapping[str, Walk | None]  # of each source that is on
-
-
-def walks(loaded: Mapping[str, Loaded], history: History, shop: Shop, users: Array) -> Walks:
-    """What ``propose`` and ``build`` have in common, where both are asked about the same ``users``."""
-    return {
-        name: source.walk_of(one.module, history, shop, one.state, users, one.settings) for name, one in loaded.items()
-    }
+def compute_factors(loaded: Mapping[str, Loaded], history: History, shop: Shop, users: Array) -> FactorsOf:
+    """Compute what ``propose`` and ``build`` share where both get the same ``users``."""
+    return {name: source.factors(history, shop, users) for name, source in loaded.items()}
 
 
 def propose(
-    loaded: Mapping[str, Loaded], history: History, shop: Shop, users: Array, walked: Walks | None = None
+    loaded: Mapping[str, Loaded], history: History, shop: Shop, users: Array, factors: FactorsOf | None = None
 ) -> dict[str, Lists]:
-    """What each source proposes to ``users``, row r for ``users[r]``."""
-    known = walked or {}
+    """List what each source proposes to ``users``, row r for ``users[r]``."""
+    known = factors or {}
     return {
-        name: source.proposals(one.module, history, shop, one.state, users, one.settings, known.get(name))
-        for name, one in loaded.items()
-        if one.settings.proposes
+        name: source.propose(history, shop, users, known.get(name))
+        for name, source in loaded.items()
+        if source.settings.proposes
     }
 
 
 def build(
     loaded: Mapping[str, Loaded], proposed: Mapping[str, Lists], history: History, shop: Shop, users: Array,
-    params: Params, walked: Walks | None = None,
+    params: Params, factors: FactorsOf | None = None,
 ) -> tuple[Pairs, pl.DataFrame]:  # fmt: skip
-    """The pool's pairs, and one row per pair of what the sources say of it, all Float32.
+    """Fuse the lists into the pool's pairs, and compute one row per pair of what the sources say of it, all Float32.
 
     ``pool__sources``: how many propose it, ``pool__fused``; per source that proposes ``<source>__rank`` (NaN where it
     does not propose the pair); per source that scores ``__score`` (of every pair, proposed or not), ``__of_best`` and
@@ -65,26 +50,19 @@ def build(
     whole = Pairs(users, fused.ptr, fused.target)
     columns = {"pool__fused": fused.weight}
     count = np.zeros(len(whole.items), np.float32)
-    known = walked or {}
-    for name, one in loaded.items():
-        if one.settings.proposes:
+    known = factors or {}
+    for name, source in loaded.items():
+        if source.settings.proposes:
             columns[f"{name}__rank"] = rank = fusion.ranks_at(whole.ptr, whole.items, proposed[name])
             count += ~np.isnan(rank)
-        if one.settings.scores:
-            score = source.scores(
-                one.module, history, shop, one.state, users, whole.ptr, whole.items, one.settings, known.get(name)
-            )
-            silent = source.untrained(one.state)  # no place among the others either
+        if source.settings.scores:
+            score = source.score(history, shop, whole, known.get(name))
+            silent = source.untrained  # no place among the others either
             columns |= {
                 f"{name}__score": score,
                 f"{name}__of_best": score if silent else pairs.of_best(whole.ptr, score),
                 f"{name}__place": score if silent else pairs.place(whole.ptr, score),
             }
-            of_users = source.about(one.module, history, shop, one.state, users, one.settings)
+            of_users = source.describe_users(history, shop, users)
             columns |= {f"{name}__{what}": values[whole.run] for what, values in of_users.items()}
     return whole, pl.DataFrame({"pool__sources": count, **columns})
-
-
-def codes(row: Array, item: Array) -> Array:
-    """(n,) uint64: one number per (row, item) pair, in the order of the pairs."""
-    return (row.astype(np.uint64) << np.uint64(32)) | item.astype(np.uint64)

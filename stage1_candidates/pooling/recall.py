@@ -7,8 +7,9 @@ import numpy as np
 from retail import metrics
 from retail.log import Array
 from retail.params import Pool
+from retail.ragged import pair_codes
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.pooling import fusion, pool
+from stage1_candidates.pooling import fusion
 
 AT = (12, 50, 100, 200)
 ORACLE = "oracle_map12"  # MAP@12 of a perfect ranker of the pool
@@ -23,7 +24,7 @@ def figures(
     truth of the pool first. The union's recall is that of the fused order, also beyond the pool's size; its rows, its
     hit ratio and the oracle are the pool's. A source's recall no longer rises beyond its own ``take``.
     """
-    bought = pool.codes(np.searchsorted(users, truth[0]), truth[1])
+    bought = pair_codes(np.searchsorted(users, truth[0]), truth[1])
     fused = fusion.fuse(proposed, settings)
     deep = settings.model_copy(update={"take": max(settings.take, *AT)})
     found: dict[str, object] = {name: _of(best, bought) for name, best in proposed.items()}
@@ -49,18 +50,18 @@ def mean_of_weeks(weeks: list[dict[str, object]]) -> dict[str, object]:
 
 
 def _of(best: Lists, bought: Array) -> dict[str, float]:
-    hit = np.isin(pool.codes(best.key_of_rows(), best.target), bought)
+    hit = np.isin(pair_codes(best.key_of_rows(), best.target), bought)
     return {**_recall(best, bought), "hit_ratio": float(hit.sum() / max(len(hit), 1)), "rows": len(hit)}
 
 
 def _recall(best: Lists, bought: Array) -> dict[str, float]:
-    hit = np.isin(pool.codes(best.key_of_rows(), best.target), bought)
+    hit = np.isin(pair_codes(best.key_of_rows(), best.target), bought)
     rank = fusion.ranks(best)
     return {f"recall@{k}": float(hit[rank <= k].sum() / len(bought)) for k in AT}
 
 
 def _oracle(fused: Lists, users: Array, truth: tuple[Array, Array], bought: Array) -> float:
-    hit = np.isin(pool.codes(fused.key_of_rows(), fused.target), bought)
+    hit = np.isin(pair_codes(fused.key_of_rows(), fused.target), bought)
     hits = np.bincount(fused.key_of_rows()[hit], minlength=len(users))
     sizes = np.diff(metrics.truth_runs(*truth, users)[0])
     return float((np.minimum(hits, metrics.K) / np.minimum(sizes, metrics.K)).mean())

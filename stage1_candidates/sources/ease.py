@@ -10,8 +10,9 @@ from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -26,11 +27,7 @@ class Params(Source):
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """Per article its ``neighbours`` largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
     log, known = history.log, history.known
-    sales = np.bincount(
-        log.item[known],
-        weights=np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life),
-        minlength=log.items,
-    )
+    sales = np.bincount(log.item[known], weights=history.decay(params.sales_half_life), minlength=log.items)
     chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[: params.articles])
     bought = lists.own(history, np.arange(log.users), params.half_life)
     x = scipy.sparse.csr_array((bought.weight, bought.target, bought.ptr), shape=(bought.keys, log.items))[:, chosen]
@@ -50,8 +47,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     ).arrays("near")
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles -> what they speak for, the articles themselves included."""
     return lists.own(history, users, params.half_life), Lists.of(state, "near"), None

@@ -6,9 +6,10 @@ from retail.log import Array
 from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.engine import lists, walks
+from stage1_candidates.engine import lists, sparse_product
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -35,7 +36,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
         user_norm[buyers.target] ** params.basket * item_norm[buyers.key_of_rows()] ** (1 - params.popularity)
     )
     to_item = bought.weight / item_norm[bought.target] ** params.popularity
-    near = walks.walk_top(
+    near = sparse_product.best_targets(
         Lists(buyers.ptr, buyers.target, from_item.astype(np.float32)),
         Lists(bought.ptr, bought.target, to_item.astype(np.float32)),
         items,
@@ -45,9 +46,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return near.arrays("near")
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles -> their neighbours, those bought before left out (repurchase has them)."""
     own = lists.own(history, users, params.profile_half_life)
     return own, Lists.of(state, "near"), own

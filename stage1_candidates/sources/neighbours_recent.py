@@ -5,8 +5,9 @@ from retail.params import Days, Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists, user_neighbours
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -23,9 +24,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return {**state, **recent.arrays("recent")}
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> its nearest customers, weight cosine -> what they bought lately."""
     mine = user_neighbours.unit(user_neighbours.vectors(history, users, params.decay))
     near = user_neighbours.nearest(mine, state, users, params.neighbours)

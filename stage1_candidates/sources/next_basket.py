@@ -3,13 +3,16 @@
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.params import Days, Positive, Share
+from retail.ragged import offsets
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -29,8 +32,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """
     log, known = history.log, history.known
     items = log.items
-    age = history.cutoff - log.day[known]
-    worth = np.exp2(-age / params.half_life)
+    worth = history.decay(params.half_life)
     sales = np.maximum(np.bincount(log.item[known], weights=worth, minlength=items), 1e-9)
     basket = _baskets(log.user[known], log.day[known])
     first, last = _followers(log.user[known], log.day[known], basket, params.within)
@@ -45,9 +47,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return near.arrays("near")
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles, the latest first -> what follows them."""
     return lists.own(history, users, params.profile_half_life), Lists.of(state, "near"), None
 
@@ -78,7 +78,7 @@ def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Arr
 
 
 def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Array, items: int, top: int) -> Lists:
-    """walk_top over entries whose targets are the runs first:last: the runs as lists, without copying them."""
+    """best_targets over entries whose targets are the runs first:last: the runs as lists, without copying them."""
     target = np.zeros((items, top), np.uint32)
     score = np.zeros((items, top), np.float32)
     count = np.zeros(items, np.int64)
@@ -87,15 +87,15 @@ def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Arra
         count,
     )  # fmt: skip
     filled = np.arange(top) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], score[filled])
+    return Lists(offsets(count), target[filled], score[filled])
 
 
 @numba.njit(parallel=True, cache=True)
 def _follow_kernel(ptr: Array, entry: Array, weight: Array, first: Array, last: Array, item: Array, worth: Array,
                    items: int, target: Array, score: Array, count: Array) -> None:  # fmt: skip
     top = target.shape[1]
-    for chunk in numba.prange(lists.CHUNKS):
-        low, high = chunk * items // lists.CHUNKS, (chunk + 1) * items // lists.CHUNKS
+    for chunk in numba.prange(CHUNKS):
+        low, high = bounds(chunk, items)
         if low == high:
             continue
         total = np.zeros(items, np.float32)

@@ -7,8 +7,9 @@ from retail.params import Days, Positive
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -19,14 +20,12 @@ class Params(Source):
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """One list: buyers per article, each purchase day weighted 2^(-age / half_life)."""
     log, known = history.log, history.known
-    sales = np.exp2(-(history.cutoff - log.day[known]) / params.half_life)
+    sales = history.decay(params.half_life)
     best = lists.gather(np.zeros(len(known), np.int64), log.item[known], sales, 1, params.depth)
     return best.arrays("best")
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> the one list."""
     everybody = Lists(np.arange(len(users) + 1), np.zeros(len(users), np.uint32), np.ones(len(users), np.float32))
     return everybody, Lists.of(state, "best"), None

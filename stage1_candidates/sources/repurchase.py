@@ -7,8 +7,9 @@ from retail.params import Days
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -23,14 +24,12 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     Most purchases are single, of one basket, and tie: what the shop sells now decides among them.
     """
     log, known = history.log, history.known
-    worth = np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life)
+    worth = history.decay(params.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     return {"lift": (1 + params.lift * sales / max(sales.max(), 1e-12)).astype(np.float32)}
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles, weight sum of 2^(-age / half_life) -> themselves, weight ``lift``."""
     same = lists.identity(shop.log.items)
     return lists.own(history, users, params.half_life), Lists(same.ptr, same.target, state["lift"]), None

@@ -4,11 +4,13 @@ import numpy as np
 
 from retail.log import Array
 from retail.params import Days, Positive
+from retail.ragged import offsets
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 FAVOURITES = ("department_no", "product_type_no")
 
@@ -27,7 +29,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     segments of the kinds that the data offers lie one after another; ``member`` is (kinds, users), -1 for none.
     """
     log, known = history.log, history.known
-    sales = np.exp2(-(history.cutoff - log.day[known]) / params.half_life)
+    sales = history.decay(params.half_life)
     everywhere = np.bincount(log.item[known], weights=sales, minlength=log.items)
     everywhere = everywhere / max(everywhere.sum(), 1e-12)
     members = _members(history, shop, params)
@@ -43,7 +45,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
         member[member >= 0] += base
         base += n
     joined = Lists(
-        np.concatenate([np.zeros(1, np.int64), *[np.diff(kind.ptr) for kind in kinds]]).cumsum(),
+        offsets(np.concatenate([np.zeros(0, np.int64), *[np.diff(kind.ptr) for kind in kinds]])),
         np.concatenate([np.zeros(0, np.uint32), *[kind.target for kind in kinds]]),
         np.concatenate([np.zeros(0, np.float32), *[kind.weight for kind in kinds]]),
     )
@@ -51,13 +53,11 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return {**joined.arrays("best"), "member": member}
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> the segments it belongs to (weight 1 each) -> their best sellers."""
     member = state["member"][:, users].T  # (kinds, users) -> (U, kinds)
     belongs = member >= 0
-    ptr = np.concatenate([np.zeros(1, np.int64), belongs.sum(axis=1).cumsum()])
+    ptr = offsets(belongs.sum(axis=1))
     key = member[belongs].astype(np.uint32)
     return Lists(ptr, key, np.ones(len(key), np.float32)), Lists.of(state, "best"), None
 
@@ -67,14 +67,7 @@ def _members(history: History, shop: Shop, params: Params) -> list[Array]:
     kinds = [] if shop.age_bin is None else [shop.age_bin.copy()]
     if "postal_code" in shop.traits:
         kinds.append(shop.traits["postal_code"].copy())
-    log, known = history.log, history.known
-    weight = np.exp2(-(history.cutoff - log.day[known]) / params.taste_half_life)
-    for name in FAVOURITES:
-        if name in shop.attributes:
-            bought = shop.attributes[name][log.item[known]].astype(np.int64)
-            seen = bought >= 0
-            best = lists.gather(log.user[known][seen].astype(np.int64), bought[seen], weight[seen], log.users, 1)
-            favourite = np.full(log.users, -1, np.int32)
-            favourite[np.diff(best.ptr) > 0] = best.target
-            kinds.append(favourite)
-    return kinds
+    weight = history.decay(params.taste_half_life)
+    of_tastes = [lists.favourites(history, shop.attributes[name], weight) for name in FAVOURITES
+                 if name in shop.attributes]  # fmt: skip
+    return [*kinds, *(favourite.astype(np.int32) for favourite in of_tastes)]

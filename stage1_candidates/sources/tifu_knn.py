@@ -7,8 +7,9 @@ from retail.params import Positive, Share
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 from stage1_candidates.engine.user_neighbours import nearest, reference_vectors, unit, vectors
 
 
@@ -24,9 +25,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return reference_vectors(history, params.reference, params.decay)
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> itself (alpha) and its K cosine neighbours ((1 - alpha) / K each) -> their unit vectors."""
     items = history.log.items
     mine = unit(vectors(history, users, params.decay))

@@ -8,8 +8,9 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
 from stage1_candidates.engine.best_sellers import by_group
+from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Source
+from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
@@ -23,9 +24,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     return by_group(history, shop.attributes["product_code"], params.sales_half_life, params.depth).arrays("articles")
 
 
-def walk(
-    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
-) -> tuple[Lists, Lists, Lists | None]:
+def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
     """Customer -> own articles -> their product_codes -> the codes' articles, those bought before left out."""
     own = lists.own(history, users, params.half_life)
     codes = shop.attributes["product_code"][own.target].astype(np.uint32)

@@ -12,10 +12,13 @@ import lightgbm as lgb
 import numba
 import numpy as np
 
+from retail.chunks import CHUNKS, bounds
 from retail.log import Array
+from retail.ragged import offsets, place_in_row, row_of
+from stage2_ranker.fast_trees import trees
+from stage2_ranker.fast_trees.trees import Trees
 
 BLOCK = 256  # rows that pass a tree before the next one: their codes and masks stay in the nearest cache
-CHUNKS = 64  # units of parallel work
 MISSING = 255  # the code of a missing value that goes right
 MOST_CUTS = 254  # thresholds of a feature that codes of one byte can tell apart
 # width of a mask in bits -> its type, and a de Bruijn number whose top bits, times a power of 2, tell the powers apart
@@ -41,21 +44,11 @@ class Forest:
 
         None where a tree has more than 64 leaves, a feature more than 254 thresholds or one that is no plain ``<=``.
         """
-        trees = model.dump_model(num_iteration=rounds, start_iteration=begin)["tree_info"]
-        roots = [tree["tree_structure"] for tree in trees]
-        splits: list[dict[str, Any]] = []
-        lefts: list[int] = []
-        start, leaves = [0], []
-        for root in roots:
-            of_tree: list[float] = []
-            _walk(root, splits, lefts, of_tree)
-            start.append(len(splits))
-            leaves.append(of_tree)
-        most = max(map(len, leaves), default=0)
-        if most > max(WIDTHS) or any(s["decision_type"] != "<=" or s["missing_type"] == "Zero" for s in splits):
+        forest = trees.read(model, begin, rounds)
+        most = int(np.diff(forest.leaf_start).max(initial=0))
+        if most > max(WIDTHS) or not forest.by_numbers or (forest.missing == trees.MISSING["Zero"]).any():
             return None
-        width = min(bits for bits in WIDTHS if bits >= most)
-        return _assembled(model.num_feature(), splits, lefts, start, leaves, width)
+        return _assembled(model.num_feature(), forest, min(bits for bits in WIDTHS if bits >= most))
 
     def score(self, features: Array) -> Array:
         """(n,) float64 raw scores of ``features`` (n, f) float32; fastest where these lie column by column."""
@@ -77,44 +70,27 @@ def raw_scores(model: lgb.Booster, features: Array, begin: int = 0, rounds: int 
     return np.asarray(model.predict(features, start_iteration=begin, num_iteration=rounds, raw_score=True))
 
 
-def _walk(node: dict[str, Any], splits: list[dict[str, Any]], lefts: list[int], leaves: list[float]) -> None:
-    """Append a tree's splits, of each the leaves to its left as bits, and its leaves' values from left to right."""
-    if "split_index" not in node:
-        leaves.append(node["leaf_value"])
-        return
-    place, first = len(splits), len(leaves)
-    splits.append(node)
-    lefts.append(0)
-    _walk(node["left_child"], splits, lefts, leaves)
-    lefts[place] = (1 << len(leaves)) - (1 << first)
-    _walk(node["right_child"], splits, lefts, leaves)
-
-
-def _assembled(
-    features: int, splits: list[dict[str, Any]], lefts: list[int], start: list[int], leaves: list[list[float]],
-    width: int,
-) -> Forest | None:  # fmt: skip
-    feature = np.array([split["split_feature"] for split in splits], np.int64)
-    threshold = _at_most(np.array([split["threshold"] for split in splits], np.float64))
+def _assembled(features: int, forest: Trees, width: int) -> Forest | None:
+    feature, threshold = forest.feature, _at_most(forest.threshold)
     cuts = [np.unique(threshold[feature == one]) for one in range(features)]
     if max(map(len, cuts), default=0) > MOST_CUTS:
         return None
     kind, spread = WIDTHS[width]
     full = (1 << width) - 1
-    value = np.zeros((len(leaves), width))
-    place = [((spread << leaf) & full) >> (width - width.bit_length() + 1) for leaf in range(width)]
-    for tree, of_tree in enumerate(leaves):
-        value[tree, place[: len(of_tree)]] = of_tree
+    leaves_left = zip(forest.first.tolist(), forest.middle.tolist(), strict=True)
+    place = np.array([((spread << leaf) & full) >> (width - width.bit_length() + 1) for leaf in range(width)])
+    value = np.zeros((len(forest.mean), width))
+    value[row_of(forest.leaf_start), place[place_in_row(forest.leaf_start)]] = forest.value
     nan_is_zero = np.zeros(features, bool)
-    nan_is_zero[[split["split_feature"] for split in splits if split["missing_type"] == "None"]] = True
+    nan_is_zero[feature[forest.missing == trees.MISSING["None"]]] = True
     return Forest(
-        cut_start=np.concatenate([[0], np.cumsum([len(of) for of in cuts])]).astype(np.int64),
+        cut_start=offsets(np.array([len(of) for of in cuts], np.int64)),
         cut=np.concatenate([*cuts, np.empty(0, np.float32)]),
         nan_is_zero=nan_is_zero,
-        split_start=np.array(start, np.int64),
-        plane=2 * feature + np.array([split["default_left"] for split in splits], np.int64),
+        split_start=forest.split_start,
+        plane=2 * feature + forest.default_left,
         step=np.array([np.searchsorted(cuts[f], t) for f, t in zip(feature, threshold, strict=True)], np.uint8),
-        mask=np.array([full ^ left for left in lefts], kind),
+        mask=np.array([full ^ ((1 << middle) - (1 << first)) for first, middle in leaves_left], kind),
         value=value,
     )
 
@@ -137,7 +113,8 @@ def _score(columns: Array, cut_start: Array, cut: Array, nan_is_zero: Array, spl
         passed = np.empty(BLOCK, np.int32)
         alive = np.empty(BLOCK, mask.dtype)
         total = np.empty(BLOCK)
-        for block in range(chunk * blocks // CHUNKS, (chunk + 1) * blocks // CHUNKS):
+        low, high = bounds(chunk, blocks)
+        for block in range(low, high):
             begin = block * BLOCK
             rows = min(n - begin, BLOCK)
             for f in range(features):

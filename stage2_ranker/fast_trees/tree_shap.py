@@ -6,6 +6,8 @@ Longer paths are worked out row by row.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import lightgbm as lgb
 import numba
@@ -13,7 +15,7 @@ import numpy as np
 
 from retail.log import Array
 from stage2_ranker.fast_trees import trees
-from stage2_ranker.fast_trees.trees import Trees
+from stage2_ranker.fast_trees.trees import Paths, Trees
 
 BLOCK = 512  # rows that pass a tree before the next one
 LONGEST = 10  # features on a path that may have a table of its patterns
@@ -27,6 +29,7 @@ class Shap:
     """A model ready to be asked; a row's contributions and ``expected`` add up to the model's raw score."""
 
     trees: Trees
+    paths: Paths
     table_start: Array  # (leaves,) int64 into table, -1 for none
     table: Array  # float64, of each leaf 2^d x d: what a pattern of conditions met gives to each part
     expected: float
@@ -34,7 +37,8 @@ class Shap:
     @staticmethod
     def of(model: lgb.Booster, rows: int) -> "Shap":
         """Ready for about ``rows`` rows: the more, the more tables, the shorter paths first. They change no figure."""
-        of, expected = trees.flat(model)
+        read = trees.read(model)
+        of = trees.paths(read)
         sizes = np.diff(of.part_start)
         most = min(MOST, WORTH * rows)
         room = np.where(sizes <= LONGEST, sizes << np.minimum(sizes, LONGEST), most + 1)
@@ -44,16 +48,17 @@ class Shap:
         start[order] = np.where(end <= most, end - room[order], -1)
         table = np.zeros(int(np.max(end, initial=0, where=end <= most)))
         _fill(of.value, of.part_start, of.part_share, start, table)
-        return Shap(of, start, table, expected)
+        expected = reduce(add, read.mean.tolist(), 0.0)  # not sum(): from Python 3.12 on it rounds otherwise
+        return Shap(read, of, start, table, expected)
 
     def add_to(self, out: Array, features: Array, scale: float) -> None:
         """Add ``scale`` x the contributions of ``features`` (n, f) float32 to ``out`` (n, f) float32."""
-        of = self.trees
-        if len(of.value):
+        of, to = self.trees, self.paths
+        if len(to.value):
             _add(
-                of.node_start, of.feature, of.threshold, of.missing, of.default_left, of.leaf_start, of.value,
-                of.part_start, of.step_start, self.table_start, of.part_feature, of.part_share, of.step_node,
-                of.step_left, of.step_part, self.table, np.ascontiguousarray(features, np.float32), scale, out,
+                to.split_start, of.feature, of.threshold, of.missing, of.default_left, to.leaf_start, to.value,
+                to.part_start, to.step_start, self.table_start, to.part_feature, to.part_share, to.step_split,
+                to.step_left, to.step_part, self.table, np.ascontiguousarray(features, np.float32), scale, out,
             )  # fmt: skip
 
 
@@ -107,12 +112,12 @@ def _fill(value: Array, part_start: Array, part_share: Array, table_start: Array
 
 
 @numba.njit(parallel=True, cache=True)
-def _add(node_start: Array, feature: Array, threshold: Array, missing: Array, default_left: Array, leaf_start: Array,
+def _add(split_start: Array, feature: Array, threshold: Array, missing: Array, default_left: Array, leaf_start: Array,
          value: Array, part_start: Array, step_start: Array, table_start: Array, part_feature: Array, part_share: Array,
-         step_node: Array, step_left: Array, step_part: Array, table: Array, features: Array, scale: float,
+         step_split: Array, step_left: Array, step_part: Array, table: Array, features: Array, scale: float,
          out: Array) -> None:  # fmt: skip
     longest = np.max(part_start[1:] - part_start[:-1])
-    nodes = np.max(node_start[1:] - node_start[:-1])
+    nodes = np.max(split_start[1:] - split_start[:-1])
     blocks = (len(features) + BLOCK - 1) // BLOCK
     for block in numba.prange(blocks):
         columns = features[block * BLOCK : (block + 1) * BLOCK].T.copy()  # (f, b): a loop over rows is one over a line
@@ -121,14 +126,14 @@ def _add(node_start: Array, feature: Array, threshold: Array, missing: Array, de
         left = np.empty((nodes, rows), np.bool_)
         met = np.empty(rows, np.int64)
         poly, rest, given = np.empty(longest + 2), np.empty(longest + 2), np.empty(longest)
-        for tree in range(len(node_start) - 1):
-            for n in range(node_start[tree], node_start[tree + 1]):
-                _decide(columns[feature[n]], threshold[n], missing[n], default_left[n], left[n - node_start[tree]])
+        for tree in range(len(split_start) - 1):
+            for n in range(split_start[tree], split_start[tree + 1]):
+                _decide(columns[feature[n]], threshold[n], missing[n], default_left[n], left[n - split_start[tree]])
             for leaf in range(leaf_start[tree], leaf_start[tree + 1]):
                 begin, d = part_start[leaf], part_start[leaf + 1] - part_start[leaf]
                 met[:] = (1 << d) - 1
                 for s in range(step_start[leaf], step_start[leaf + 1]):
-                    went, way, bit = left[step_node[s]], step_left[s], step_part[s]
+                    went, way, bit = left[step_split[s]], step_left[s], step_part[s]
                     for row in range(rows):
                         met[row] &= ~((went[row] != way) << bit)
                 if table_start[leaf] >= 0:

@@ -1,4 +1,4 @@
-"""The trees of a LightGBM model as flat arrays: splits, and of every leaf the path that leads to it."""
+"""The trees of a LightGBM model as flat arrays, read in one walk of its dump, and the path to every leaf."""
 
 import math
 from dataclasses import dataclass
@@ -8,83 +8,136 @@ import lightgbm as lgb
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets
 
 MISSING = {"None": 0, "Zero": 1, "NaN": 2}  # what a split takes for missing; without, NaN counts as 0
+LESS = "<="  # the decision of a split by a number; any other is by category
 
 
 @dataclass(frozen=True)
 class Trees:
+    """Trees one after another: each split before those of its left, then of its right; leaves from left to right."""
+
+    split_start: Array  # (trees + 1,) int64 into the splits
+    feature: Array  # (splits,) int64
+    threshold: Array  # (splits,) float64, go left up to it; NaN where the split is by category
+    missing: Array  # (splits,) int64, values of MISSING
+    default_left: Array  # (splits,) bool
+    first: Array  # (splits,) int64: within its tree the leaves first:last are below the split,
+    middle: Array  # (splits,) int64: those before this one to its left
+    last: Array  # (splits,) int64
+    left_share: Array  # (splits,) float64 of the split's training rows, those that go left
+    right_share: Array  # (splits,) float64
+    leaf_start: Array  # (trees + 1,) int64 into the leaves
+    value: Array  # (leaves,) float64
+    mean: Array  # (trees,) float64 value of a training row
+
+    @property
+    def by_numbers(self) -> bool:
+        """Whether no split is by category."""
+        return not np.isnan(self.threshold).any()
+
+
+@dataclass(frozen=True)
+class Paths:
     """A leaf's path has parts, one per feature on it, and steps, one per split. Trees of a single leaf are left out."""
 
-    node_start: Array  # (trees + 1,) int64 into the nodes
-    feature: Array  # (nodes,) int64
-    threshold: Array  # (nodes,) float64, go left up to it
-    missing: Array  # (nodes,) int64, values of MISSING
-    default_left: Array  # (nodes,) bool
+    split_start: Array  # (trees + 1,) int64 into the splits of ``Trees``
     leaf_start: Array  # (trees + 1,) int64 into the leaves
     value: Array  # (leaves,) float64
     part_start: Array  # (leaves + 1,) int64 into the parts
     part_feature: Array  # (parts,) int64
     part_share: Array  # (parts,) float64: of the training rows at the path's splits by the feature, those that stay
     step_start: Array  # (leaves + 1,) int64 into the steps
-    step_node: Array  # (steps,) int64 node within its tree
+    step_split: Array  # (steps,) int64 split within its tree
     step_left: Array  # (steps,) bool
     step_part: Array  # (steps,) int64 part within its leaf
 
 
 TYPES = {
-    "threshold": np.float64,
-    "value": np.float64,
-    "part_share": np.float64,
-    "default_left": bool,
-    "step_left": bool,
+    **dict.fromkeys(("threshold", "left_share", "right_share", "value", "mean", "part_share"), np.float64),
+    **dict.fromkeys(("default_left", "step_left"), bool),
 }
 
 
-def flat(model: lgb.Booster) -> tuple[Trees, float]:
-    """The trees that ``model.predict`` uses, and their sum's mean over the training rows."""
+def read(model: lgb.Booster, begin: int = 0, rounds: int | None = None) -> Trees:
+    """Read ``rounds`` trees of ``model`` from ``begin`` on; by default all those that ``model.predict`` uses."""
     lists: dict[str, list[Any]] = {name: [] for name in Trees.__dataclass_fields__}
-    for name in ("node_start", "leaf_start", "part_start", "step_start"):
-        lists[name].append(0)
-    expected = 0.0
-    for tree in model.dump_model()["tree_info"]:
+    lists["split_start"].append(0)
+    lists["leaf_start"].append(0)
+    for tree in model.dump_model(num_iteration=rounds, start_iteration=begin)["tree_info"]:
         root = tree["tree_structure"]
-        if "split_index" not in root:
-            expected += root["leaf_value"]
-            continue
-        expected += _flatten(root, lists, [], root["internal_count"])
-        lists["node_start"].append(len(lists["feature"]))
+        lists["mean"].append(_walk(root, lists, root.get("internal_count")))
+        lists["split_start"].append(len(lists["feature"]))
         lists["leaf_start"].append(len(lists["value"]))
-    return Trees(**{name: np.array(values, TYPES.get(name, np.int64)) for name, values in lists.items()}), expected
+    return Trees(**_arrays(lists))
 
 
-def _flatten(node: dict[str, Any], lists: dict[str, list[Any]], path: list[tuple[int, int, bool, float]],
-             rows: int) -> float:  # fmt: skip
-    """Append ``node`` and what is below it; the sum of its leaves' values, each by its share of the tree's ``rows``.
+def paths(trees: Trees) -> Paths:
+    """Return the path to each leaf of ``trees``, all of whose splits are by numbers."""
+    if not trees.by_numbers:
+        raise ValueError("the model splits by category; expected splits by numbers alone")
+    lists: dict[str, list[Any]] = {name: [] for name in Paths.__dataclass_fields__}
+    lists["part_start"].append(0)
+    lists["step_start"].append(0)
+    feature, first, middle, last, left_share, right_share = (
+        column.tolist()
+        for column in (trees.feature, trees.first, trees.middle, trees.last, trees.left_share, trees.right_share)
+    )
+    splits, leaves = np.diff(trees.split_start), np.diff(trees.leaf_start)
+    for begin, size, width in zip(trees.split_start[:-1].tolist(), splits.tolist(), leaves.tolist(), strict=True):
+        if not size:
+            continue
+        steps: list[list[tuple[int, int, bool, float]]] = [[] for _ in range(width)]  # split, feature, left, share
+        for n in range(begin, begin + size):
+            for leaf in range(first[n], last[n]):
+                left = leaf < middle[n]
+                steps[leaf].append((n - begin, feature[n], left, left_share[n] if left else right_share[n]))
+        for path in steps:
+            features = list(dict.fromkeys(on for _, on, _, _ in path))
+            lists["part_feature"] += features
+            lists["part_share"] += [math.prod([share for _, on, _, share in path if on == one]) for one in features]
+            lists["part_start"].append(len(lists["part_feature"]))
+            lists["step_split"] += [split for split, _, _, _ in path]
+            lists["step_left"] += [left for _, _, left, _ in path]
+            lists["step_part"] += [features.index(on) for _, on, _, _ in path]
+            lists["step_start"].append(len(lists["step_split"]))
+    wide = splits > 0
+    return Paths(
+        **{
+            **_arrays(lists),
+            "split_start": offsets(splits[wide]),
+            "leaf_start": offsets(leaves[wide]),
+            "value": trees.value[np.repeat(wide, leaves)],
+        }
+    )
 
-    ``path``: of each split above, the node within its tree, the feature, whether it went left, and the share of the
-    split's rows that went this way.
-    """
+
+def _walk(node: dict[str, Any], lists: dict[str, list[Any]], rows: int | None) -> float:
+    """Append ``node`` and what is below it; the sum of its leaves' values, each by its share of the tree's ``rows``."""
+    leaf = len(lists["value"]) - lists["leaf_start"][-1]
     if "split_index" not in node:
-        features = list(dict.fromkeys(feature for _, feature, _, _ in path))
         lists["value"].append(node["leaf_value"])
-        lists["part_feature"] += features
-        lists["part_share"] += [math.prod([share for _, on, _, share in path if on == one]) for one in features]
-        lists["part_start"].append(len(lists["part_feature"]))
-        lists["step_node"] += [place for place, _, _, _ in path]
-        lists["step_left"] += [left for _, _, left, _ in path]
-        lists["step_part"] += [features.index(feature) for _, feature, _, _ in path]
-        lists["step_start"].append(len(lists["step_node"]))
-        share_of_all: float = node["leaf_value"] * node["leaf_count"] / rows
+        share_of_all: float = node["leaf_value"] if rows is None else node["leaf_value"] * node["leaf_count"] / rows
         return share_of_all
-    place = len(lists["feature"]) - lists["node_start"][-1]
+    by_number = node["decision_type"] == LESS
     lists["feature"].append(node["split_feature"])
-    lists["threshold"].append(node["threshold"])
+    lists["threshold"].append(node["threshold"] if by_number else math.nan)
     lists["missing"].append(MISSING[node["missing_type"]])
     lists["default_left"].append(node["default_left"])
+    lists["first"].append(leaf)
+    place = len(lists["middle"])
+    for name in ("middle", "last"):
+        lists[name].append(leaf)
+    for side in ("left", "right"):
+        child = node[f"{side}_child"]
+        lists[f"{side}_share"].append(child.get("internal_count", child.get("leaf_count")) / node["internal_count"])
     total = 0.0
-    for side in ("left_child", "right_child"):
-        child = node[side]
-        share = child.get("internal_count", child.get("leaf_count")) / node["internal_count"]
-        total += _flatten(child, lists, [*path, (place, node["split_feature"], side == "left_child", share)], rows)
+    for side, end in (("left", "middle"), ("right", "last")):
+        total += _walk(node[f"{side}_child"], lists, rows)
+        lists[end][place] = len(lists["value"]) - lists["leaf_start"][-1]
     return total
+
+
+def _arrays(lists: dict[str, list[Any]]) -> dict[str, Array]:
+    return {name: np.array(values, TYPES.get(name, np.int64)) for name, values in lists.items()}

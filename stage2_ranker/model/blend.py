@@ -10,6 +10,7 @@ import numpy as np
 
 from retail.log import Array
 from retail.params import Average
+from retail.ragged import place_in_row
 from stage2_ranker.fast_trees.forest import Forest
 
 
@@ -81,7 +82,6 @@ def ranks(raw: Array, run: Array) -> Array:
     """(n,) float64 rank of each row among those of its ``run`` (n,), ascending; highest ``raw`` 1, ties by place."""
     order = np.lexsort((-raw, run))
     first = np.flatnonzero(np.concatenate([[True], run[1:] != run[:-1]])) if len(run) else np.zeros(0, np.int64)
-    size = np.diff(np.append(first, len(run)))
     found = np.empty(len(run))
-    found[order] = np.arange(len(run)) - np.repeat(first, size) + 1.0
+    found[order] = place_in_row(np.append(first, len(run))) + 1.0
     return found

@@ -3,6 +3,7 @@
 import numpy as np
 
 from retail.log import Array
+from retail.ragged import offsets
 from stage2_ranker.model.recipe import Recipe
 
 
@@ -22,7 +23,7 @@ def select_rows(recipe: Recipe, age: Array, label: Array, groups: Array, most: i
         share = min(1.0, recipe.negatives * positives / max(keep.sum() - positives, 1))
         keep &= (label > 0) | (rng.random(len(label)) < share)
     if most is not None and keep.sum() > most:
-        sizes = np.add.reduceat(keep, np.cumsum(groups) - groups, dtype=np.int64)
+        sizes = np.add.reduceat(keep, offsets(groups)[:-1], dtype=np.int64)
         order = np.argsort(rng.random(len(groups)), kind="stable")
         inside = np.zeros(len(groups), bool)
         inside[order] = np.cumsum(sizes[order]) <= most

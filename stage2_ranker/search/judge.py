@@ -7,6 +7,7 @@ import polars as pl
 
 from retail import metrics
 from retail.log import Array
+from retail.ragged import offsets, place_in_row
 from stage2_ranker.model.ranker import matrix
 
 
@@ -26,10 +27,9 @@ class Week:
         """``table``: every candidate of ``users``, who may also have none; ``truth``: pairs sorted by user."""
         row = np.searchsorted(users, table["user"].to_numpy())
         size = np.bincount(row, minlength=len(users))
-        place = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
         width = max(int(size.max()), metrics.K)
         return Week(
-            users, row * width + place, table["item"].to_numpy().astype(np.int64), width,
+            users, row * width + place_in_row(offsets(size)), table["item"].to_numpy().astype(np.int64), width,
             *metrics.truth_runs(*truth, users),
         )  # fmt: skip
 

@@ -1,9 +1,11 @@
-"""Stage ``explain``: the reasons of the twelve articles of the first customers of the submission; or of one, printed.
+"""Stage ``explain``: compute the reasons for the recommended articles, or print those of one customer.
 
-``python -m submissions.explain`` writes outputs/explanations.parquet, one row per customer and place, of the first
-``explain.customers`` customers of the submission: customer_id, place (1..12), article_id, score (null where an article
-only fills the list up), sources (those whose list holds the article), reason_1..reason_3 (the strongest first, ""
-where fewer speak for it). ``python -m submissions.explain CUSTOMER_ID`` prints that customer's page.
+``python -m submissions.explain`` writes outputs/explanations.parquet for the first ``explain.customers`` customers of
+the submission. It has one row per customer and place, with the columns customer_id, place (1..12), article_id, score
+(null for a best seller that completes the list), sources (those that propose the article) and reason_1..reason_3 (the
+strongest first, "" if there are fewer).
+
+``python -m submissions.explain CUSTOMER_ID`` prints one customer's latest baskets, recommended articles and reasons.
 """
 
 import sys
@@ -18,16 +20,16 @@ from submissions.explain import explanation_table, one_customer
 
 
 def write() -> None:
-    """The stage."""
+    """Run the stage: write the table of reasons."""
     params = parameters.read()
-    wanted = schema.check(pl.read_parquet(paths.WANTED), schema.WANTED, "wanted", key=("user",))["user"].to_numpy()
-    found = explained(wanted[: params.explain.customers])
+    requested = schema.check(pl.read_parquet(paths.WANTED), schema.WANTED, "wanted", key=("user",))["user"].to_numpy()
+    explanation = explain_users(requested[: params.explain.customers])
     with stage.whole_file(explanation_table.FILE) as part:
-        found.write_parquet(part)
+        explanation.write_parquet(part)
 
 
 def show(customer_id: str) -> None:
-    """The page of one customer, from the stage's output where it holds the customer, else made now."""
+    """Print one customer's recommendations, read from the stage's output or else computed now."""
     for path in (paths.PREPARED, paths.FINAL_MODEL):
         if not path.exists():
             raise InputError(f"{path}: no such folder; run `dvc repro` first")
@@ -38,15 +40,15 @@ def show(customer_id: str) -> None:
             f"customer {customer_id!r}: not in customers.csv, expected one of its ids, such as "
             f"{customers['customer_id'][0]!r}"
         )
-    found = explanation_table.stored(customer_id)
-    one_customer.show(customer, found if found.height else explained(customer["user"].to_numpy()))
+    explanation = explanation_table.read_rows(customer_id)
+    one_customer.show(customer, explanation if explanation.height else explain_users(customer["user"].to_numpy()))
 
 
-def explained(users: Array) -> pl.DataFrame:
-    """The table's rows of ``users``, made now."""
-    from submissions.explain import explanations  # brings LightGBM and torch, which a stored page has no use for
+def explain_users(users: Array) -> pl.DataFrame:
+    """Compute the table's rows for ``users``."""
+    from submissions.explain import explanations  # imports LightGBM and torch, which stored rows do not need
 
-    return explanations.of(users, parameters.read())
+    return explanations.explain_customers(users, parameters.read())
 
 
 if __name__ == "__main__":

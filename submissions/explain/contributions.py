@@ -1,6 +1,6 @@
-"""What each feature adds to a row's score: TreeSHAP, weighed as the blend weighs its models.
+"""Compute each feature's contribution to a row's score: TreeSHAP values, averaged with the blend's weights.
 
-Ranks have no contributions: a blend that averages ranks is explained by the scores that it ranks.
+A blend that averages ranks is explained by its models' scores, because ranks have no TreeSHAP values.
 """
 
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from stage2_ranker.model.blend import Blend
 
 @dataclass(frozen=True)
 class Explainer:
-    """A blend ready to be asked; a row's contributions and ``expected`` add up to its score, averaged by scores."""
+    """Explain a blend's scores: a row's contributions and ``expected_score`` add up to its score."""
 
     blend: Blend
     models: dict[str, Shap]
 
     @staticmethod
-    def of(blend: Blend, rows: int) -> "Explainer":
-        """Ready for about ``rows`` rows, which decides how fast it is and nothing else."""
+    def prepare(blend: Blend, rows: int) -> "Explainer":
+        """Prepare an explainer for about ``rows`` rows; the number affects only the speed."""
         return Explainer(blend, {name: Shap.of(model, rows) for name, model in blend.models.items()})
 
     @property
-    def expected(self) -> float:
-        """The mean score over the rows that the models were fitted on."""
-        return sum(self._share(name) * model.expected for name, model in self.models.items())
+    def expected_score(self) -> float:
+        """The mean score over the rows that the models were trained on."""
+        return sum(self._weight(name) * model.expected for name, model in self.models.items())
 
-    def contributions(self, features: Array) -> Array:
-        """(n, f) float32 of ``features`` (n, f) float32.
+    def compute_contributions(self, features: Array) -> Array:
+        """Return each feature's contribution (n, f) float32 to the scores of ``features`` (n, f) float32.
 
         Path-dependent TreeSHAP (Lundberg et al., 2020), exact for each model; the blend is linear in its models.
         """
-        out = np.zeros(features.shape, np.float32)
+        total = np.zeros(features.shape, np.float32)
         for name, model in self.models.items():
-            model.add_to(out, features, self._share(name))
-        return out
+            model.add_to(total, features, self._weight(name))
+        return total
 
-    def _share(self, name: str) -> float:
+    def _weight(self, name: str) -> float:
         return self.blend.weights[name] / self.blend.spreads[name]

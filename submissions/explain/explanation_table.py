@@ -1,4 +1,4 @@
-"""The table of reasons as it is stored and read: its file, its columns, the names of its articles."""
+"""Define the table of reasons: its file, its columns, and how to read it."""
 
 import polars as pl
 
@@ -17,14 +17,14 @@ COLUMNS: dict[str, pl.DataType] = {
 }
 
 
-def stored(customer_id: str) -> pl.DataFrame:
-    """The customer's rows of FILE, none where the stage has not explained it."""
+def read_rows(customer_id: str) -> pl.DataFrame:
+    """Return the customer's rows of FILE; no rows if FILE does not contain the customer."""
     if not FILE.exists():
         return pl.DataFrame(schema=COLUMNS)
     return pl.scan_parquet(FILE).filter(pl.col("customer_id") == customer_id).collect()
 
 
-def described() -> pl.DataFrame:
-    """One row per article of the shop: article_id and name, else its type, else its id."""
+def read_article_names() -> pl.DataFrame:
+    """Return columns article_id and name of every article; the type or the id replaces a missing name."""
     table = pl.read_parquet(paths.ARTICLES)
     return table.select("article_id", name=called(table.columns))

@@ -1,6 +1,7 @@
-"""Stage ``report``: outputs/report.html, one file that says how good the lists are and what they are made of.
+"""Stage ``report``: write outputs/report.html, which shows how good the lists are and what they contain.
 
-``python -m submissions.report``. Needs no network to be read: plotly.js, every figure and every text lie in the file.
+``python -m submissions.report``. The file contains plotly.js and every figure, so it opens without an internet
+connection.
 """
 
 import json
@@ -16,100 +17,106 @@ from retail.params import Params
 from stage2_ranker.model.recipe import BEST, Best
 from stage2_ranker.search import trials
 from submissions.cost import COST
-from submissions.report.candidates import recall
-from submissions.report.cost import cost
+from submissions.report.candidates import build_recall_section
+from submissions.report.cost import build_cost_section
 from submissions.report.document import html
 from submissions.report.figure import Section
-from submissions.report.gain import gain
-from submissions.report.people import people
-from submissions.report.quality import calibration, headline, recency
-from submissions.report.shop import shop
-from submissions.report.tuning import tuning
-from submissions.report.variety import variety
+from submissions.report.gain import build_gain_section
+from submissions.report.people import build_customers_section
+from submissions.report.quality import build_calibration_section, build_recency_section, build_score_section
+from submissions.report.shop import build_data_section
+from submissions.report.tuning import build_tuning_section
+from submissions.report.variety import build_variety_section
 
 PAGE = paths.OUTPUTS / "report.html"
 EXPLANATIONS = paths.OUTPUTS / "explanations.parquet"
-TEXT = {"name": pl.String}  # of intervals.csv: weeks, whose numbers alone would make it a number, then segments
-EXPLAINED = {"customer_id": pl.String, "article_id": pl.String}
+NAME_AS_TEXT = {"name": pl.String}  # intervals.csv: week numbers first, from which polars would infer an integer column
+EXPLANATION_KEYS = {"customer_id": pl.String, "article_id": pl.String}
 
 
-def sections(params: Params) -> list[Section]:
-    """Every section of the page, from the stages' tables."""
+def build_sections(params: Params) -> list[Section]:
+    """Build every section of the report from the stages' tables."""
     metrics = json.loads(paths.METRICS.read_text())
     calendar = json.loads(paths.CALENDAR.read_text())
     begin, days = date.fromisoformat(calendar["first_day"]), calendar["days"]
-    first_days = [first_day(begin, days, week) for week in range(calendar["weeks"])]
-    table = {file.stem: pl.read_csv(file, schema_overrides=TEXT) for file in sorted(paths.EVALUATION.glob("*.csv"))}
+    first_days = [find_first_day(begin, days, week) for week in range(calendar["weeks"])]
+    tables = {
+        file.stem: pl.read_csv(file, schema_overrides=NAME_AS_TEXT) for file in sorted(paths.EVALUATION.glob("*.csv"))
+    }
     log = pl.read_parquet(paths.LOG, columns=["user", "item", "day"])
     customer_id = pl.read_parquet(paths.CUSTOMERS, columns=["customer_id"])["customer_id"]
-    days_of = {week: first_days[int(week)] for week in metrics["by_week"]}
+    label_weeks = {week: first_days[int(week)] for week in metrics["by_week"]}
     return [
-        headline(metrics, table["intervals"], days_of, params.evaluate.bootstrap),
-        recency(table["intervals"]),
-        people(explanations(), log, days, begin, customer_id, pl.read_parquet(paths.ARTICLES)),
-        variety(table["variety"]),
-        recall(metrics["recall"]),
-        calibration(table["by_score"], table["by_place"]),
-        gain(pl.read_csv(paths.MODEL / "gain.csv"), list(params.features)),
-        *searched(),
-        shop(log, days, first_days, len(customer_id)),
-        cost(json.loads(COST.read_text())),
+        build_score_section(metrics, tables["intervals"], label_weeks, params.evaluate.bootstrap),
+        build_recency_section(tables["intervals"]),
+        build_customers_section(read_explanations(), log, days, begin, customer_id, pl.read_parquet(paths.ARTICLES)),
+        build_variety_section(tables["variety"]),
+        build_recall_section(metrics["recall"]),
+        build_calibration_section(tables["by_score"], tables["by_place"]),
+        build_gain_section(pl.read_csv(paths.MODEL / "gain.csv"), list(params.features)),
+        *build_search_sections(),
+        build_data_section(log, days, first_days, len(customer_id)),
+        build_cost_section(json.loads(COST.read_text())),
     ]
 
 
-def searched() -> list[Section]:
-    """The search for the ranker's parameters, nothing where none was made."""
-    found = trials.read() if trials.TUNING.exists() else []
+def build_search_sections() -> list[Section]:
+    """Build the section about the parameter search; an empty list if no search was run."""
+    records = trials.read() if trials.TUNING.exists() else []
+    if not records:
+        return []
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return [tuning(trials.study_of(found), Best.model_validate_json(BEST.read_bytes()))] if found else []
+    return [build_tuning_section(trials.study_of(records), Best.model_validate_json(BEST.read_bytes()))]
 
 
-def explanations() -> pl.DataFrame | None:
-    """The reasons of the recommended articles, None where they were not computed."""
+def read_explanations() -> pl.DataFrame | None:
+    """Read the table of reasons; None if it was not computed."""
     if not EXPLANATIONS.exists():
         return None
-    return schema.check(pl.read_parquet(EXPLANATIONS), EXPLAINED, "explanations", more=True)
+    return schema.check(pl.read_parquet(EXPLANATIONS), EXPLANATION_KEYS, "explanations", more=True)
 
 
-def first_day(begin: date, days: int, week: int) -> str:
-    """ISO date of the first day of ``week`` in data of ``days`` days from ``begin``."""
+def find_first_day(begin: date, days: int, week: int) -> str:
+    """Return the ISO date of the first day of ``week`` in data of ``days`` days from ``begin``."""
     return (begin + timedelta(weeks.first_day(days, week))).isoformat()
 
 
-def facts(params: Params) -> dict[str, str]:
-    """What the page is about, in a line each."""
+def list_facts(params: Params) -> dict[str, str]:
+    """Return the facts at the top of the report: name -> text."""
     metrics, calendar = json.loads(paths.METRICS.read_text()), json.loads(paths.CALENDAR.read_text())
-    labels = [int(week) for week in metrics["by_week"]]
+    label_weeks = [int(week) for week in metrics["by_week"]]
     begin, days = date.fromisoformat(calendar["first_day"]), calendar["days"]
     models = json.loads((paths.MODEL / "blend.json").read_text())["models"]
-    count = {name: pl.scan_parquet(file).select(pl.len()).collect().item() for name, file in _COUNTED.items()}
-    span = f"{first_day(begin, days, labels[0])} to {calendar['last_day']}"
+    count = {name: pl.scan_parquet(file).select(pl.len()).collect().item() for name, file in _COUNTED_FILES.items()}
+    span = f"{find_first_day(begin, days, label_weeks[0])} to {calendar['last_day']}"
     return {
-        "data": params.data.folder.as_posix(),
-        "days": f"{calendar['first_day']} to {calendar['last_day']}",
+        "data folder": params.data.folder.as_posix(),
+        "period": f"{calendar['first_day']} to {calendar['last_day']}",
         **{name: f"{n:,}" for name, n in count.items()},
-        "label weeks": f"{len(labels)}, {span}",
-        "answered": f"the week from {first_day(begin, days, calendar['weeks'])}",
-        "ranker": ", ".join(f"{name} ({one['rounds']} rounds)" for name, one in models.items()),
+        "held-out weeks": f"{len(label_weeks)}, {span}",
+        "forecast week": f"7 days from {find_first_day(begin, days, calendar['weeks'])}",
+        "ranker models": ", ".join(f"{name} ({model['rounds']} rounds)" for name, model in models.items()),
     }
 
 
-_COUNTED = {"customers": paths.CUSTOMERS, "articles": paths.ARTICLES, "entries": paths.LOG}
+_COUNTED_FILES = {"customers": paths.CUSTOMERS, "articles": paths.ARTICLES, "purchases": paths.LOG}
 
 
-def lead(metrics: dict[str, Any]) -> str:
-    """The page in two sentences."""
+def write_lead(metrics: dict[str, Any]) -> str:
+    """Write the first paragraph of the report: the result compared with the baselines."""
     mean = {name: row["mean"] for name, row in metrics["map12"].items()}
     return (
-        "Twelve articles for every customer, those most likely bought in the coming week. Mean MAP@12 over "
-        f"{len(metrics['by_week'])} held-out weeks: {mean['twelve']:.4f}. What the customer bought before, then the "
-        f"best sellers: {mean['repurchase_popular']:.4f}. The best sellers alone: {mean['popular']:.4f}."
+        "Twelve recommends to every customer the 12 articles most likely to be bought in the coming week. "
+        f"Over {len(metrics['by_week'])} held-out weeks its mean MAP@12 is {mean['twelve']:.4f}; higher is better. "
+        f"Recommending the customer's past purchases, then best sellers, reaches {mean['repurchase_popular']:.4f}. "
+        f"Recommending best sellers to everyone reaches {mean['popular']:.4f}."
     )
 
 
 def main() -> None:
     params = parameters.read()
-    page = html("Twelve: report", sections(params), facts(params), lead(json.loads(paths.METRICS.read_text())))
+    lead = write_lead(json.loads(paths.METRICS.read_text()))
+    page = html("Twelve: report", build_sections(params), list_facts(params), lead)
     with stage.whole_file(PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"report: {PAGE}")

@@ -1,51 +1,51 @@
-"""What a page is made of, sections of figures and tables, and how every figure looks."""
+"""Define the sections, figures and tables of a page, and style the figures."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 import plotly.graph_objects as go
 
-# Colours that are told apart by all eyes (Okabe and Ito); a list has the same one in every figure.
+# Colours that colour-blind readers can distinguish (Okabe and Ito); a list has the same colour in every figure.
 TWELVE, REPURCHASE, POPULAR, BOUGHT = "#0072B2", "#D55E00", "#7F7F7F", "#222222"
 COLOURS = {"twelve": TWELVE, "repurchase_popular": REPURCHASE, "popular": POPULAR, "bought": BOUGHT}
 NAMES = {
-    "twelve": "twelve",
-    "repurchase_popular": "repurchase, then popular",
-    "popular": "popular",
-    "bought": "what they bought",
+    "twelve": "Twelve",
+    "repurchase_popular": "repurchase baseline",
+    "popular": "best-seller baseline",
+    "bought": "actual purchases",
 }
-FROM_SOURCES, FROM_FEATURES = "#009E73", "#CC79A7"  # who says what the ranker knows
-PLAIN, AGAINST = "#5B7083", "#B0894F"  # figures that are of no list; what speaks against
+FROM_SOURCES, FROM_FEATURES = "#009E73", "#CC79A7"  # columns of candidate sources; columns of feature groups
+PLAIN, AGAINST = "#5B7083", "#B0894F"  # figures about no particular list; negative values
 SOURCES = ("#332288", "#44AA99", "#CC6677", "#999933", "#88CCEE", "#882255", "#117733", "#AA4499")
 DASHES = ("solid", "dash", "dot")
-LONG = 28  # characters of a bar's name that would leave a phone no room for the bar
+LONG = 28  # characters; longer bar names get a smaller font, so that bars stay visible on a phone
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot under a fixed id, and the sentences below it: what one sees, how it was computed."""
+    """A plot, its id in the page, and its caption: what it shows and how to read it."""
 
     id: str
     title: str
     plot: Any  # plotly.graph_objects.Figure
-    says: str
-    half: bool = False  # two stand side by side where the screen is wide
+    caption: str
+    half: bool = False  # half width on a wide screen, so that two figures share a row
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text below a head; the first column names the row."""
+    """A header, rows of text, and a caption; the first column names the row."""
 
     head: list[str]
     rows: list[list[str]]
-    says: str
-    marked: bool = False  # the first row is what all is about
+    caption: str
+    marked: bool = False  # highlight the first row
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page, reached by ``#id``; ``people`` is filled by the customers' section alone."""
+    """A section of the page with the anchor ``#id``; only the customers' section has ``people``."""
 
     id: str
     title: str
@@ -56,12 +56,12 @@ class Section:
 
 
 def plot(traces: list[Any], height: int, **layout: Any) -> Any:
-    """A figure of ``traces`` in the page's look; the legend lies above the plot, where it never covers a point."""
-    return dressed(go.Figure(traces), height, **layout)
+    """Plot ``traces`` in the page's style, with the legend above the plot, so that it covers no point."""
+    return apply_style(go.Figure(traces), height, **layout)
 
 
-def dressed(figure: Any, height: int, **layout: Any) -> Any:
-    """``figure`` in the page's look: no zoom, so that a finger on it scrolls the page."""
+def apply_style(figure: Any, height: int, **layout: Any) -> Any:
+    """Apply the page's style to ``figure``. Zoom is off, so that touching a figure on a phone scrolls the page."""
     figure.update_layout(
         template="plotly_white",
         height=height,
@@ -80,16 +80,16 @@ def dressed(figure: Any, height: int, **layout: Any) -> Any:
     return figure
 
 
-def bars(names: list[str], values: list[float], colour: str | list[str], label: str, shown: list[str]) -> Any:
-    """Lying bars, the first name on top, ``shown`` written at their ends."""
+def bars(names: list[str], values: list[float], colour: str | list[str], label: str, texts: list[str]) -> Any:
+    """Plot horizontal bars, the first name on top, with ``texts`` at their ends."""
     trace = go.Bar(
-        x=values, y=names, orientation="h", marker={"color": colour}, text=shown, textposition="outside",
+        x=values, y=names, orientation="h", marker={"color": colour}, text=texts, textposition="outside",
         cliponaxis=False, hoverinfo="x+y", showlegend=False,
     )  # fmt: skip
     low, high = min([*values, 0]), max([*values, 0])
-    room = (0.45 if low < 0 else 0.4) * ((high - low) or 1)  # for what is written at the ends
+    margin = (0.45 if low < 0 else 0.4) * ((high - low) or 1)  # space for the texts at the ends
     figure = plot([trace], 76 + 22 * len(names), xaxis={"title": label})
     size = 12 if max(map(len, names), default=0) < LONG else 10
-    figure.update_xaxes(range=[low - room if low < 0 else 0, high + room], nticks=4, tickangle=0)
+    figure.update_xaxes(range=[low - margin if low < 0 else 0, high + margin], nticks=4, tickangle=0)
     figure.update_yaxes(autorange="reversed", ticksuffix=" ", tickfont={"size": size})
     return figure

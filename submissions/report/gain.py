@@ -1,34 +1,44 @@
-"""What the ranker looks at: the splits' gain by feature group, and the features that bring most of it."""
+"""Build the section about feature importance: the gain of the ranker's splits by group and by feature."""
 
 import polars as pl
 
 from submissions.report.figure import FROM_FEATURES, FROM_SOURCES, Figure, Section, bars
 
-SHOWN = 25
+SHOWN = 25  # features in the second figure
 
 
-def gain(features: pl.DataFrame, groups: list[str]) -> Section:
-    """``features``: feature, gain (share of all); ``groups``: names of the feature groups, all others are sources'."""
+def build_gain_section(features: pl.DataFrame, groups: list[str]) -> Section:
+    """Build the section; ``features``: columns feature and gain (share of the total gain).
+
+    ``groups``: names of the feature groups; all other columns come from the candidate sources and the pool.
+    """
     rows = features.with_columns(group=pl.col("feature").str.split("__").list.first())
-    of_group = (
+    by_group = (
         rows.group_by("group").agg(pl.col("gain").sum(), pl.len()).sort(["gain", "group"], descending=[True, False])
     )
     best = rows.sort(["gain", "feature"], descending=[True, False]).head(SHOWN)
-    how = "Share of the gain of all splits of the evaluated ranker's trees, mean over its models."
+    measure = "of the total gain of the splits in the evaluated ranker's trees, mean over its models"
     parts = [
-        ("gain-by-group", "Gain by feature group", of_group, "group", f"{how} Of each group all features together."),
-        ("gain-by-feature", f"The {best.height} features with most gain", best, "feature", how),
+        ("gain-by-group", "Importance of each group", by_group, "group", f"A bar shows a group's share {measure}."),
+        (
+            "gain-by-feature",
+            f"The {best.height} most important features",
+            best,
+            "feature",
+            f"A bar shows a feature's share {measure}.",
+        ),
     ]
     figures = []
-    for name, title, frame, column, says in parts:
+    for name, title, frame, column, caption in parts:
         colours = [FROM_FEATURES if group in groups else FROM_SOURCES for group in frame["group"]]
         values = frame["gain"].to_list()
-        shown = [f"{100 * value:.1f}%" for value in values]
-        figure = bars(frame[column].to_list(), values, colours, "gain", shown)
+        texts = [f"{100 * value:.1f}%" for value in values]
+        figure = bars(frame[column].to_list(), values, colours, "share of gain", texts)
         figure.update_xaxes(tickformat=".0%")
-        figures.append(Figure(name, title, figure, says))
+        figures.append(Figure(name, title, figure, caption))
     text = (
-        f"{rows.height} features in {of_group.height} groups. Green: what the sources and the pool say of a candidate; "
-        "pink: what the feature groups compute. Gain tells what trees split by, not what they could do without."
+        f"The ranker uses {rows.height} features in {by_group.height} groups. Green: features from the candidate "
+        "sources and the pool. Pink: features from the feature groups. A large gain means that the trees split on a "
+        "feature often and profitably. It does not mean that the ranker would be worse without it."
     )
-    return Section("gain", "What the ranker looks at", text, figures=figures)
+    return Section("gain", "Feature importance", text, figures=figures)

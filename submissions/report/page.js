@@ -1,8 +1,8 @@
-const LOOK = {responsive: true, displayModeBar: false};
+const CONFIG = {responsive: true, displayModeBar: false};
 const divs = Object.keys(FIGURES).map((id) => document.getElementById(id));
-divs.forEach((div) => Plotly.newPlot(div, FIGURES[div.id].data, FIGURES[div.id].layout, LOOK));
+divs.forEach((div) => Plotly.newPlot(div, FIGURES[div.id].data, FIGURES[div.id].layout, CONFIG));
 
-// Paper has its own width: without this the figures keep the screen's and are cut off.
+// Resize the figures to the paper's width for printing; otherwise they keep the screen's width and are cut off.
 const opened = [];
 addEventListener("beforeprint", () => {
   document.body.classList.add("printing");

@@ -1,4 +1,4 @@
-"""A dozen customers: what they bought, the twelve they are recommended, and why."""
+"""Build the section about example customers: their purchases, their recommended articles, and the reasons."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,12 +10,12 @@ from retail.log import Array
 from retail.shop import called
 from submissions.report.figure import Section
 from submissions.report.quality import SEGMENT_NAMES
-from submissions.scoring.recency import segments
+from submissions.scoring.recency import name_segments
 
-PEOPLE = 12
-BASKETS = 5  # shown of a history, newest first
-ARTICLES = 6  # shown of a basket
-LONG = 16  # characters of an id, in a title
+PEOPLE = 12  # example customers in the report
+BASKETS = 5  # latest baskets shown
+ARTICLES = 6  # articles shown of each basket
+LONGEST_ID = 16  # characters of an id in a heading
 REASONS = ("reason_1", "reason_2", "reason_3")
 
 
@@ -23,7 +23,7 @@ REASONS = ("reason_1", "reason_2", "reason_3")
 class Basket:
     day: str
     articles: list[str]
-    more: int  # further articles that are not named
+    more: int  # number of further articles
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Place:
 @dataclass(frozen=True)
 class Person:
     customer_id: str
-    short: str  # of an id too long for a title
-    segment: str  # when the customer last bought
+    short: str  # the id, cut to LONGEST_ID characters
+    segment: str  # days since the last purchase
     baskets: int
     entries: int
     history: list[Basket]
     places: list[Place]
 
 
-def people(
+def build_customers_section(
     explained: pl.DataFrame | None,
     log: pl.DataFrame,
     days: int,
@@ -53,61 +53,65 @@ def people(
     customer_id: pl.Series,
     articles: pl.DataFrame,
 ) -> Section:
-    """The section; ``explained``: customer_id, place, article_id, sources, reason_1..3, None where nobody computed it.
+    """Build the section about PEOPLE customers.
 
-    ``log``: user, item, day; ``begin``: the day of ``day`` 0; ``customer_id`` and ``articles`` by code.
+    ``explained``: customer_id, place, article_id, sources, reason_1..reason_3; None if reasons were not computed.
+    ``log``: user, item, day; ``days``: length of the data; ``begin``: the date of ``day`` 0; ``customer_id`` and
+    ``articles`` are ordered by code.
     """
-    title = "A dozen customers"
+    title = "Example customers"
     if explained is None or explained.height == 0:
-        text = "No reasons were computed: explain.customers in params.yaml is 0, or their stage has not run."
+        text = "No reasons were computed. Set explain.customers in params.yaml above 0 and run `dvc repro`."
         return Section("customers", title, text)
     codes = pl.DataFrame({"customer_id": customer_id, "user": pl.Series(range(len(customer_id)), dtype=pl.UInt32)})
     ids = explained.select("customer_id").unique(maintain_order=True)
     users = ids.join(codes, on="customer_id", how="inner", validate="1:1")["user"].sort()
     bought = log.filter(pl.col("user").is_in(users.implode()))
-    picked = chosen(users, bought, days)
+    examples = choose_examples(users, bought, days)
     names = articles.select("item", "article_id", name=called(articles.columns))
-    found = [
-        _person(user, segment, str(customer_id[user]), bought, explained, names, begin) for user, segment in picked
+    persons = [
+        _describe_person(user, segment, str(customer_id[user]), bought, explained, names, begin)
+        for user, segment in examples
     ]
     text = (
-        f"{len(found)} of the {len(users):,} customers with computed reasons, spread over the days since their last "
-        "purchase and the number of their baskets: their newest baskets, the twelve articles for the week after the "
-        "data with the sources that proposed each, and the strongest reasons of the ranker's score."
+        f"{len(persons)} of the {len(users):,} customers with computed reasons. They are spread over the days since "
+        "the last purchase and the number of baskets. Each example lists the latest baskets, then the recommended "
+        "articles for the forecast week in order of score. The reasons are the strongest contributions to the "
+        "ranker's score, addressed to the customer; below them are the candidate sources that proposed the article."
     )
-    return Section("customers", title, text, people=found)
+    return Section("customers", title, text, people=persons)
 
 
-def chosen(users: pl.Series, bought: pl.DataFrame, days: int) -> list[tuple[int, str]]:
-    """Up to PEOPLE of ``users`` with their segment of recency, as many from each segment as there are.
+def choose_examples(users: pl.Series, bought: pl.DataFrame, days: int) -> list[tuple[int, str]]:
+    """Choose up to PEOPLE of ``users``, spread evenly over the recency segments; return them with their segment.
 
-    Within a segment they lie evenly over the number of baskets, ties by customer. ``bought``: the customers' log.
+    Within a segment they are spread evenly over the number of baskets, ties by customer. ``bought``: their log.
     """
     past = bought.group_by("user").agg(last=pl.col("day").max().cast(pl.Int32), baskets=pl.col("day").n_unique())
     rows = pl.DataFrame({"user": users}).join(past, on="user", how="left", validate="1:1", maintain_order="left")
     since = (days - rows["last"]).fill_null(-1).to_numpy()
     rows = rows.with_columns(
-        segment=pl.Series(segments(since), dtype=pl.String), baskets=pl.col("baskets").fill_null(0)
+        segment=pl.Series(name_segments(since), dtype=pl.String), baskets=pl.col("baskets").fill_null(0)
     )
-    of_segment = {name: rows.filter(pl.col("segment") == name).sort("baskets", "user") for name in SEGMENT_NAMES}
-    quota = dict.fromkeys(of_segment, 0)
+    by_segment = {name: rows.filter(pl.col("segment") == name).sort("baskets", "user") for name in SEGMENT_NAMES}
+    quota = dict.fromkeys(by_segment, 0)
     while sum(quota.values()) < min(PEOPLE, rows.height):
-        for name, part in of_segment.items():
+        for name, part in by_segment.items():
             if quota[name] < part.height and sum(quota.values()) < PEOPLE:
                 quota[name] += 1
     return [
         (int(part["user"][int(at)]), name)
-        for name, part in of_segment.items()
-        for at in _evenly(part.height, quota[name])
+        for name, part in by_segment.items()
+        for at in _spread_evenly(part.height, quota[name])
     ]
 
 
-def _evenly(size: int, wanted: int) -> Array:
-    """(wanted,) distinct places among 0..size-1, the middles of as many equal parts."""
-    return (2 * np.arange(wanted) + 1) * size // (2 * max(wanted, 1))
+def _spread_evenly(size: int, count: int) -> Array:
+    """Return (count,) distinct places among 0..size-1, the middles of ``count`` equal parts."""
+    return (2 * np.arange(count) + 1) * size // (2 * max(count, 1))
 
 
-def _person(
+def _describe_person(
     user: int,
     segment: str,
     customer_id: str,
@@ -116,14 +120,18 @@ def _person(
     names: pl.DataFrame,
     begin: date,
 ) -> Person:
-    mine = bought.filter(pl.col("user") == user).join(names, on="item", how="left", validate="m:1")
+    own = bought.filter(pl.col("user") == user).join(names, on="item", how="left", validate="m:1")
     history: list[Basket] = []
-    for (day,), basket in mine.sort(["day", "item"], descending=[True, False]).group_by("day", maintain_order=True):
+    for (day,), basket in own.sort(["day", "item"], descending=[True, False]).group_by("day", maintain_order=True):
         if len(history) == BASKETS:
             break
-        shown = basket["name"].to_list()
+        article_names = basket["name"].to_list()
         history.append(
-            Basket((begin + timedelta(int(str(day)))).isoformat(), shown[:ARTICLES], max(len(shown) - ARTICLES, 0))
+            Basket(
+                (begin + timedelta(int(str(day)))).isoformat(),
+                article_names[:ARTICLES],
+                max(len(article_names) - ARTICLES, 0),
+            )
         )
     twelve = explained.filter(pl.col("customer_id") == customer_id).sort("place")
     twelve = twelve.join(names, on="article_id", how="left", validate="m:1", maintain_order="left")
@@ -131,10 +139,10 @@ def _person(
         Place(
             str(row["name"]),
             str(row["article_id"]),
-            ", ".join(row["sources"] or ["best sellers, as a filler"]),
+            ", ".join(row["sources"] or ["best sellers (to complete the list)"]),
             [reason for key in REASONS if (reason := row[key])],
         )
         for row in twelve.iter_rows(named=True)
     ]
-    short = customer_id if len(customer_id) <= LONG else f"{customer_id[:LONG]}…"
-    return Person(customer_id, short, SEGMENT_NAMES[segment], mine["day"].n_unique(), mine.height, history, places)
+    short = customer_id if len(customer_id) <= LONGEST_ID else f"{customer_id[:LONGEST_ID]}…"
+    return Person(customer_id, short, SEGMENT_NAMES[segment], own["day"].n_unique(), own.height, history, places)

@@ -1,4 +1,4 @@
-"""How good the lists are: MAP@12 beside the baselines, by week and by recency."""
+"""Build the sections about the quality of the lists: MAP@12 of Twelve and the baselines, and what a score means."""
 
 from typing import Any
 
@@ -8,77 +8,93 @@ import polars as pl
 from submissions.report.figure import COLOURS, NAMES, Figure, Section, Table, bars, plot
 from submissions.scoring.recency import NEVER, SEGMENTS
 
-LISTS = ("twelve", "repurchase_popular", "popular")
+SCORED_LISTS = ("twelve", "repurchase_popular", "popular")  # in the order of the tables and legends
 SEGMENT_NAMES = dict(
     zip([*SEGMENTS, NEVER], ["1-7 days", "8-30 days", "31-90 days", "over 90 days", "never"], strict=True)
 )
-INTERVAL = "Whiskers are 95% intervals: customers drawn again with replacement"
+INTERVAL = "Vertical lines are 95% bootstrap intervals over customers"
 
 
-def headline(metrics: dict[str, Any], intervals: pl.DataFrame, days_of: dict[str, str], draws: int) -> Section:
-    """MAP@12 of every list, the paired differences, and the same by label week; ``days_of``: week -> its first day."""
+def build_score_section(
+    metrics: dict[str, Any], intervals: pl.DataFrame, first_days: dict[str, str], draws: int
+) -> Section:
+    """Build the section with MAP@12 of each list, overall and by label week.
+
+    ``intervals``: table of ``evaluate.bootstrap_intervals``; ``first_days``: label week -> ISO date of its first day;
+    ``draws``: number of bootstrap samples.
+    """
     rows = []
-    for name in LISTS:
+    for name in SCORED_LISTS:
         minus = metrics["twelve_minus"].get(name)
         rows.append(
-            [NAMES[name], _figure(metrics["map12"][name]), f"{minus['mean']:+.4f} {_range(minus)}" if minus else ""]
+            [
+                NAMES[name],
+                _format_mean(metrics["map12"][name]),
+                f"{minus['mean']:+.4f} {_format_range(minus)}" if minus else "",
+            ]
         )
     table = Table(
-        ["list", "MAP@12 and 95% interval", "twelve minus it"],
+        ["list", "MAP@12 and 95% interval", "Twelve minus this list"],
         rows,
-        f"Mean of {len(days_of)} label weeks; customers who bought nothing in a week do not count in it. Intervals: "
-        f"customers drawn again {draws:,} times; the differences are of the same customers.",
+        f"MAP@12 of each list, mean of {len(first_days)} held-out weeks, over the customers who bought in the week. "
+        "A difference is reliable if its interval does not contain 0. The intervals come from "
+        f"{draws:,} bootstrap samples of customers; both lists of a difference use the same samples.",
         marked=True,
     )
     by_week = intervals.filter(pl.col("by") == "week")
     buyers = by_week.filter(pl.col("list") == "twelve")["customers"].to_list()
     figure = Figure(
         "map-by-week",
-        "MAP@12 by label week",
-        _whiskers(
+        "MAP@12 by held-out week",
+        _plot_intervals(
             by_week,
-            [f"{day[5:]}<br>{day[:4]}<br>{n:,}" for day, n in zip(days_of.values(), buyers, strict=True)],
-            list(days_of),
+            [f"{day[5:]}<br>{day[:4]}<br>{n:,}" for day, n in zip(first_days.values(), buyers, strict=True)],
+            list(first_days),
         ),
-        f"Each mark is the mean over a week's buyers; below it the week's first day and their number. {INTERVAL}.",
+        "Each point is a list's MAP@12 in one week; higher is better. The labels give the week's first day and its "
+        f"number of buyers. {INTERVAL}.",
     )
     text = (
-        "MAP@12 is what the H&M competition scores: of twelve articles, how many were bought in the week and how near "
-        "to the top they stand; 1 is a list that begins with everything bought. The evaluated ranker has seen none of "
-        "these weeks."
+        "MAP@12 (mean average precision) is the score of the H&M competition. It rises with the number of recommended "
+        "articles that the customer bought, and with how high they rank. The maximum is 1. The repurchase baseline "
+        "recommends the customer's own past purchases, then best sellers. The best-seller baseline recommends the best "
+        "sellers of the last 7 days to everyone. The ranker was not trained on these weeks."
     )
-    return Section("score", "How good the lists are", text, [table], [figure])
+    return Section("score", "Quality of the lists", text, [table], [figure])
 
 
-def recency(intervals: pl.DataFrame) -> Section:
-    """MAP@12 by how long ago the customer last bought."""
+def build_recency_section(intervals: pl.DataFrame) -> Section:
+    """Build the section with MAP@12 by days since the customer's last purchase."""
     rows = intervals.filter(pl.col("by") == "recency")
     counts = dict(rows.filter(pl.col("list") == "twelve").select("name", "customers").iter_rows())
     segments = [name for name in SEGMENT_NAMES if name in counts]
     figure = Figure(
         "map-by-recency",
         "MAP@12 by days since the last purchase",
-        _whiskers(
+        _plot_intervals(
             rows, [f"{SEGMENT_NAMES[name].removesuffix(' days')}<br>{counts[name]:,}" for name in segments], segments
         ),
-        "Buyers of all label weeks by the days between their last purchase and the week's first day; below each number "
-        f"of days that of its buyers, a customer counted in each week bought in. {INTERVAL}.",
+        "Each point is a list's MAP@12 over the buyers whose last purchase was so many days before the week. The "
+        f"second line of a label gives the number of buyers; a customer counts once per week. {INTERVAL}.",
     )
-    text = "The more a customer bought and the more lately, the more is known; one who never bought is answered too."
-    return Section("recency", "For whom they are good", text, figures=[figure])
+    text = (
+        "Lists are usually better for customers who bought recently, because more is known about them. "
+        "Customers without past purchases receive a list, too."
+    )
+    return Section("recency", "Quality by recency of the last purchase", text, figures=[figure])
 
 
-def calibration(by_score: pl.DataFrame, by_place: pl.DataFrame) -> Section:
-    """Share of candidates bought by score, and share of customers who bought the article at each place."""
+def build_calibration_section(by_score: pl.DataFrame, by_place: pl.DataFrame) -> Section:
+    """Build the section with the share bought by score, and by place in the list."""
     parts = by_score.group_by("upto").agg(pl.col("candidates", "bought").sum()).sort("upto")
     share = (parts["bought"] / parts["candidates"]).to_list()
     ends = [f"{100 * end:g}" for end in parts["upto"]]
-    names = [f"{low}-{high}%" for low, high in zip(["0", *ends[:-1]], ends, strict=True)]
+    names = [f"top {low}-{high}%" for low, high in zip(["0", *ends[:-1]], ends, strict=True)]
     score = bars(names, share, COLOURS["twelve"], "share bought", [f"{100 * value:.1f}%" for value in share])
     score.update_xaxes(tickformat=".0%")
     places = by_place.group_by("list", "place").agg(pl.col("customers", "bought").sum()).sort("place")
     lines = []
-    for name in LISTS:
+    for name in SCORED_LISTS:
         rows = places.filter(pl.col("list") == name)
         lines.append(
             go.Scatter(
@@ -91,40 +107,42 @@ def calibration(by_score: pl.DataFrame, by_place: pl.DataFrame) -> Section:
     figures = [
         Figure(
             "bought-by-score",
-            "Share bought by score",
+            "Purchases by score",
             score,
-            f"The {total:,} candidates of the label weeks' buyers, each week's in the order of the ranker's score: of "
-            "the best-scored hundredth, of the next, and so on, the share that the customer bought in the week.",
+            f"The {total:,} candidates of the held-out weeks' buyers, ordered by score within each week. A bar shows "
+            "the share of the candidates in this range that the customer bought in the week. A good ranker has a "
+            "long first bar and shorter bars below.",
         ),
         Figure(
             "bought-by-place",
-            "Share bought by place in the list",
+            "Purchases by place in the list",
             plot(lines, 360, xaxis={"title": "place in the list", "dtick": 1}, yaxis=shares),
-            "Share of the label weeks' buyers who bought the article at each place of their list in the week.",
+            "A point shows the share of the held-out weeks' buyers who bought the article at this place of their "
+            "list. Higher is better; a good list falls from left to right.",
         ),
     ]
-    text = "The score is no probability, but a higher one should mean more purchases: bars should shorten downwards."
-    return Section("calibration", "What a score is worth", text, figures=figures)
+    text = "The ranker's score is not a probability, but a higher score should mean more purchases."
+    return Section("calibration", "Scores and purchases", text, figures=figures)
 
 
-def _whiskers(rows: pl.DataFrame, labels: list[str], names: list[str]) -> Any:
-    """A mark with its interval per list at each of ``names``, written as ``labels``."""
+def _plot_intervals(rows: pl.DataFrame, labels: list[str], names: list[str]) -> Any:
+    """Plot one point with its interval per list at each of ``names``, labelled ``labels``."""
     traces = []
-    for at, which in enumerate(LISTS):
-        of_name = {row["name"]: row for row in rows.filter(pl.col("list") == which).iter_rows(named=True)}
-        found = [of_name[name] for name in names]
-        mean = [row["mean"] for row in found]
+    for number, list_name in enumerate(SCORED_LISTS):
+        by_name = {row["name"]: row for row in rows.filter(pl.col("list") == list_name).iter_rows(named=True)}
+        ordered = [by_name[name] for name in names]
+        mean = [row["mean"] for row in ordered]
         error = {
-            "array": [row["high"] - row["mean"] for row in found],
-            "arrayminus": [row["mean"] - row["low"] for row in found],
+            "array": [row["high"] - row["mean"] for row in ordered],
+            "arrayminus": [row["mean"] - row["low"] for row in ordered],
             "thickness": 1.5,
             "width": 4,
         }
-        x = [place + (at - 1) * 0.12 for place in range(len(names))]
+        x = [place + (number - 1) * 0.12 for place in range(len(names))]
         traces.append(
             go.Scatter(
-                x=x, y=mean, error_y=error, name=NAMES[which], mode="markers",
-                marker={"color": COLOURS[which], "size": 9}, hovertemplate="%{y:.4f}",
+                x=x, y=mean, error_y=error, name=NAMES[list_name], mode="markers",
+                marker={"color": COLOURS[list_name], "size": 9}, hovertemplate="%{y:.4f}",
             )
         )  # fmt: skip
     axis = {
@@ -136,9 +154,9 @@ def _whiskers(rows: pl.DataFrame, labels: list[str], names: list[str]) -> Any:
     return plot(traces, 380, xaxis=axis, yaxis={"title": "MAP@12", "rangemode": "tozero"})
 
 
-def _figure(row: dict[str, float]) -> str:
-    return f"{row['mean']:.4f} {_range(row)}"
+def _format_mean(row: dict[str, float]) -> str:
+    return f"{row['mean']:.4f} {_format_range(row)}"
 
 
-def _range(row: dict[str, float]) -> str:
+def _format_range(row: dict[str, float]) -> str:
     return f"[{row['low']:.4f}, {row['high']:.4f}]"

@@ -1,46 +1,50 @@
-"""What the lists are made of beside what was bought: coverage, novelty, repeat purchases, new articles."""
+"""Build the section about the variety of the lists: coverage, novelty, repeat purchases, new articles."""
 
 import polars as pl
 
 from submissions.report.figure import COLOURS, NAMES, Figure, Section, bars
-from submissions.scoring import variety as computed
+from submissions.scoring.variety import RECENT_DAYS
 
-LISTS = ("twelve", "repurchase_popular", "popular", "bought")
+COMPARED_LISTS = ("twelve", "repurchase_popular", "popular", "bought")
 
 
-def variety(rows: pl.DataFrame) -> Section:
-    """``rows``: the weekly figures of ``submissions.scoring.variety``; the page shows their means."""
+def build_variety_section(rows: pl.DataFrame) -> Section:
+    """Build the section with the mean over the weeks of ``rows``, the table of ``measure_variety``."""
     means = rows.group_by("list").agg(pl.mean("coverage", "novelty", "repeat", "new"))
-    of_list = {row["list"]: row for row in means.iter_rows(named=True)}
-    days = computed.LATELY
+    by_list = {row["list"]: row for row in means.iter_rows(named=True)}
+    days = RECENT_DAYS
     parts = [
         (
             "coverage", "Coverage", "share of articles",
-            f"Of the articles sold in the {days} days before the label week, the share in one of its lists or more.",
+            f"Share of the articles sold in the {days} days before the week that appear in at least one customer's "
+            "list. A higher share shows more of the assortment.",
         ),
         (
             "novelty", "Novelty", "bits",
-            f"Mean of -log2 of the article's share of the sales of these {days} days: the higher, the less known.",
+            f"Mean of -log2 of the article's share of the sales of these {days} days. One bit more "
+            "means that the articles sell half as often.",
         ),
         (
-            "repeat", "Repeat share", "share of entries",
-            "Share of the list entries that the same customer bought before the label week.",
+            "repeat", "Repeat purchases", "share of list places",
+            "Share of the list places whose article the customer bought before the week.",
         ),
         (
-            "new", "New articles", "share of entries",
-            f"Share of the list entries whose article was not sold before these {days} days.",
+            "new", "New articles", "share of list places",
+            f"Share of the list places whose article was first sold in these {days} days or later.",
         ),
     ]  # fmt: skip
     figures = []
-    for key, title, label, says in parts:
-        values = [of_list[name][key] for name in LISTS]
-        shown = [f"{value:.1f}" if key == "novelty" else f"{100 * value:.1f}%" for value in values]
-        figure = bars([NAMES[name] for name in LISTS], values, [COLOURS[name] for name in LISTS], label, shown)
+    for key, title, label, caption in parts:
+        values = [by_list[name][key] for name in COMPARED_LISTS]
+        texts = [f"{value:.1f}" if key == "novelty" else f"{100 * value:.1f}%" for value in values]
+        figure = bars(
+            [NAMES[name] for name in COMPARED_LISTS], values, [COLOURS[name] for name in COMPARED_LISTS], label, texts
+        )
         figure.update_xaxes(tickformat="" if key == "novelty" else ".0%")
-        figures.append(Figure(key, title, figure, says, half=True))
+        figures.append(Figure(key, title, figure, caption, half=True))
     weeks = rows["week"].n_unique()
     text = (
-        f"Lists that score alike can differ in what they show. Means of {weeks} label weeks; a list has twelve entries "
-        "for each buyer of the week, what they bought one for each customer and article."
+        "Lists with the same score can contain different articles. The figures compare the lists with the actual "
+        f"purchases of the same customers; all values are means of {weeks} held-out weeks."
     )
-    return Section("variety", "What the lists are made of", text, figures=figures)
+    return Section("variety", "Variety of the lists", text, figures=figures)

@@ -1,4 +1,4 @@
-"""Customers by how long ago they last bought: the segments of every table and figure that parts them so."""
+"""Divide customers into segments by days since their last purchase."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ SEGMENTS = {"7 d": 7, "30 d": 30, "90 d": 90, "older": 10**6}  # days since the 
 NEVER = "never"
 
 
-def segments(days: Array) -> list[str]:
-    """Name of the segment of each number of days since the last purchase; negative: there was none."""
+def name_segments(days: Array) -> list[str]:
+    """Return the segment of each number of days since the last purchase; a negative number means no purchase."""
     names = np.array([*SEGMENTS, NEVER])
     return list(names[np.where(days < 0, len(SEGMENTS), np.searchsorted(list(SEGMENTS.values()), days))])

@@ -52,6 +52,13 @@ def test_the_day_before_the_cutoff_is_known_and_the_cutoff_day_is_not() -> None:
     assert (history.item_stop - shop.log.item_start[:-1]).tolist() == [1, 2, 0, 0]
 
 
+def test_a_known_entry_loses_half_its_weight_in_a_half_life() -> None:
+    # cutoff day 7: a on day 3 (4 days before), b on day 6 (1 day before); c on day 7 is not known
+    history = weeks.history(drawn("...a..bc......", "b.............").log, 1)
+    assert history.decay(half_life=2.0).tolist() == [2**-2.0, 2**-0.5, 2**-3.5]
+    assert history.decay(half_life=np.inf).tolist() == [1.0, 1.0, 1.0]
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 24)), min_size=1, max_size=50),

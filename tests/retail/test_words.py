@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from test_features import approximate, compute_columns, make_pairs
-from test_reasons import chosen
+from test_reasons import make_recommendations
 from world import random_world, small
 
 from features.engine import word_kernels
@@ -16,7 +16,7 @@ from retail import weeks, wording
 from retail.log import Array
 from retail.shop import Shop
 from retail.wording import Wording
-from submissions.explain.reasons.called import called
+from submissions.explain.reasons.article_words import describe_shared_words
 
 LIVES = [14.0, 365.0]
 
@@ -145,19 +145,19 @@ def test_themes_of_a_year_ago() -> None:
     assert found["year_ago_month"] == found["year_ago_week"]  # the star of day 20 is a further star
 
 
-def test_called() -> None:
+def test_shared_words() -> None:
     names: list[str | None] = ["red heart", "red mug", "red heart box", "heart", "tin box", "plain mug"]
     bought = [(0, 0, 1), (0, 1, 2), (0, 1, 9), (0, 2, 3), (0, 3, 15), (1, 4, 2)]
     shop = shop_of(bought, 2, names, 21)
-    of = chosen(shop, 2, [(0, 0), (0, 2), (0, 3), (0, 4), (1, 5)])
-    said = called(of).to_list()
+    recommended = make_recommendations(shop, 2, [(0, 0), (0, 2), (0, 3), (0, 4), (1, 5)])
+    texts = describe_shared_words(recommended).to_list()
     # customer 0 had bought a, b (twice) and c before day 14; c's second word "heart" is of a alone, "red" of a and b
-    assert said[0] == 'like 2 other articles that you bought, it has "red" in its name or description'
-    assert said[1] == 'like 2 other articles that you bought, it has "red" in its name or description'
-    assert said[2] == 'like 2 other articles that you bought, it has "heart" in its name or description'
-    assert said[3] is None and said[4] is None  # "box" is of one article; customer 1 has bought no mug
+    assert texts[0] == 'its name or description contains "red", as do those of 2 other articles you bought'
+    assert texts[1] == 'its name or description contains "red", as do those of 2 other articles you bought'
+    assert texts[2] == 'its name or description contains "heart", as do those of 2 other articles you bought'
+    assert texts[3] is None and texts[4] is None  # "box" is of one article; customer 1 has bought no mug
 
 
-def test_called_is_silent_in_a_shop_without_texts() -> None:
+def test_no_shared_words_in_a_shop_without_texts() -> None:
     shop = small([(0, 0, 0), (0, 1, 0)], 1, 2, 14)
-    assert called(chosen(shop, 1, [(0, 0)])).to_list() == [None]
+    assert describe_shared_words(make_recommendations(shop, 1, [(0, 0)])).to_list() == [None]

@@ -1,4 +1,4 @@
-"""`python -m retail_input.point FOLDER`: one value of params.yaml changes, or one line says what is missing."""
+"""`python -m retail_input.point FOLDER` changes one value of params.yaml, or reports in one line what is missing."""
 
 import difflib
 import sys
@@ -13,7 +13,7 @@ from retail_input import point
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose params.yaml is the repository's, beside the folder ``shop``."""
+    """Make a project with the repository's params.yaml and the folder ``shop``."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, FILES)
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
@@ -44,7 +44,7 @@ def test_an_absolute_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert params.read().data.folder == here / "shop"
 
 
-def test_the_demo_shop_need_not_be_there_yet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_shop_need_not_exist_yet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, "shop")
     run(monkeypatch, "data/demo")
     assert params.read().data.folder == paths.DEMO
@@ -55,7 +55,7 @@ def test_the_demo_shop_need_not_be_there_yet(here: Path, monkeypatch: pytest.Mon
     [
         (["nowhere"], "point: nowhere: no such folder; expected one with articles.csv, customers.csv and"),
         (["shop/articles.csv"], "point: shop/articles.csv: no such folder"),
-        (["."], "point: articles.csv: no such file; put it there or give another folder as DATA="),
+        (["."], "point: articles.csv: no such file; add the file or give another folder as DATA="),
         ([], "point: 0 arguments, expected one folder"),
     ],
 )

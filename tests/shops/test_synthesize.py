@@ -1,4 +1,4 @@
-"""The demo shop: the competition's format to the letter, the same bytes for a seed, and structure worth finding."""
+"""Test the demo shop: the competition's exact format, the same bytes for a seed, and the planted structure."""
 
 from datetime import date
 from pathlib import Path
@@ -11,16 +11,17 @@ import pytest
 from retail import params
 from shops import csv_columns, synthesize
 from shops.demo import demo_shop
-from shops.demo.assortment import KINDS, Shelf, demand, price, stocked
-from shops.demo.shoppers import Trade, door, gathered, proposals
+from shops.demo.assortment import KINDS, Assortment, compute_demand, compute_prices, draw_assortment
+from shops.demo.shoppers import Simulation, draw_crowd, draw_proposals
+from shops.sales import group_articles
 
 DEMO = params.Demo(customers=3000, articles=1500, weeks=60, seed=7)
 DAYS = 7 * DEMO.weeks
 FILES = ("articles.csv", "customers.csv", "sample_submission.csv", "transactions_train.csv")
 
 
-def written(folder: Path, **sizes: int) -> dict[str, bytes]:
-    """Bytes of each file of a shop of ``sizes``."""
+def write_shop(folder: Path, **sizes: int) -> dict[str, bytes]:
+    """Write a shop of these ``sizes``; return the bytes of each file."""
     folder.mkdir()
     demo_shop.write(folder, params.Demo(**sizes))
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
@@ -28,7 +29,7 @@ def written(folder: Path, **sizes: int) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
-    """The four files as frames of strings, as they stand."""
+    """The four files as frames of strings."""
     folder = tmp_path_factory.mktemp("demo")
     demo_shop.write(folder, DEMO)
     return {name: pl.read_csv(folder / name, infer_schema=False) for name in FILES}
@@ -51,20 +52,20 @@ def tx(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def hidden() -> tuple[Shelf, pl.DataFrame]:
-    """A shop before it is written: the shelf with its latent styles, and (day, user, item) of each row."""
+def hidden() -> tuple[Assortment, pl.DataFrame]:
+    """A shop before it is written: the assortment with its latent styles, and (day, user, item) of each row."""
     rng = np.random.default_rng(3)
-    shelf, crowd = stocked(rng, DEMO.articles, DAYS), gathered(rng, DEMO.customers, DAYS)
+    assortment, crowd = draw_assortment(rng, DEMO.articles, DAYS), draw_crowd(rng, DEMO.customers, DAYS)
     first = csv_columns.LAST_DATE - DAYS + 1
     rows = [
         pl.DataFrame({"user": day.user, "item": day.item}).with_columns(day=pl.lit(day.day))
-        for day in Trade(rng, shelf, crowd).days(first, DAYS)
+        for day in Simulation(rng, assortment, crowd).simulate_days(first, DAYS)
     ]
-    return shelf, pl.concat(rows)
+    return assortment, pl.concat(rows)
 
 
-def shares(tx: pl.DataFrame, week: int) -> tuple[float, float, float]:
-    """Of a week's unique pairs: bought before; another colour of a product bought before. Of its buyers: new ones."""
+def compute_shares(tx: pl.DataFrame, week: int) -> tuple[float, float, float]:
+    """Compute shares of a week's unique pairs (rebought; another colour of a product) and the share of new buyers."""
     past = tx.filter(pl.col("week") > week)
     truth = tx.filter(pl.col("week") == week).unique(["customer_id", "article_id"])
     again = truth.join(past, on=["customer_id", "article_id"], how="semi")
@@ -144,17 +145,17 @@ def test_sample_submission_lists_every_customer_with_twelve_known_articles(table
 
 def test_a_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     sizes = {"customers": 200, "articles": 150, "weeks": 20}
-    one = written(tmp_path / "one", **sizes, seed=1)
-    assert tuple(one) == FILES
-    assert written(tmp_path / "again", **sizes, seed=1) == one
-    other = written(tmp_path / "other", **sizes, seed=2)
-    assert all(other[name] != one[name] for name in FILES)
+    first = write_shop(tmp_path / "first", **sizes, seed=1)
+    assert tuple(first) == FILES
+    assert write_shop(tmp_path / "repeated", **sizes, seed=1) == first
+    other = write_shop(tmp_path / "other", **sizes, seed=2)
+    assert all(other[name] != first[name] for name in FILES)
 
 
 @pytest.mark.parametrize(("customers", "articles", "weeks"), [(1, 1, 1), (20, 15, 2), (300, 5, 3), (5, 300, 3)])
 def test_tiny_shops_are_written(tmp_path: Path, customers: int, articles: int, weeks: int) -> None:
     folder = tmp_path / "tiny"
-    written(folder, customers=customers, articles=articles, weeks=weeks, seed=5)
+    write_shop(folder, customers=customers, articles=articles, weeks=weeks, seed=5)
     assert pl.read_csv(folder / "articles.csv", infer_schema=False)["article_id"].n_unique() == articles
     assert pl.read_csv(folder / "customers.csv", infer_schema=False)["customer_id"].n_unique() == customers
     assert pl.read_csv(folder / "transactions_train.csv").columns[0] == "t_dat"
@@ -162,9 +163,9 @@ def test_tiny_shops_are_written(tmp_path: Path, customers: int, articles: int, w
 
 def test_ids_stay_unique_in_a_large_shop() -> None:
     rng = np.random.default_rng(1)
-    assert csv_columns.tokens(rng, 200_000).n_unique() == 200_000
-    shelf = stocked(rng, 100_000, 700)
-    _, ids = csv_columns.article_codes(rng, shelf.product, shelf.variant)
+    assert csv_columns.draw_tokens(rng, 200_000).n_unique() == 200_000
+    assortment = draw_assortment(rng, 100_000, 700)
+    _, ids = csv_columns.draw_article_codes(rng, assortment.product, assortment.variant)
     assert ids.n_unique() == 100_000
     assert ids.str.contains(r"^0\d{9}$").all()
 
@@ -175,13 +176,13 @@ def test_main_writes_the_folder_and_prints_the_table(
     monkeypatch.chdir(tmp_path)
     block = params.Demo(customers=50, articles=40, weeks=4, seed=1)
     monkeypatch.setattr(params, "read", lambda: SimpleNamespace(demo=block))
-    synthesize.demo()
+    synthesize.write_demo()
     assert tuple(sorted(path.name for path in Path("data/demo").iterdir())) == FILES
     assert "last week: buyers" in capsys.readouterr().out
 
 
 def test_customers_buy_again_change_colour_and_arrive(tx: pl.DataFrame) -> None:
-    again, variant, cold = np.mean([shares(tx, week) for week in range(4)], axis=0)
+    again, variant, cold = np.mean([compute_shares(tx, week) for week in range(4)], axis=0)
     assert 0.10 < again < 0.25
     assert 0.03 < variant < 0.12
     assert 0.03 < cold < 0.20
@@ -204,7 +205,7 @@ def test_the_week_has_buyers_baskets_and_a_skew(tx: pl.DataFrame) -> None:
     assert activity[: len(activity) // 10].sum() / activity.sum() > 0.3  # heavy tail
 
 
-def test_articles_are_launched_until_the_last_weeks_and_fade(tx: pl.DataFrame) -> None:
+def test_articles_are_launched_until_the_last_weeks_and_their_sales_decay(tx: pl.DataFrame) -> None:
     first_sold = tx.group_by("article_id").agg(pl.col("week").max())["week"]
     assert all((first_sold == week).any() for week in range(4))
     last_sold = tx.group_by("article_id").agg(pl.col("week").min())["week"].to_numpy()
@@ -215,7 +216,7 @@ def test_articles_are_launched_until_the_last_weeks_and_fade(tx: pl.DataFrame) -
     assert by_age.filter(pl.col("rows") > 30).select((pl.col("late") < 0.85 * pl.col("early")).mean()).item() > 0.3
 
 
-def test_seasons_show(tx: pl.DataFrame) -> None:
+def test_sales_are_seasonal(tx: pl.DataFrame) -> None:
     def share(kinds: list[str], months: list[int]) -> float:
         rows = tx.filter(pl.col("t_dat").dt.month().is_in(months))
         return rows.filter(pl.col("kind").is_in(kinds)).height / rows.height
@@ -225,7 +226,7 @@ def test_seasons_show(tx: pl.DataFrame) -> None:
     assert share(["Coat", "Scarf", "Sweater"], winter) > 2 * share(["Coat", "Scarf", "Sweater"], summer)
 
 
-def test_consumables_come_back_at_a_steady_pace(tx: pl.DataFrame) -> None:
+def test_consumables_are_rebought_at_regular_intervals(tx: pl.DataFrame) -> None:
     basics = [kind.name for kind in KINDS if kind.rebuy >= 0.25]
     gaps = (
         tx.filter(pl.col("kind").is_in(basics))
@@ -239,7 +240,7 @@ def test_consumables_come_back_at_a_steady_pace(tx: pl.DataFrame) -> None:
     spread = gaps.select(pl.col("gap").list.std() / pl.col("gap").list.mean()).to_series().to_numpy()
     assert np.median(spread) < 0.35  # 1.0 if purchases came at random
     between = gaps["gap"].list.mean().to_numpy()
-    assert between.std() / between.mean() > 0.25  # but each pair has a pace of its own
+    assert between.std() / between.mean() > 0.25  # but each pair has its own interval
 
 
 def test_age_and_place_matter(tx: pl.DataFrame, tables: dict[str, pl.DataFrame]) -> None:
@@ -256,44 +257,53 @@ def test_age_and_place_matter(tx: pl.DataFrame, tables: dict[str, pl.DataFrame])
     assert lift > 1.1  # 1 if every area bought the same
 
 
-def test_styles_tie_articles_of_different_departments_together(hidden: tuple[Shelf, pl.DataFrame]) -> None:
-    shelf, rows = hidden
-    style, department = shelf.style, shelf.department
+def test_styles_connect_articles_of_different_departments(hidden: tuple[Assortment, pl.DataFrame]) -> None:
+    assortment, rows = hidden
+    style, department = assortment.style, assortment.department
     pairs = rows.unique(["day", "user", "item"], maintain_order=True)
     pairs = pairs.join(pairs, on=["day", "user"]).filter(pl.col("item") < pl.col("item_right"))
-    one, two = pairs["item"].to_numpy(), pairs["item_right"].to_numpy()
-    apart = department[one] != department[two]
-    together = (style[one] == style[two])[apart].mean()
-    shuffled = np.random.default_rng(1).permutation(two)  # the same popularity, another basket
-    apart = department[one] != department[shuffled]
-    assert together / (style[one] == style[shuffled])[apart].mean() > 1.5
+    left, right = pairs["item"].to_numpy(), pairs["item_right"].to_numpy()
+    apart = department[left] != department[right]
+    together = (style[left] == style[right])[apart].mean()
+    shuffled = np.random.default_rng(1).permutation(right)  # the same popularity, another basket
+    apart = department[left] != department[shuffled]
+    assert together / (style[left] == style[shuffled])[apart].mean() > 1.5
 
 
-def test_demand_is_nothing_before_launch_halves_after_and_swings_with_the_season() -> None:
-    shelf = stocked(np.random.default_rng(1), 200, 100)
-    at = int(np.flatnonzero(shelf.launch > 10)[0])
-    launch, half = int(shelf.launch[at]), float(shelf.half_life[at])
-    assert demand(shelf, launch - 1, 100)[at] == 0
-    day, later = demand(shelf, launch, 100)[at], demand(shelf, launch + 10, 100)[at]
+def test_demand_is_zero_before_launch_then_decays_and_is_seasonal() -> None:
+    assortment = draw_assortment(np.random.default_rng(1), 200, 100)
+    place = int(np.flatnonzero(assortment.launch > 10)[0])
+    launch, half = int(assortment.launch[place]), float(assortment.half_life[place])
+    assert compute_demand(assortment, launch - 1, 100)[place] == 0
+    day, later = compute_demand(assortment, launch, 100)[place], compute_demand(assortment, launch + 10, 100)[place]
     assert later / day == pytest.approx(2 ** (-10 / half))
-    assert demand(shelf, launch + int(7 * half), 100)[at] == 0  # 2^-7 is under the 2% at which it is taken off
-    best = demand(shelf, launch, round(float(shelf.peak[at])))[at] / shelf.pull[at]
-    assert best == pytest.approx(np.exp(shelf.swing[at]), rel=0.01)
+    assert compute_demand(assortment, launch + int(7 * half), 100)[place] == 0  # 2^-7 is below 2%
+    best = compute_demand(assortment, launch, round(float(assortment.peak[place])))[place] / assortment.pull[place]
+    assert best == pytest.approx(np.exp(assortment.swing[place]), rel=0.01)
 
 
 def test_prices_fall_in_three_steps() -> None:
-    shelf = stocked(np.random.default_rng(1), 50, 100)
-    at = int(np.argmin(shelf.half_life))
-    launch, half, cents = int(shelf.launch[at]), float(shelf.half_life[at]), int(shelf.cents[at])
-    asked = [int(price(shelf, np.array([at]), launch + int(np.ceil(n * half)))[0]) for n in (0, 1.5, 2.5, 3.5)]
-    assert asked == [cents, round(cents * 0.8), round(cents * 0.6), round(cents * 0.4)]
+    assortment = draw_assortment(np.random.default_rng(1), 50, 100)
+    place = int(np.argmin(assortment.half_life))
+    launch, half, cents = (
+        int(assortment.launch[place]),
+        float(assortment.half_life[place]),
+        int(assortment.cents[place]),
+    )
+    prices = [
+        int(compute_prices(assortment, np.array([place]), launch + int(np.ceil(n * half)))[0])
+        for n in (0, 1.5, 2.5, 3.5)
+    ]
+    assert prices == [cents, round(cents * 0.8), round(cents * 0.6), round(cents * 0.4)]
 
 
-def test_a_door_leads_to_its_group_and_an_empty_one_to_the_whole_shelf() -> None:
+def test_proposals_come_from_the_group_or_from_all_articles_if_it_is_empty() -> None:
     rng = np.random.default_rng(1)
     group = np.array([1, 0, 1, 2, 0])
     weight = np.array([3.0, 1.0, 1.0, 0.0, 0.0])  # group 0 sells article 1 only, group 2 sells nothing
-    shown = proposals(rng, door(group, 3), weight, np.array([0] * 400 + [1] * 400 + [2] * 400)).reshape(3, -1)
+    shown = draw_proposals(rng, group_articles(group, 3), weight, np.array([0] * 400 + [1] * 400 + [2] * 400)).reshape(
+        3, -1
+    )
     assert set(shown[0]) == {1}
     assert set(shown[1]) == {0, 2}
     assert (shown[1] == 0).mean() == pytest.approx(3 / 4, abs=0.03)

@@ -17,32 +17,36 @@ from retail import params as parameters
 from retail import paths, shop, weeks
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates import propose_network
-from stage1_candidates import train_network as learn
 from stage1_candidates.engine import lists, proposals, source
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.refits import trainings
+from stage1_candidates.engine.loaded import Loaded
+from stage1_candidates.networks.base import propose_network
+from stage1_candidates.networks.base import train_network as learn
 from stage1_candidates.pooling import pool
-from stage1_candidates.pooling.pool import Loaded
 
 WORLD = random_world(seed=2)
 PLAN = weeks.Plan(train=[50, 51, 53], stop=[54], validation=[55, 56, 57], final=[51, 53, 54, 55], submission=58)
 
 
+def trainings(retrain_every: int, plan: weeks.Plan = PLAN) -> list[int]:
+    return settings(retrain_every=retrain_every).training_weeks(plan)
+
+
 def test_trainings_by_hand() -> None:
-    assert trainings(PLAN, 0) == [50, 58]
-    assert trainings(PLAN, 3) == [50, 53, 56, 58]
-    assert trainings(PLAN, 8) == [50, 58]
-    assert trainings(PLAN, 1) == list(range(50, 59))
-    assert trainings(PLAN, 60) == [50, 58]
+    assert trainings(0) == [50, 58]
+    assert trainings(3) == [50, 53, 56, 58]
+    assert trainings(8) == [50, 58]
+    assert trainings(1) == list(range(50, 59))
+    assert trainings(60) == [50, 58]
 
 
 def test_a_short_log_is_trained_on_more_often_at_first() -> None:
-    """Week 1 has one week behind it, so the next training comes two weeks later, then four, eight, and ``refit``."""
+    """Week 1 has one week behind it, so the next training comes two weeks later, then 4, 8, and ``retrain_every``."""
     short = weeks.Plan(train=[1, 2], stop=[3], validation=[4], final=[1, 2, 3, 4], submission=40)
-    assert trainings(short, 16) == [1, 3, 7, 15, 31, 40]
-    assert trainings(short, 5) == [1, 3, 7, 12, 17, 22, 27, 32, 37, 40]
-    assert trainings(short, 0) == [1, 40]
+    assert trainings(16, short) == [1, 3, 7, 15, 31, 40]
+    assert trainings(5, short) == [1, 3, 7, 12, 17, 22, 27, 32, 37, 40]
+    assert trainings(0, short) == [1, 40]
 
 
 class Memory(ModuleType):
@@ -53,7 +57,7 @@ class Memory(ModuleType):
         self.calls: list[int] = []
         self.dies_at = dies_at
 
-    def learn(self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path) -> dict[str, Array]:
+    def train(self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path) -> dict[str, Array]:
         if history.week == self.dies_at:
             raise KeyboardInterrupt
         self.calls.append(history.week)
@@ -72,14 +76,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
     return monkeypatch
 
 
-def settings(**changes: Any) -> source.Network:
+def settings(**changes: Any) -> Network:
     block = next(iter(PARAMS.networks.values()))
-    fields = {name: block[name] for name in source.Network.model_fields}
-    return source.Network.model_validate({**fields, "use": True, "refit": 3, **changes})
+    fields = {name: block[name] for name in Network.model_fields}
+    return Network.model_validate({**fields, "use": True, "retrain_every": 3, **changes})
 
 
 def ran(project: pytest.MonkeyPatch, memory: Memory, **changes: Any) -> None:
-    project.setattr(source, "load", lambda name, params: (memory, settings(**changes)))
+    project.setattr(source, "load_network", lambda name, params: (memory, settings(**changes)))
     learn.main()
 
 
@@ -95,7 +99,7 @@ def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPat
         about = json.loads(paths.of_week(folder, "weights", week, "json").read_text())
         assert about["week"] == week and about["settings"] == json.loads(settings().model_dump_json())
     assert not (paths.CHECKPOINTS / "memory").exists()
-    used = {week: int(propose_network.load_weights("memory", PLAN, week, 3)["week"][0]) for week in PLAN.all}
+    used = {week: int(propose_network.load_weights("memory", trainings(3), week)["week"][0]) for week in PLAN.all}
     assert used == {50: 50, 51: 50, 53: 53, 54: 53, 55: 53, 56: 56, 57: 56, 58: 58}
 
 
@@ -127,7 +131,7 @@ def test_other_settings_or_another_shop_begin_anew(project: pytest.MonkeyPatch) 
         return learn.fingerprint(weeks.history(whole.log, week), whole, settings(**changes), seed)
 
     shops = (renamed, fewer, more, pieces, replace(here, age=None), replace(here, traits={}), other)
-    prints = {of(here), of(here, seed=2), of(here, refit=4), of(here, week=51), *map(of, shops)}
+    prints = {of(here), of(here, seed=2), of(here, retrain_every=4), of(here, week=51), *map(of, shops)}
     assert len(prints) == 4 + len(shops)
     later = WORLD.rewritten(weeks.history(here.log, 50).cutoff, 1).shop  # what comes after the cutoff is nothing to it
     assert of(later) == of(here)
@@ -136,16 +140,23 @@ def test_other_settings_or_another_shop_begin_anew(project: pytest.MonkeyPatch) 
 class Silent(Memory):
     """A network that finds too little to learn from before week 53."""
 
-    ABOUT = ("days",)
+    Params = Network
+    USER_COLUMNS = ("days",)
 
-    def learn(self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path) -> dict[str, Array]:
-        return {} if history.week < 53 else super().learn(history, shop, params, seed, folder)
+    def train(self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path) -> dict[str, Array]:
+        return {} if history.week < 53 else super().train(history, shop, params, seed, folder)
 
     def fit(self, history: History, shop: shop.Shop, params: Any, weights: dict[str, Array]) -> dict[str, Array]:
         return weights
 
     def propose(self, history: History, shop: shop.Shop, state: dict[str, Array], users: Array, params: Any) -> Lists:
         return lists.gather(np.arange(len(users)), np.zeros(len(users), np.int64), np.ones(len(users)), len(users), 1)
+
+    def score(self, *_: Any) -> Array:
+        raise AssertionError("an untrained network is not asked for scores")
+
+    def describe_users(self, *_: Any) -> dict[str, Array]:
+        raise AssertionError("an untrained network is not asked about customers")
 
 
 def test_a_network_without_a_training_proposes_nothing_and_scores_nan(
@@ -163,9 +174,10 @@ def test_a_network_without_a_training_proposes_nothing_and_scores_nan(
     }
     assert rows == {51: 0, 53: 3}
     state = proposals.load_state("memory", 51)
-    assert source.untrained(state) and not source.untrained(proposals.load_state("memory", 53))
-    history, users = weeks.history(WORLD.shop.log, 51), np.arange(3)
     loaded = {"memory": Loaded(network, settings(score=True), state)}
+    assert loaded["memory"].untrained
+    assert not Loaded(network, settings(score=True), proposals.load_state("memory", 53)).untrained
+    history, users = weeks.history(WORLD.shop.log, 51), np.arange(3)
     sold = lists.gather(users, np.array([4, 1, 2]), np.ones(3), 3, 1)
     pairs, columns = pool.build(loaded, {"memory": sold}, history, WORLD.shop, users, PARAMS)
     assert len(pairs.items) == 3 and columns["memory__days"].is_nan().all()

@@ -1,4 +1,4 @@
-"""Lists: sums, exchanges and walks, by hand on the checkerboard and against dense matrices and plain loops."""
+"""Lists: sums, exchanges and sparse products, by hand on the checkerboard and against dense matrices and loops."""
 
 from collections import defaultdict
 
@@ -12,7 +12,7 @@ from world import BOARD, drawn, log_table, random_world
 
 from retail import log, weeks
 from retail.log import Array
-from stage1_candidates.engine import lists, walks
+from stage1_candidates.engine import lists, sparse_product
 from stage1_candidates.engine.lists import Lists
 
 # Scores that float32 holds and adds exactly, so that a tie is a tie in any order of summation.
@@ -97,33 +97,42 @@ def test_own_keeps_an_article_whose_weight_vanished() -> None:
     assert found.target.tolist() == [0] and found.weight[0] > 0
 
 
-def test_walk_top_by_hand() -> None:
+def test_favourites_by_hand() -> None:
+    # groups: a and b 0, c 1, d none. Customer 0 bought a once and c twice, customer 1 d alone, customer 2 b and c.
+    history = weeks.history(drawn("a..c..c", "...d...", "..b..c.").log, 1)
+    group = np.array([0, 0, 1, -1], np.int32)
+    assert lists.favourites(history, group, np.ones(6)).tolist() == [1, -1, 0]  # a tie goes to the lower group
+    assert lists.favourites(history, group, history.decay(1.0)).tolist() == [1, -1, 1]  # c was bought later
+    assert lists.favourites(history, group, np.array([3.0, 1, 1, 1, 1, 1])).tolist() == [0, -1, 0]
+
+
+def test_best_targets_by_hand() -> None:
     rows = of({0: 1.0, 1: 2.0})
     step = of({0: 0.5, 1: 0.25}, {1: 0.25, 2: 0.5})  # a: 1/2, b: 1/4 + 2/4, c: 2/2
-    assert list(rows_of(walks.walk_top(rows, step, 3, 2))[0].items()) == [(2, 1.0), (1, 0.75)]
-    assert rows_of(walks.walk_top(rows, step, 3, 9, skip=of({2: 1.0, 0: 1.0}))) == [{1: 0.75}]
+    assert list(rows_of(sparse_product.best_targets(rows, step, 3, 2))[0].items()) == [(2, 1.0), (1, 0.75)]
+    assert rows_of(sparse_product.best_targets(rows, step, 3, 9, skip=of({2: 1.0, 0: 1.0}))) == [{1: 0.75}]
 
 
-def test_walk_top_breaks_ties_by_id() -> None:
+def test_best_targets_breaks_ties_by_id() -> None:
     step = of({4: 1.0, 2: 1.0, 3: 2.0, 0: 1.0, 1: 1.0})
-    found = walks.walk_top(of({0: 1.0}), step, 5, 3)
+    found = sparse_product.best_targets(of({0: 1.0}), step, 5, 3)
     assert list(rows_of(found)[0].items()) == [(3, 2.0), (0, 1.0), (1, 1.0)]
 
 
-def test_walk_top_skips_only_for_its_own_row() -> None:
+def test_best_targets_skips_only_for_its_own_row() -> None:
     step = of({0: 3.0, 1: 2.0})
-    found = walks.walk_top(of({0: 1.0}, {0: 1.0}, {}), step, 2, 1, skip=of({0: 1.0}, {}, {1: 1.0}))
+    found = sparse_product.best_targets(of({0: 1.0}, {0: 1.0}, {}), step, 2, 1, skip=of({0: 1.0}, {}, {1: 1.0}))
     assert rows_of(found) == [{1: 2.0}, {0: 3.0}, {}]
 
 
-def test_walk_at_scores_what_is_asked() -> None:
+def test_scores_at_scores_what_is_asked() -> None:
     rows, step = of({0: 1.0, 1: 2.0}, {}), of({0: 0.5}, {0: 0.25, 2: 0.5})
-    found = walks.walk_at(rows, step, 3, np.array([0, 3, 4]), np.array([2, 1, 0, 0], np.uint32))
+    found = sparse_product.scores_at(rows, step, 3, np.array([0, 3, 4]), np.array([2, 1, 0, 0], np.uint32))
     assert found.tolist() == [1.0, 0.0, 1.0, 0.0]
 
 
 @st.composite
-def some_walks(draw: st.DrawFn) -> tuple[Lists, Lists, Lists, int]:
+def some_products(draw: st.DrawFn) -> tuple[Lists, Lists, Lists, int]:
     """rows (R, K), step (K, T), skip (R, T) and T; a few rows, over and over."""
     many, keys, targets = draw(st.integers(4, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 7))
 
@@ -134,14 +143,14 @@ def some_walks(draw: st.DrawFn) -> tuple[Lists, Lists, Lists, int]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(some_walks(), st.integers(1, 8))
-def test_walk_top_is_the_head_of_the_dense_product(walk: tuple[Lists, Lists, Lists, int], top: int) -> None:
-    rows, step, skip, targets = walk
+@given(some_products(), st.integers(1, 8))
+def test_best_targets_is_the_head_of_the_dense_product(product: tuple[Lists, Lists, Lists, int], top: int) -> None:
+    rows, step, skip, targets = product
     score = dense(rows, step.keys) @ dense(step, targets)  # (R, K) @ (K, T) -> (R, T)
     met = (dense(Lists(rows.ptr, rows.target, np.ones_like(rows.weight)), step.keys)
            @ dense(Lists(step.ptr, step.target, np.ones_like(step.weight)), targets)) > 0  # fmt: skip
     for skipped in (None, skip):
-        found, left = rows_of(walks.walk_top(rows, step, targets, top, skipped)), rows_of(skip)
+        found, left = rows_of(sparse_product.best_targets(rows, step, targets, top, skipped)), rows_of(skip)
         for r, row in enumerate(found):
             left_out = set() if skipped is None else set(left[r])
             free = [t for t in range(targets) if met[r, t] and t not in left_out]
@@ -150,23 +159,23 @@ def test_walk_top_is_the_head_of_the_dense_product(walk: tuple[Lists, Lists, Lis
 
 
 @settings(deadline=None, max_examples=60)
-@given(some_walks())
-def test_walk_at_is_the_dense_product(walk: tuple[Lists, Lists, Lists, int]) -> None:
-    rows, step, wanted, targets = walk
+@given(some_products())
+def test_scores_at_is_the_dense_product(product: tuple[Lists, Lists, Lists, int]) -> None:
+    rows, step, wanted, targets = product
     score = dense(rows, step.keys) @ dense(step, targets)
-    found = walks.walk_at(rows, step, targets, wanted.ptr, wanted.target)
+    found = sparse_product.scores_at(rows, step, targets, wanted.ptr, wanted.target)
     assert found.tolist() == score[wanted.key_of_rows(), wanted.target].tolist()
 
 
-def test_walks_of_many_rows_agree_with_each_other_and_with_the_dense_product() -> None:
+def test_products_of_many_rows_agree_with_each_other_and_with_the_dense_product() -> None:
     rng = np.random.default_rng(0)  # more rows than chunks, weights that round
     rows = lists.gather(rng.integers(0, 300, 2000), rng.integers(0, 50, 2000), rng.random(2000), 300)
     step = lists.gather(rng.integers(0, 50, 900), rng.integers(0, 80, 900), rng.random(900), 50)
     score = dense(rows, 50).astype(np.float64) @ dense(step, 80)
-    best = walks.walk_top(rows, step, 80, 10)
+    best = sparse_product.best_targets(rows, step, 80, 10)
     key = best.key_of_rows()
     assert np.allclose(best.weight, score[key, best.target], rtol=1e-5)
-    assert np.array_equal(walks.walk_at(rows, step, 80, best.ptr, best.target), best.weight)
+    assert np.array_equal(sparse_product.scores_at(rows, step, 80, best.ptr, best.target), best.weight)
     heads = [row[row > 0][:10] for row in -np.sort(-score, axis=1)]
     assert np.allclose(best.weight, np.concatenate(heads), rtol=1e-5)
 

@@ -18,8 +18,10 @@ from retail.log import Array
 from retail.pairs import Pairs
 from retail.params import Pool
 from stage1_candidates import pool as merge
-from stage1_candidates.engine import proposals, source
+from stage1_candidates.engine import proposals
+from stage1_candidates.engine.blocks import Network, Source
 from stage1_candidates.engine.lists import Lists, gather
+from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pooling import fusion, pool, recall
 
 RRF = Pool(take=120, rrf=30)
@@ -90,17 +92,17 @@ def module_of(score: dict[tuple[int, int], float]) -> Any:
     return SimpleNamespace(propose=None, score=scores)
 
 
-ON = source.Source(use=True, take=9)
+ON = Source(use=True, take=9)
 
 
 def test_a_network_may_serve_in_one_use_alone() -> None:
     shop = drawn(*BOARD)
-    block = {name: PARAMS.networks["case"][name] for name in source.Network.model_fields} | {"use": True}
-    only = {use: source.Network.model_validate({**block, "source": False, "score": False, use: True})
+    block = {name: PARAMS.networks["case"][name] for name in Network.model_fields} | {"use": True}
+    only = {use: Network.model_validate({**block, "source": False, "score": False, use: True})
             for use in ("source", "score")}  # fmt: skip
     loaded = {
-        "x": pool.Loaded(module_of({(0, 1): 2.0}), only["source"], {}),
-        "y": pool.Loaded(module_of({(0, 1): 5.0}), only["score"], {}),
+        "x": Loaded(module_of({(0, 1): 2.0}), only["source"], {}),
+        "y": Loaded(module_of({(0, 1): 5.0}), only["score"], {}),
     }
     _, found = pool.build(loaded, {"x": of({1: 2.0}, {})}, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
     assert found.columns == ["pool__sources", "pool__fused", "x__rank", "y__score", "y__of_best", "y__place"]
@@ -110,8 +112,8 @@ def test_a_network_may_serve_in_one_use_alone() -> None:
 def test_what_the_sources_say_of_every_pair() -> None:
     shop = drawn(*BOARD)
     loaded = {
-        "x": pool.Loaded(module_of({(0, 3): 4.0, (0, 1): 2.0, (0, 2): 1.0}), ON, {}),
-        "y": pool.Loaded(module_of({(0, 2): 5.0, (1, 0): 3.0}), ON, {}),
+        "x": Loaded(module_of({(0, 3): 4.0, (0, 1): 2.0, (0, 2): 1.0}), ON, {}),
+        "y": Loaded(module_of({(0, 2): 5.0, (1, 0): 3.0}), ON, {}),
     }
     proposed = {"x": of({3: 4.0, 1: 2.0}, {}), "y": of({2: 5.0}, {0: 3.0})}
     whole, found = pool.build(loaded, proposed, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
@@ -131,7 +133,7 @@ def test_what_the_sources_say_of_every_pair() -> None:
 
 def test_a_pool_of_nobody() -> None:
     shop = drawn(*BOARD)
-    loaded = {"x": pool.Loaded(module_of({}), ON, {})}
+    loaded = {"x": Loaded(module_of({}), ON, {})}
     for proposed, n in ((of(), 0), (of({}, {}), 2)):
         whole, found = pool.build(loaded, {"x": proposed}, weeks.history(shop.log, 1), shop, users_of(n), PARAMS)
         assert len(whole.items) == found.height == 0 and "x__rank" in found.columns

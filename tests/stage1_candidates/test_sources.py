@@ -1,7 +1,6 @@
 """What each source proposes: worked by hand on the checkerboard, or against the dense formula on a random shop."""
 
 from collections import defaultdict
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,12 @@ from world import BOARD, PARAMS, drawn, random_world, source_of
 from retail import weeks
 from retail.errors import InputError
 from retail.log import Array
+from retail.pairs import Pairs
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists, source
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.loaded import Loaded
 
 # Decayed sales of the board's articles when a week is over and half of a sale is left after a day: a on days 0, 4, 0.
 A, B, C, D = 2**-7 + 2**-3 + 2**-7, 2**-6 + 2**-2, 2**-5 + 2**-1 + 2**-5, 2**-4
@@ -29,9 +30,8 @@ def asked(name: str, shop: Shop, week: int = 1, **changes: Any) -> list[dict[int
     """What the source, with some keys of its block changed, proposes to each customer, best first."""
     module, settings = source_of(name, **changes)
     history = weeks.history(shop.log, week)
-    state = module.fit(history, shop, settings)
     users = np.arange(shop.log.users, dtype=np.uint32)
-    return rows_of(source.proposals(module, history, shop, state, users, settings))
+    return rows_of(Loaded.fit(module, settings, history, shop).propose(history, shop, users))
 
 
 def assert_ranked(found: dict[int, float], *best_first: tuple[int, float]) -> None:
@@ -140,11 +140,11 @@ def test_next_basket_by_hand() -> None:
 # Against the formula
 
 
-def at(name: str, **changes: Any) -> tuple[Shop, History, ModuleType, Any, dict[str, Array]]:
+def at(name: str, **changes: Any) -> tuple[Shop, History, Loaded]:
     shop = random_world(6).shop
     history = weeks.history(shop.log, 55)
     module, settings = source_of(name, **changes)
-    return shop, history, module, settings, module.fit(history, shop, settings)
+    return shop, history, Loaded.fit(module, settings, history, shop)
 
 
 def dense(found: Lists, targets: int) -> Array:
@@ -153,38 +153,38 @@ def dense(found: Lists, targets: int) -> Array:
     return rows
 
 
-def scores(shop: Shop, history: History, module: ModuleType, settings: Any, state: dict[str, Array]) -> Array:
+def scores(shop: Shop, history: History, fitted: Loaded) -> Array:
     """(users, items) the source's score of every pair."""
     users, items = np.arange(shop.log.users, dtype=np.uint32), shop.log.items
     every = np.tile(np.arange(items, dtype=np.uint32), len(users))
     ptr = np.arange(len(users) + 1) * items
-    return source.scores(module, history, shop, state, users, ptr, every, settings).reshape(-1, items)
+    return fitted.score(history, shop, Pairs(users, ptr, every)).reshape(-1, items)
 
 
 @pytest.mark.parametrize(("popularity", "basket"), [(0.0, 0.0), (0.3, 1.0), (1.0, 0.5)])
 def test_item_cf_is_its_formula(popularity: float, basket: float) -> None:
     options = {"popularity": popularity, "basket": basket, "neighbours": 99, "half_life": 50, "profile_half_life": 20}
-    shop, history, module, block, state = at("item_cf", **options)
+    shop, history, fitted = at("item_cf", **options)
     everyone = np.arange(shop.log.users)
     w = dense(lists.own(history, everyone, 50), shop.log.items)  # (users, items)
     of_user = np.maximum(np.linalg.norm(w, axis=1), 1e-9) ** basket
     norm = np.maximum(np.linalg.norm(w, axis=0), 1e-9)
     similarity = (w / of_user[:, None]).T @ w / np.outer(norm ** (1 - popularity), norm**popularity)
     np.fill_diagonal(similarity, 0)
-    assert dense(Lists.of(state, "near"), shop.log.items) == pytest.approx(similarity, rel=1e-4)
+    assert dense(Lists.of(fitted.state, "near"), shop.log.items) == pytest.approx(similarity, rel=1e-4)
     profile = dense(lists.own(history, everyone, 20), shop.log.items)
-    assert scores(shop, history, module, block, state) == pytest.approx(profile @ similarity, rel=1e-4)
+    assert scores(shop, history, fitted) == pytest.approx(profile @ similarity, rel=1e-4)
 
 
 def test_item_cf_keeps_the_most_similar() -> None:
-    _, _, _, _, few = at("item_cf", neighbours=3)
-    _, _, _, _, all_ = at("item_cf", neighbours=99)
-    heads = [dict(list(row.items())[:3]) for row in rows_of(Lists.of(all_, "near"))]
+    few = at("item_cf", neighbours=3)[2].state
+    every = at("item_cf", neighbours=99)[2].state
+    heads = [dict(list(row.items())[:3]) for row in rows_of(Lists.of(every, "near"))]
     assert rows_of(Lists.of(few, "near")) == heads
 
 
 def test_tifu_knn_is_its_formula() -> None:
-    shop, history, module, block, state = at("tifu_knn", alpha=0.6, neighbours=4, decay=0.9, reference=10**6)
+    shop, history, fitted = at("tifu_knn", alpha=0.6, neighbours=4, decay=0.9, reference=10**6)
     log, known = shop.log, history.known
     ago = (history.cutoff - 1 - log.day[known].astype(int)) // 7
     triples = np.unique(np.stack([log.user[known], log.item[known], ago]), axis=1).astype(int)
@@ -198,7 +198,7 @@ def test_tifu_knn_is_its_formula() -> None:
         order = np.argsort(-cosine[user], kind="stable")
         expected[user] += sum(0.4 / 4 * u[n] for n in order[:4] if cosine[user, n] > 0)
         assert cosine[user, order[3]] - cosine[user, order[4]] > 1e-6 or cosine[user, order[3]] == 0  # no near tie
-    assert scores(shop, history, module, block, state) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert scores(shop, history, fitted) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_tifu_knn_looks_for_neighbours_among_the_most_recent_customers() -> None:
@@ -213,7 +213,7 @@ def test_tifu_knn_looks_for_neighbours_among_the_most_recent_customers() -> None
 
 @pytest.mark.parametrize("popularity", [0.0, 0.3, 1.0])
 def test_next_basket_is_a_plain_loop(popularity: float) -> None:
-    shop, history, _, _, state = at("next_basket", half_life=90, within=30, neighbours=99, popularity=popularity)
+    shop, history, fitted = at("next_basket", half_life=90, within=30, neighbours=99, popularity=popularity)
     log, known = shop.log, history.known
     baskets: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     sales = np.full(log.items, 0.0)
@@ -230,12 +230,12 @@ def test_next_basket_is_a_plain_loop(popularity: float) -> None:
     sales = np.maximum(sales, 1e-9)
     expected = follows / np.outer(sales ** (1 - popularity), sales**popularity)
     assert (expected > 0).sum() > 100
-    assert dense(Lists.of(state, "near"), log.items) == pytest.approx(expected, rel=1e-4)
+    assert dense(Lists.of(fitted.state, "near"), log.items) == pytest.approx(expected, rel=1e-4)
 
 
 def test_ease_is_its_formula() -> None:
     options = {"half_life": 60, "articles": 25, "sales_half_life": 30, "ridge": 2.0, "neighbours": 99, "own": 0.4}
-    shop, history, module, block, state = at("ease", **options)
+    shop, history, fitted = at("ease", **options)
     log, known = shop.log, history.known
     sales = np.bincount(log.item[known], 2.0 ** (-(history.cutoff - log.day[known].astype(int)) / 30), log.items)
     chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[:25])
@@ -246,8 +246,8 @@ def test_ease_is_its_formula() -> None:
     np.fill_diagonal(b, 0.4)
     weights = np.zeros((log.items, log.items))
     weights[np.ix_(chosen, chosen)] = np.maximum(b, 0)
-    assert dense(Lists.of(state, "near"), log.items) == pytest.approx(weights, rel=1e-3, abs=1e-5)
-    assert scores(shop, history, module, block, state) == pytest.approx(whole @ weights, rel=1e-3, abs=1e-4)
+    assert dense(Lists.of(fitted.state, "near"), log.items) == pytest.approx(weights, rel=1e-3, abs=1e-5)
+    assert scores(shop, history, fitted) == pytest.approx(whole @ weights, rel=1e-3, abs=1e-4)
 
 
 def test_ease_is_the_same_to_the_last_bit_whatever_the_threads_of_blas() -> None:

@@ -1,4 +1,4 @@
-"""The page: its figures by hand, and the whole of it drawn by a browser from a small made-up shop."""
+"""Test the report: its figures by hand, and the whole page in a headless browser."""
 
 import json
 import re
@@ -24,19 +24,19 @@ from stage2_ranker.search import trials
 from submissions import evaluate
 from submissions.report import __main__ as page
 from submissions.report import activity
-from submissions.report.candidates import recall
-from submissions.report.gain import gain
-from submissions.report.people import PEOPLE, chosen, people
+from submissions.report.candidates import build_recall_section
+from submissions.report.gain import build_gain_section
+from submissions.report.people import PEOPLE, build_customers_section, choose_examples
 from submissions.report.quality import SEGMENT_NAMES
-from submissions.report.tuning import tuning
+from submissions.report.tuning import build_tuning_section
 from submissions.scoring import calibration
-from submissions.scoring.recency import segments
-from submissions.scoring.variety import variety
+from submissions.scoring.recency import name_segments
+from submissions.scoring.variety import measure_variety
 
 BEST = Best(models=recipe.of_params(PARAMS.ranker), kept="params.yaml", why="no better one was found", judgement=None)
 
 
-# What stage evaluate leaves for the page
+# The tables of stage evaluate
 
 
 def test_variety_by_hand() -> None:
@@ -44,98 +44,100 @@ def test_variety_by_hand() -> None:
     shop = drawn("a.....bc........................b...c.....", "a........c................................", items=4)
     history = weeks.history(shop.log, 5)
     assert history.cutoff == 35
-    one, two = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 3])
-    found = variety(history, {"list": (one, two), "bought": (np.array([0]), np.array([2]))})
+    user, item = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 3])
+    table = measure_variety(history, {"list": (user, item), "bought": (np.array([0]), np.array([2]))})
     bits = [-log2((sold + 1) / (3 + 4)) for sold in (0, 1, 2, 0)]
-    row = found.row(0, named=True)
+    row = table.row(0, named=True)
     assert row["entries"] == 4
     assert row["coverage"] == 2 / 2  # b and c of b and c
     assert row["novelty"] == pytest.approx(sum(bits) / 4)
     assert row["repeat"] == 2 / 4  # customer 0 bought a and c; customer 1 neither b nor d
     assert row["new"] == 2 / 4  # c and d
-    bought = found.row(1, named=True)
+    bought = table.row(1, named=True)
     assert (bought["coverage"], bought["repeat"], bought["new"]) == (1 / 2, 1.0, 1.0)
     assert bought["novelty"] == pytest.approx(-log2(3 / 7))
 
 
-def test_variety_looks_at_the_past_alone() -> None:
+def test_variety_ignores_the_future() -> None:
     world = random_world(3)
     later = world.rewritten(weeks.first_day(world.days, 50), 1)
     entries = {"list": (np.arange(20), np.arange(20))}
-    one, two = (variety(weeks.history(of.shop.log, 50), entries) for of in (world, later))
-    assert one.equals(two)
+    first, second = (measure_variety(weeks.history(w.shop.log, 50), entries) for w in (world, later))
+    assert first.equals(second)
 
 
 def test_calibration_by_hand() -> None:
     score = np.arange(200.0)[::-1].copy()
     label = np.zeros(200, np.uint8)
     label[[0, 1, 2, 30]] = 1
-    found = calibration.by_score(score, label)
-    assert found["candidates"].to_list() == [2, 2, 6, 10, *[20] * 9]
-    assert found["bought"].to_list() == [2, 1, 0, 0, 1, *[0] * 8]  # places 0 and 1; 2; 30 lies in 20..39
-    assert found["score"][0] == (199 + 198) / 2
+    table = calibration.count_by_score(score, label)
+    assert table["candidates"].to_list() == [2, 2, 6, 10, *[20] * 9]
+    assert table["bought"].to_list() == [2, 1, 0, 0, 1, *[0] * 8]  # places 0 and 1; 2; 30 lies in 20..39
+    assert table["score"][0] == (199 + 198) / 2
 
 
-def test_parts_of_few_candidates_hold_each_of_them_once() -> None:
-    found = calibration.by_score(np.array([0.1, 0.9, 0.5]), np.array([0, 1, 0]))
-    assert found["candidates"].sum() == 3 and found["bought"].to_list()[0] == 1
+def test_each_of_few_candidates_is_counted_once() -> None:
+    table = calibration.count_by_score(np.array([0.1, 0.9, 0.5]), np.array([0, 1, 0]))
+    assert table["candidates"].sum() == 3 and table["bought"].to_list()[0] == 1
 
 
-def test_share_bought_by_place() -> None:
-    found = evaluate.places(
+def test_count_by_place_by_hand() -> None:
+    table = evaluate.count_by_place(
         {"twelve": np.array([[3, *range(10, 21)], [4, 3, *range(10, 20)]])},
         np.array([5, 7], np.uint32),
         (np.array([5, 7], np.uint32), np.array([3, 3], np.uint32)),
     )
-    assert found["bought"].to_list() == [1, 1, *[0] * 10] and set(found["customers"]) == {2}
+    assert table["bought"].to_list() == [1, 1, *[0] * 10] and set(table["customers"]) == {2}
 
 
-def test_intervals_hold_the_mean_of_each_week_and_segment() -> None:
+def test_intervals_contain_the_mean_of_each_week_and_segment() -> None:
     keys = {"week": [8, 8, 9, 9], "user": [0, 1, 0, 2], "recency": ["7 d", "never", "7 d", "30 d"]}
-    ap = pl.DataFrame({**keys, **{name: [1.0, 0.5, 0.25, 0.25] for name in evaluate.LISTS}})
-    found = evaluate.intervals(ap, 200, 1).filter(pl.col("list") == "twelve")
-    assert found["name"].to_list() == ["8", "9", "7 d", "never", "30 d"]
-    assert found["mean"].to_list() == [(1 + 1 / 2) / 2, 1 / 4, (1 + 1 / 4) / 2, 1 / 2, 1 / 4]
-    assert found["customers"].to_list() == [2, 2, 2, 1, 1]
-    assert (found["low"] <= found["mean"]).all() and (found["mean"] <= found["high"]).all()
+    ap = pl.DataFrame({**keys, **{name: [1.0, 0.5, 0.25, 0.25] for name in evaluate.EVALUATED_LISTS}})
+    table = evaluate.bootstrap_intervals(ap, 200, 1).filter(pl.col("list") == "twelve")
+    assert table["name"].to_list() == ["8", "9", "7 d", "never", "30 d"]
+    assert table["mean"].to_list() == [(1 + 1 / 2) / 2, 1 / 4, (1 + 1 / 4) / 2, 1 / 2, 1 / 4]
+    assert table["customers"].to_list() == [2, 2, 2, 1, 1]
+    assert (table["low"] <= table["mean"]).all() and (table["mean"] <= table["high"]).all()
 
 
-def test_every_segment_has_its_words() -> None:
-    assert set(segments(np.array([1, 7, 8, 30, 31, 90, 91, 9999, -1]))) == set(SEGMENT_NAMES)
+def test_every_segment_has_a_name_in_the_report() -> None:
+    assert set(name_segments(np.array([1, 7, 8, 30, 31, 90, 91, 9999, -1]))) == set(SEGMENT_NAMES)
 
 
-# What the data look like
+# Counts of the data
 
 
-def rows(*entries: tuple[int, int, int]) -> pl.DataFrame:
-    """user, item, day as in the prepared log."""
+def make_log(*entries: tuple[int, int, int]) -> pl.DataFrame:
+    """Return user, item, day as in the prepared log."""
     return pl.DataFrame(entries, schema={"user": pl.UInt32, "item": pl.UInt32, "day": pl.Int16}, orient="row")
 
 
 def test_weeks_by_hand() -> None:
     """16 days: weeks of 2, 7 and 7 days; nothing is bought in the second."""
-    log = rows((0, 1, 0), (0, 2, 0), (1, 1, 1), (0, 1, 9), (0, 1, 10), (0, 3, 10), (2, 1, 15))
-    found = activity.by_week(log, 16)
-    assert found["week"].to_list() == [0, 1, 2]
-    assert found["entries"].to_list() == [3, 0, 4]
-    assert found["baskets"].to_list() == [2, 0, 3]
-    assert found["buyers"].to_list() == [2, 0, 2]
-    assert found["repurchase"].to_list() == [0, None, pytest.approx(1 / 3)]  # 0-1 of 0-1, 0-3 and 2-1
-    assert found["cold"].to_list() == [1, None, 1 / 2]  # customer 2 of 0 and 2
+    log = make_log((0, 1, 0), (0, 2, 0), (1, 1, 1), (0, 1, 9), (0, 1, 10), (0, 3, 10), (2, 1, 15))
+    table = activity.count_by_week(log, 16)
+    assert table["week"].to_list() == [0, 1, 2]
+    assert table["entries"].to_list() == [3, 0, 4]
+    assert table["baskets"].to_list() == [2, 0, 3]
+    assert table["buyers"].to_list() == [2, 0, 2]
+    assert table["repurchase"].to_list() == [0, None, pytest.approx(1 / 3)]  # 0-1 of 0-1, 0-3 and 2-1
+    assert table["cold"].to_list() == [1, None, 1 / 2]  # customer 2 of 0 and 2
 
 
 def test_basket_sizes_by_hand() -> None:
-    log = rows(*((0, item, 0) for item in range(6)), (0, 1, 3), (1, 1, 0), (1, 2, 0), *((2, i, 0) for i in range(51)))
-    found = dict(activity.basket_sizes(log).iter_rows())
-    assert found == {"1": 1, "2": 1, "3": 0, "4": 0, "5": 0, "6-10": 1, "11-20": 0, "21-50": 0, "over 50": 1}
+    log = make_log(
+        *((0, item, 0) for item in range(6)), (0, 1, 3), (1, 1, 0), (1, 2, 0), *((2, i, 0) for i in range(51))
+    )
+    sizes = dict(activity.count_basket_sizes(log).iter_rows())
+    assert sizes == {"1": 1, "2": 1, "3": 0, "4": 0, "5": 0, "6-10": 1, "11-20": 0, "21-50": 0, "over 50": 1}
 
 
 def test_last_purchases_by_hand() -> None:
-    """The answered week begins on day 400: last bought 1, 7, 8, 364 and 365 days before, and never."""
-    log = rows((0, 1, 0), (0, 1, 399), (1, 1, 393), (2, 1, 392), (3, 1, 36), (4, 1, 35))
-    found = dict(activity.last_purchases(log, 400, 6).iter_rows())
-    assert found.pop("183-364") == 1 and found.pop("over 364") == 1 and found.pop("never") == 1
-    assert found.pop("1-7") == 2 and found.pop("8-14") == 1 and set(found.values()) == {0}
+    """The forecast week begins on day 400; last purchases 1, 7, 8, 364 and 365 days before, one customer without."""
+    log = make_log((0, 1, 0), (0, 1, 399), (1, 1, 393), (2, 1, 392), (3, 1, 36), (4, 1, 35))
+    last = dict(activity.count_last_purchases(log, 400, 6).iter_rows())
+    assert last.pop("183-364") == 1 and last.pop("over 364") == 1 and last.pop("never") == 1
+    assert last.pop("1-7") == 2 and last.pop("8-14") == 1 and set(last.values()) == {0}
 
 
 # Sections
@@ -143,38 +145,38 @@ def test_last_purchases_by_hand() -> None:
 
 def test_gain_is_summed_by_group() -> None:
     features = pl.DataFrame({"feature": ["own__a", "two_tower__rank", "own__b"], "gain": [0.25, 0.5, 0.25]})
-    by_group = gain(features, ["own"]).figures[0].plot.data[0]
+    by_group = build_gain_section(features, ["own"]).figures[0].plot.data[0]
     assert list(by_group.y) == ["own", "two_tower"] and list(by_group.x) == [0.25 + 0.25, 0.5]
 
 
-def test_what_the_union_loses() -> None:
-    found = recall(RECALL).figures[1].plot.data[0]
-    assert list(found.y) == ["popular", "ease"] and list(found.x) == pytest.approx([0.6 - 0.4, 0.6 - 0.65])
+def test_loss_of_recall_without_each_source() -> None:
+    losses = build_recall_section(RECALL).figures[1].plot.data[0]
+    assert list(losses.y) == ["popular", "ease"] and list(losses.x) == pytest.approx([0.6 - 0.4, 0.6 - 0.65])
 
 
-def test_people_are_spread_over_the_segments_and_over_their_baskets() -> None:
+def test_examples_are_spread_over_segments_and_baskets() -> None:
     """60 customers, customer u with 1 + u % 3 baskets, the last one u days ago; the last ten never bought."""
-    log = rows(*((u, 1, 100 - u - 20 * k) for u in range(1, 50) for k in range(1 + u % 3) if 100 - u - 20 * k >= 0))
-    found = chosen(pl.Series(range(60), dtype=pl.UInt32), log, 101)
-    assert len(found) == PEOPLE == len({user for user, _ in found})
-    assert [name for _, name in found] == ["7 d"] * 3 + ["30 d"] * 3 + ["90 d"] * 3 + ["never"] * 3
+    log = make_log(*((u, 1, 100 - u - 20 * k) for u in range(1, 50) for k in range(1 + u % 3) if 100 - u - 20 * k >= 0))
+    examples = choose_examples(pl.Series(range(60), dtype=pl.UInt32), log, 101)
+    assert len(examples) == PEOPLE == len({user for user, _ in examples})
+    assert [name for _, name in examples] == ["7 d"] * 3 + ["30 d"] * 3 + ["90 d"] * 3 + ["never"] * 3
     baskets = dict(log.group_by("user").agg(pl.col("day").n_unique()).iter_rows())
-    assert [baskets[user] for user, name in found if name == "30 d"] == [1, 2, 3]
-    assert found == chosen(pl.Series(range(60), dtype=pl.UInt32), log, 101)
+    assert [baskets[user] for user, name in examples if name == "30 d"] == [1, 2, 3]
+    assert examples == choose_examples(pl.Series(range(60), dtype=pl.UInt32), log, 101)
 
 
-def test_few_people_are_all_shown() -> None:
-    found = chosen(pl.Series([4, 9], dtype=pl.UInt32), rows((9, 1, 3)), 5)
-    assert found == [(9, "7 d"), (4, "never")]
+def test_few_customers_are_all_examples() -> None:
+    examples = choose_examples(pl.Series([4, 9], dtype=pl.UInt32), make_log((9, 1, 3)), 5)
+    assert examples == [(9, "7 d"), (4, "never")]
 
 
 @pytest.mark.parametrize("explained", [None, pl.DataFrame({"customer_id": []})])
-def test_without_reasons_the_page_says_so(explained: pl.DataFrame | None) -> None:
-    found = people(explained, rows(), 7, date(2020, 1, 1), pl.Series(["a"]), pl.DataFrame())
-    assert "No reasons were computed" in found.text and not found.people
+def test_without_reasons_the_report_tells_how_to_compute_them(explained: pl.DataFrame | None) -> None:
+    section = build_customers_section(explained, make_log(), 7, date(2020, 1, 1), pl.Series(["a"]), pl.DataFrame())
+    assert "No reasons were computed" in section.text and not section.people
 
 
-def test_an_article_without_a_name_is_called_by_its_type_or_else_by_its_id() -> None:
+def test_the_type_or_the_id_replaces_a_missing_name() -> None:
     names = {"prod_name": ["Strap top", "", None, ""], "product_type_name": ["Vest", "Vest", "", "Sock"]}
     articles = pl.DataFrame(
         {"item": pl.Series(range(4), dtype=pl.UInt32), "article_id": [f"010000000{i}" for i in range(4)], **names}
@@ -188,31 +190,36 @@ def test_an_article_without_a_name_is_called_by_its_type_or_else_by_its_id() -> 
             **{name: ["once"] * 4 for name in ("reason_1", "reason_2", "reason_3")},
         }
     )
-    found = people(listed, rows((0, 1, 3)), 5, date(2020, 1, 1), pl.Series(["a"]), articles).people[0]
-    assert [place.article for place in found.places] == ["Strap top", "Vest", "0100000002", "Sock"]
-    assert found.history[0].articles == ["Vest"]
+    section = build_customers_section(listed, make_log((0, 1, 3)), 5, date(2020, 1, 1), pl.Series(["a"]), articles)
+    person = section.people[0]
+    assert [place.article for place in person.places] == ["Strap top", "Vest", "0100000002", "Sock"]
+    assert person.history[0].articles == ["Vest"]
 
 
 @pytest.mark.parametrize(("completed", "figures"), [(0, 0), (1, 1), (2, 3)])
-def test_few_trials_are_said_to_be_few(completed: int, figures: int) -> None:
-    found = tuning(study(completed, pruned=1), BEST)
-    assert len(found.figures) == figures
-    assert ("need at least 2" in found.text) == (completed == 1)
-    assert f"{completed} trials were completed and 1 given up" in found.text and BEST.why in found.text
+def test_plots_of_the_search_by_number_of_trials(completed: int, figures: int) -> None:
+    section = build_tuning_section(make_study(completed, pruned=1), BEST)
+    assert len(section.figures) == figures
+    assert ("need at least 2" in section.text) == (completed == 1)
+    assert f"completed {completed} trials and stopped 1 early" in section.text and BEST.why in section.text
 
 
-def study(completed: int, pruned: int) -> optuna.Study:
-    made = optuna.create_study(direction="maximize")
-    of: dict[str, BaseDistribution] = {"num_leaves": IntDistribution(2, 99)}
+def make_study(completed: int, pruned: int) -> optuna.Study:
+    study = optuna.create_study(direction="maximize")
+    distributions: dict[str, BaseDistribution] = {"num_leaves": IntDistribution(2, 99)}
     for k in range(completed + pruned):
         state = optuna.trial.TrialState.COMPLETE if k < completed else optuna.trial.TrialState.PRUNED
         value = 0.1 + 0.01 * k
-        made.add_trial(
+        study.add_trial(
             optuna.trial.create_trial(
-                state=state, value=value, params={"num_leaves": 7 + k}, distributions=of, intermediate_values={1: value}
+                state=state,
+                value=value,
+                params={"num_leaves": 7 + k},
+                distributions=distributions,
+                intermediate_values={1: value},
             )
         )
-    return made
+    return study
 
 
 # The whole page
@@ -225,12 +232,12 @@ RECALL = {
     "union without popular": {"recall@12": 0.1, "recall@50": 0.4},
     "oracle_map12": 0.7,
 }
-ODD = "</script><b>Lamp & shade"  # a name that must not become part of the page
+MARKUP = "</script><b>Lamp & shade"  # a name that must not become markup
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project's folder with everything that the page reads."""
+    """Return a project folder with everything that the report reads, and the report."""
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -244,50 +251,50 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             path.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-        prepared(world, prod_name=[ODD] * world.articles.height)
-        evaluated(world)
+        prepared(world, prod_name=[MARKUP] * world.articles.height)
+        write_evaluation(world)
         gains = {"feature": ["own__times", "ease__rank", "pool__fused"], "gain": [0.5, 0.3, 0.2]}
         pl.DataFrame(gains).write_csv(paths.MODEL / "gain.csv")
         (paths.MODEL / "blend.json").write_text(json.dumps({"models": {"binary": {"rounds": 91}}}))
-        trials.write(trials.records(study(3, pruned=1).get_trials()), trials.TUNING)
+        trials.write(trials.records(make_study(3, pruned=1).get_trials()), trials.TUNING)
         recipe.write(BEST)
-        explained(world).write_parquet(page.EXPLANATIONS)
+        make_explanations(world).write_parquet(page.EXPLANATIONS)
         page.main()
     return folder
 
 
-def evaluated(world: World, validation: int = 2) -> None:
+def write_evaluation(world: World, validation: int = 2) -> None:
     rng = np.random.default_rng(1)
     end = world.shop.log.weeks
     parts = []
     for week in range(end - validation, end):
         history, users = weeks.history(world.shop.log, week), weeks.buyers(world.shop.log, week)
-        lists = {name: rng.integers(world.articles.height, size=(len(users), 12)) for name in evaluate.LISTS}
+        lists = {name: rng.integers(world.articles.height, size=(len(users), 12)) for name in evaluate.EVALUATED_LISTS}
         truth = weeks.truth(world.shop.log, week)
-        entries = {name: (np.repeat(users, 12), found.ravel()) for name, found in lists.items()}
+        entries = {name: (np.repeat(users, 12), items.ravel()) for name, items in lists.items()}
         tables = {
             "ap": pl.DataFrame(
                 {
                     "user": users,
-                    "recency": evaluate.recency(history, users),
+                    "recency": evaluate.assign_segments(history, users),
                     **{name: rng.random(len(users)) for name in lists},
                 }
             ),
-            "by_score": calibration.by_score(rng.random(900), rng.integers(2, size=900)),
-            "by_place": evaluate.places(lists, users, truth),
-            "variety": variety(history, {**entries, "bought": truth}),
+            "by_score": calibration.count_by_score(rng.random(900), rng.integers(2, size=900)),
+            "by_place": evaluate.count_by_place(lists, users, truth),
+            "variety": measure_variety(history, {**entries, "bought": truth}),
         }
         parts.append({name: table.with_columns(week=pl.lit(week, pl.Int32)) for name, table in tables.items()})
     tables = {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
     ap = tables.pop("ap")
-    for name, table in {**tables, "intervals": evaluate.intervals(ap, 20, 1)}.items():
+    for name, table in {**tables, "intervals": evaluate.bootstrap_intervals(ap, 20, 1)}.items():
         table.write_csv(paths.EVALUATION / f"{name}.csv")
     cost = {"prepare": {"seconds": 1.5, "peak_mb": 90}, "train": {"seconds": 20.0, "peak_mb": 300}}
     (paths.OUTPUTS / "cost.json").write_text(json.dumps(cost))
-    paths.METRICS.write_text(json.dumps({**evaluate.summary(ap, 20, 1), "recall": RECALL}))
+    paths.METRICS.write_text(json.dumps({**evaluate.summarise(ap, 20, 1), "recall": RECALL}))
 
 
-def explained(world: World) -> pl.DataFrame:
+def make_explanations(world: World) -> pl.DataFrame:
     ids = world.customers["customer_id"].to_list()
     return pl.DataFrame(
         {
@@ -296,21 +303,21 @@ def explained(world: World) -> pl.DataFrame:
             "article_id": np.tile(world.articles["article_id"].to_numpy()[:12], len(ids)),
             "score": pl.Series([None if k % 12 == 11 else 0.5 for k in range(12 * len(ids))], dtype=pl.Float32),
             "sources": [[] if k % 12 == 11 else ["ease", "popular"] for k in range(12 * len(ids))],
-            "reason_1": ["bought 6 times"] * 12 * len(ids),
+            "reason_1": ["you bought it 6 times"] * 12 * len(ids),
             "reason_2": ["<i>odd"] * 12 * len(ids),
             "reason_3": [""] * 12 * len(ids),
         }
     )
 
 
-def figures_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def list_figures(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.chdir(root)
-    return [figure.id for part in page.sections(parameters.read()) for figure in part.figures]
+    return [figure.id for part in page.build_sections(parameters.read()) for figure in part.figures]
 
 
 def test_every_section_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    ids = [part.id for part in page.sections(parameters.read())]
+    ids = [part.id for part in page.build_sections(parameters.read())]
     assert set(ids) == {
         "score", "recency", "customers", "variety", "recall", "calibration", "gain", "tuning", "data", "cost"
     }  # fmt: skip
@@ -318,7 +325,7 @@ def test_every_section_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(f'<section id="{name}">' in text and f'href="#{name}"' in text for name in ids)
 
 
-def test_the_same_tables_give_the_same_page(
+def test_equal_tables_give_an_equal_report(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(root)
@@ -328,24 +335,24 @@ def test_the_same_tables_give_the_same_page(
     assert capsys.readouterr().out.splitlines()[-1] == "report: outputs/report.html"
 
 
-def test_many_label_weeks_are_drawn_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mark for each of 40 weeks and list; the segments stand behind 120 rows whose names are numbers."""
+def test_many_label_weeks(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test 40 weeks: a point per week and list; in intervals.csv the segments follow 120 rows with numbers as names."""
     shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    evaluated(random_world(5), 40)
-    parts = {part.id: part for part in page.sections(parameters.read())}
+    write_evaluation(random_world(5), 40)
+    parts = {part.id: part for part in page.build_sections(parameters.read())}
     (weeks_,), (segments_,) = (parts[name].figures for name in ("score", "recency"))
-    assert [len(list(list_.y)) for list_ in weeks_.plot.data] == [40] * len(evaluate.LISTS)
+    assert [len(list(trace.y)) for trace in weeks_.plot.data] == [40] * len(evaluate.EVALUATED_LISTS)
     assert len(list(segments_.plot.data[0].y)) > 1
 
 
-def test_names_are_text_and_nothing_is_fetched(root: Path) -> None:
+def test_names_are_escaped_and_nothing_is_downloaded(root: Path) -> None:
     text = (root / page.PAGE).read_text(encoding="utf-8")
     visible = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
-    assert ODD not in text and "&lt;/script&gt;&lt;b&gt;Lamp &amp; shade" in visible and "&lt;i&gt;odd" in visible
+    assert MARKUP not in text and "&lt;/script&gt;&lt;b&gt;Lamp &amp; shade" in visible and "&lt;i&gt;odd" in visible
     assert "https://" not in visible and "http://" not in visible
     assert set(re.findall(r"(?:src|href)=\"(.)", visible)) <= {"#", "d"} and visible.count('href="data:,"') == 1
 
 
 def test_a_browser_draws_every_figure(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    browser.check(root / page.PAGE, figures_of(root, monkeypatch), tmp_path)
+    browser.check(root / page.PAGE, list_figures(root, monkeypatch), tmp_path)

@@ -1,4 +1,4 @@
-"""A killed submission goes on behind its last shard; answers made from anything else are not taken up."""
+"""Test that a killed submission resumes after its last shard, and that other inputs start from scratch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +14,8 @@ from submissions.answering.shards import FOLDER, Shards
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder with the files that an answer is made from."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a project folder with the files that the lists depend on."""
     monkeypatch.chdir(tmp_path)
     paths.PREPARED.mkdir(parents=True)
     paths.LOG.write_text("a log")
@@ -28,11 +28,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def sources_alone() -> Any:
+def params_without_networks() -> Any:
     return PARAMS.model_copy(update={"networks": {}})
 
 
-def counted(calls: list[int], number: int) -> Callable[[], Array]:
+def record_call(calls: list[int], number: int) -> Callable[[], Array]:
     def answer() -> Array:
         calls.append(number)
         return np.full((2, 12), number)
@@ -40,38 +40,38 @@ def counted(calls: list[int], number: int) -> Callable[[], Array]:
     return answer
 
 
-def test_what_was_answered_before_a_kill_is_not_answered_again(here: Path) -> None:
+def test_a_resumed_submission_keeps_its_finished_shards(project: Path) -> None:
     calls: list[int] = []
-    for _ in range(2):  # a second process, as it were
-        kept = Shards.of(7, sources_alone())
-        lists = [kept.answered(number, counted(calls, number)) for number in range(3)]
+    for _ in range(2):  # the second pass stands for a second process
+        shards = Shards.open(7, params_without_networks())
+        lists = [shards.load_or_answer(number, record_call(calls, number)) for number in range(3)]
         assert [part[0, 0] for part in lists] == [0, 1, 2]
     assert calls == [0, 1, 2]
-    kept.forget()
+    shards.remove_all()
     assert not FOLDER.exists()
 
 
-def test_an_answer_that_fails_leaves_no_file(here: Path) -> None:
-    def failing() -> Array:
-        raise OSError("no room")
+def test_a_failed_shard_leaves_no_file(project: Path) -> None:
+    def fail() -> Array:
+        raise OSError("disk full")
 
-    kept = Shards.of(7, sources_alone())
-    with pytest.raises(OSError, match="no room"):
-        kept.answered(0, failing)
-    assert not list(FOLDER.rglob("*.npy"))
+    shards = Shards.open(7, params_without_networks())
+    with pytest.raises(OSError, match="disk full"):
+        shards.load_or_answer(0, fail)
+    assert not [file for file in FOLDER.rglob("*") if file.is_file()]
 
 
 @pytest.mark.parametrize(
-    "changed", ["data/refit/model.txt", "data/prepared/log.parquet", "data/sources/ease/state_007.npz"]
+    "changed", ["data/final_model/model.txt", "data/prepared/log.parquet", "data/sources/ease/state_007.npz"]
 )
-def test_another_model_log_or_source_answers_anew(here: Path, changed: str) -> None:
-    before = Shards.of(7, sources_alone()).folder
-    assert Shards.of(7, sources_alone()).folder == before
-    (here / changed).write_text("another")
-    assert Shards.of(7, sources_alone()).folder != before
+def test_another_model_log_or_source_state_starts_from_scratch(project: Path, changed: str) -> None:
+    before = Shards.open(7, params_without_networks()).folder
+    assert Shards.open(7, params_without_networks()).folder == before
+    (project / changed).write_text("another")
+    assert Shards.open(7, params_without_networks()).folder != before
 
 
-def test_other_settings_answer_anew(here: Path) -> None:
-    before = Shards.of(7, sources_alone()).folder
+def test_other_settings_start_from_scratch(project: Path) -> None:
+    before = Shards.open(7, params_without_networks()).folder
     for update in ({"pool": PARAMS.pool.model_copy(update={"take": 7})}, {"seed": 99}):
-        assert Shards.of(7, sources_alone().model_copy(update=update)).folder != before
+        assert Shards.open(7, params_without_networks().model_copy(update=update)).folder != before

@@ -1,4 +1,4 @@
-"""Commands side by side, each a process of its own that ends when whoever started it is gone."""
+"""Run commands in parallel, each in its own process that ends when its parent ends."""
 
 import os
 import subprocess
@@ -9,25 +9,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
-LOOK = 0.2  # seconds between two looks whether the parent lives
+POLL = 0.2  # seconds between two checks that the parent is alive
 
 
 def cores() -> int:
-    """Cores that this process may use: those it was given, or fewer where OMP_NUM_THREADS says so."""
-    given = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(given, int(wanted)) if wanted.isdigit() and int(wanted) else given
+    """Count the cores that this process may use: its CPU affinity, or fewer if OMP_NUM_THREADS is lower."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(available, int(limit)) if limit.isdigit() and int(limit) else available
 
 
 def run(module: str, arguments: list[list[str]], at_once: int) -> None:
-    """Run ``python -m module *a`` for each ``a`` of ``arguments``, the first ones first; they share the cores evenly.
+    """Run ``python -m module`` with each list of ``arguments``, in order, ``at_once`` at a time.
 
-    Ends with the exit code of the first that fails, after those under way; what failed has said why itself.
+    The commands get equal shares of the cores. Raises SystemExit with the exit code of the first command that fails,
+    once the running commands have ended. The command itself has printed the cause.
     """
     threads = str(max(cores() // at_once, 1))
-    lines = list(range(at_once))  # of the screen, for the progress bars
+    lines = list(range(at_once))  # free screen lines for the progress bars
 
-    def one(words: list[str]) -> int:
+    def run_command(words: list[str]) -> int:
         line = lines.pop()
         environment = {**os.environ, **dict.fromkeys(THREADS, threads), "TQDM_POSITION": str(line)}
         code = subprocess.run([sys.executable, "-m", module, *words], env=environment, check=False).returncode
@@ -35,20 +36,20 @@ def run(module: str, arguments: list[list[str]], at_once: int) -> None:
         return code
 
     with ThreadPoolExecutor(at_once) as pool:
-        pending = [pool.submit(one, words) for words in arguments]
-        for ended in pending:
-            if code := ended.result():
+        pending = [pool.submit(run_command, words) for words in arguments]
+        for future in pending:
+            if code := future.result():
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise SystemExit(code)
 
 
 def end_with_parent(end: Callable[[int], None] = os._exit) -> None:
-    """From now on ``end`` this process, at once and whatever it does, when its parent is no more."""
+    """Start a thread that calls ``end`` with exit code 1 as soon as the parent process has ended."""
     parent = os.getppid()
 
-    def look() -> None:
+    def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK)
+            time.sleep(POLL)
         end(1)
 
-    threading.Thread(target=look, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,8 +1,8 @@
-"""One way to train every network: Lightning's loop, the best epoch by a validation metric, resumed after a kill.
+"""Train any network with Lightning: keep the best epoch by a validation metric, and resume a killed training.
 
-A network is a ``torch.nn.Module`` with ``loss(batch) -> scalar``. Its batches come epoch by epoch from a function of
-the epoch's number, and the random state is set anew at each epoch's beginning, so a training that was killed and
-resumed ends with the same weights as one that ran through.
+A network is a ``torch.nn.Module`` with ``loss(batch) -> scalar``. A function of the epoch gives its batches, and each
+epoch starts from its own random seed. A killed and resumed training thus ends with the same weights as an uninterrupted
+one.
 """
 
 import itertools
@@ -21,25 +21,25 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base.side_by_side import cores
 
 Batches = Callable[[int], Iterable[Any]]
 Measure = Callable[[nn.Module], float]
-SPREAD = 1_000_003  # between the seeds of two trainings, more than any number of epochs
+SEED_STEP = 1_000_003  # distance of the seeds of two trainings, more than any number of epochs
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What happened: row e is epoch e."""
+    """The course of a training: entry e is epoch e."""
 
     loss: list[float]  # mean training loss
     metric: list[float]  # validation metric
-    best: int  # the epoch whose weights were kept
+    best: int  # epoch of the kept weights
 
 
 class _Epoch(IterableDataset[Any]):
-    """The batches of the loop's epoch; with several devices each takes every n-th and all take equally many."""
+    """The batches of the current epoch; each of n devices takes every n-th batch, and all take the same number."""
 
     def __init__(self, loop: "_Loop") -> None:
         self.loop = loop
@@ -51,13 +51,15 @@ class _Epoch(IterableDataset[Any]):
         if self.loop.metrics:
             label += f", best {max(self.loop.metrics):.4f}"
         with tqdm(total=self.loop.steps, desc=label, unit="batch", leave=False, mininterval=1, disable=rank > 0) as bar:
-            left = iter(batches)
-            while len(group := list(itertools.islice(left, world))) == world:
+            stream = iter(batches)
+            while len(group := list(itertools.islice(stream, world))) == world:
                 yield group[rank]
                 bar.update(world)
 
 
 class _Loop(lightning.LightningModule):
+    """The training loop of a network, its losses and metrics."""
+
     def __init__(
         self, network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int,
         label: str,
@@ -71,19 +73,19 @@ class _Loop(lightning.LightningModule):
 
     @property
     def epoch(self) -> int:
-        """Epochs done; after a resumption Lightning's own count comes late by one."""
+        """Return the number of finished epochs; Lightning's own count is one too low after a resumption."""
         return len(self.metrics)
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(_Epoch(self), batch_size=None)
 
     def on_train_epoch_start(self) -> None:
-        torch.set_num_threads(cores())  # numba's parallel loops change the number, and with it a sum's last bit
+        torch.set_num_threads(cores())  # numba changes the number, and with it the last bit of sums
         self._sum, self._count = 0.0, 0
 
     def training_step(self, batch: Any, number: int) -> Tensor:
-        if number == 0:  # not earlier: a new DataLoader draws too, and a resumed training makes one more of them
-            torch.manual_seed(self.seed * SPREAD + self.epoch)
+        if number == 0:  # not earlier: a new DataLoader draws, too, and a resumed training makes one more
+            torch.manual_seed(self.seed * SEED_STEP + self.epoch)
         loss: Tensor = self.network.loss(batch)  # type: ignore[operator]
         self._sum += float(loss.detach())
         self._count += 1
@@ -119,18 +121,18 @@ def train(
     network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int, folder: Path,
     label: str,
 ) -> Curve:  # fmt: skip
-    """Train ``network`` in place; it is left in evaluation mode with the weights of its best epoch.
+    """Train ``network`` in place; it ends in evaluation mode with the weights of its best epoch.
 
-    ``batches(epoch)``: the epoch's batches, the same whenever asked; ``steps``: about how many; ``measure(network)``:
-    the validation metric, larger is better, called without gradients in evaluation mode. ``folder`` keeps the
-    checkpoints: where it holds those of a killed training, this one goes on from its last epoch.
+    ``batches(epoch)``: the batches of an epoch, the same at each call. ``steps``: their approximate number.
+    ``measure(network)``: the validation metric, larger is better, called in evaluation mode without gradients.
+    ``folder``: the checkpoints; a killed training resumes from its last finished epoch. ``label``: of the progress bar.
     """
-    quiet()
-    torch.manual_seed(seed * SPREAD)
+    silence_lightning()
+    torch.manual_seed(seed * SEED_STEP)
     loop = _Loop(network, batches, steps, measure, settings, seed, label)
-    kept: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
-    best = ModelCheckpoint(folder, "best", monitor="metric", mode="max", **kept)
-    last = ModelCheckpoint(folder, "last", **kept)  # written after best: a kill between the two repeats an epoch
+    options: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
+    best = ModelCheckpoint(folder, "best", monitor="metric", mode="max", **options)
+    last = ModelCheckpoint(folder, "last", **options)  # written after best: a kill between them repeats an epoch
     stop = EarlyStopping("metric", patience=settings.patience, mode="max", check_on_train_epoch_end=True)
     trainer = lightning.Trainer(
         max_epochs=settings.epochs,
@@ -148,34 +150,34 @@ def train(
         deterministic="warn",
     )
     file = folder / "last.ckpt"
-    losses, metrics = _done(file)
-    if not _ended(metrics, settings):
+    losses, metrics = _read_curve(file)
+    if not _has_ended(metrics, settings):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # advice on workers and loggers
+            warnings.simplefilter("ignore")  # hints on workers and loggers
             trainer.fit(loop, ckpt_path=str(file) if file.exists() else None, weights_only=False)
-        losses, metrics = _done(file)  # not the loop's own lists: with several devices they lie in other processes
+        losses, metrics = _read_curve(file)  # with several devices the loop's own lists are in other processes
     weights = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=False)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
     network.eval().cpu()
     return Curve(losses, metrics, int(np.argmax(metrics)))
 
 
-def _done(last: Path) -> tuple[list[float], list[float]]:
-    """Losses and metrics of the epochs that a killed training left behind."""
+def _read_curve(last: Path) -> tuple[list[float], list[float]]:
+    """Read losses and metrics of the finished epochs from the last checkpoint."""
     if not last.exists():
         return [], []
     losses, metrics = torch.load(last, map_location="cpu", weights_only=False)["curve"]
     return list(losses), list(metrics)
 
 
-def _ended(metrics: list[float], settings: Training) -> bool:
-    """Whether a training with these metrics would not go on: Lightning itself would add an epoch to an ended one."""
+def _has_ended(metrics: list[float], settings: Training) -> bool:
+    """Tell whether a training with these metrics has ended, because Lightning would add an epoch to an ended one."""
     return bool(metrics) and (
         len(metrics) >= settings.epochs or len(metrics) - 1 - int(np.argmax(metrics)) >= settings.patience
     )
 
 
-def quiet() -> None:
-    """Lightning's notes on devices and tips would bury the progress bar."""
+def silence_lightning() -> None:
+    """Silence Lightning's notes on devices and its tips, which would hide the progress bar."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)

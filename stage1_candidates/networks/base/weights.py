@@ -1,6 +1,6 @@
-"""The weights of a network as arrays by name: how they are stored, and how a network gets them back.
+"""Convert the weights of a network to arrays by name and back.
 
-Apart from training, so that whoever only asks a network does not wait for Lightning to be imported.
+This module does not import Lightning, which takes seconds and is needed for training only.
 """
 
 import numpy as np
@@ -9,29 +9,30 @@ from torch import nn
 
 from retail.log import Array
 
-PREFIX = "network."  # of the weights in a source's state
+PREFIX = "network."  # of the names of weights in the state of a source
 
 
 def arrays(network: nn.Module) -> dict[str, Array]:
-    """The weights of ``network`` by name."""
+    """Convert the weights of ``network`` to arrays by name."""
     return {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
 
 
 def with_arrays(network: nn.Module, weights: dict[str, Array]) -> nn.Module:
-    """``network`` with ``weights``, in evaluation mode, on the GPU where there is one."""
+    """Load ``weights`` into ``network``; return it in evaluation mode, on the GPU if there is one."""
     network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
     return network.eval().to(device())
 
 
 def to_state(weights: dict[str, Array]) -> dict[str, Array]:
-    """``weights`` under names that no other array of a source's state has."""
+    """Rename ``weights`` so that no other array of a source's state has the same name."""
     return {PREFIX + name: value for name, value in weights.items()}
 
 
 def of_state(state: dict[str, Array]) -> dict[str, Array]:
-    """The weights that ``to_state`` put into ``state``."""
+    """Extract the weights that ``to_state`` put into ``state``."""
     return {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
 
 
 def device() -> torch.device:
+    """Return the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,7 +1,7 @@
-"""CASE asked about customers in blocks of one shape each, so that an answer does not depend on who else is asked.
+"""Score candidates by CASE in blocks of fixed shape, so that a customer's scores do not depend on the others.
 
-Matrix products of other heights may round otherwise in the last bit. A block has ``ROWS`` candidates of customers with
-similarly many, filled up with customers that nobody asked for.
+Matrix products of other heights may round differently in the last bit. A block holds customers with a similar number
+of candidates and is padded with invented customers.
 """
 
 import numpy as np
@@ -10,33 +10,37 @@ from torch import nn
 
 from retail.log import Array
 from stage1_candidates.networks.base.weights import device
-from stage1_candidates.networks.case.batches import Candidates, batch, on, runs
+from stage1_candidates.networks.case.batches import Candidates, expand_rows, make_batch, move_to
 from stage1_candidates.networks.case.network import Batch
 
-ROWS = 4096
-WIDTHS = (16, 64, 256, 1024)  # candidates of a customer, at most
+ROWS = 4096  # candidates of a block at most, before padding
+WIDTHS = (16, 64, 256, 1024)  # candidates of a customer at most, by kind of block
 
 
 def chances(network: nn.Module, candidates: Candidates) -> Array:
-    """(n,) float32 probability of each row to be bought again, above 0; no customer may have over WIDTHS[-1] rows."""
+    """Compute the probability (n,) float32 of each candidate to be bought again, above 0.
+
+    No customer may have more than WIDTHS[-1] candidates.
+    """
     out = np.zeros(len(candidates.item), np.float32)
     sizes = np.diff(candidates.ptr)
     for low, width in zip((0, *WIDTHS[:-1]), WIDTHS, strict=True):
         customers = np.flatnonzero((sizes > low) & (sizes <= width))
         for begin in range(0, len(customers), ROWS // width):
-            some = customers[begin : begin + ROWS // width]
-            block = filled(batch(candidates, some), width)
+            part = customers[begin : begin + ROWS // width]
+            block = pad_block(make_batch(candidates, part), width)
             with torch.no_grad():
-                score = network(on(block, device())).sigmoid()
-            rows, _ = runs(candidates.ptr, some)
+                score = network(move_to(block, device())).sigmoid()
+            rows, _ = expand_rows(candidates.ptr, part)
             out[rows] = score[: len(rows)].cpu().numpy()
     return np.maximum(out, np.float32(1e-30))
 
 
-def filled(block: Batch, width: int) -> Batch:
-    """``block`` with unknown articles of further customers: ROWS + width rows of 2 * ROWS / width + 1 customers.
+def pad_block(block: Batch, width: int) -> Batch:
+    """Pad ``block`` with unknown articles of invented customers.
 
-    The first of them has ``width`` articles, so that the widest customer is as wide in every block.
+    The result has ROWS + width rows of 2 * ROWS / width + 1 customers. The first invented customer has ``width``
+    articles, so that the largest customer of every block has the same size.
     """
     missing = ROWS + width - len(block.item)
     customers = 2 * ROWS // width + 1 - (len(block.ptr) - 1)

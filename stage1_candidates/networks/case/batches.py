@@ -1,4 +1,4 @@
-"""Histories of users as arrays, and batches of them for CASE."""
+"""Store histories of users as arrays and make batches of them for CASE."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,48 +7,49 @@ import numpy as np
 import torch
 
 from retail.log import Array
+from retail.ragged import offsets, place_in_row, positions, row_of
 from stage1_candidates.networks.case.network import Batch
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """User u has candidates ``ptr[u]:ptr[u + 1]``; candidate c was bought ``day[day_ptr[c]:day_ptr[c + 1]]`` days back.
+    """Candidates and their days: user u has the candidates ``ptr[u]:ptr[u + 1]``.
 
-    Each day of a candidate stands once and is less than the network's horizon; a candidate may have none left.
+    Candidate c was bought ``day[day_ptr[c]:day_ptr[c + 1]]`` days back. These days are unique and less than the horizon
+    of the network. A candidate may have no day.
     """
 
     ptr: Array  # (users + 1,)
-    item: Array  # (n,) 1..items; 0: unknown
+    item: Array  # (n,) 1..items; 0 is unknown
     day_ptr: Array  # (n + 1,)
     day: Array  # (m,)
-    prior: Array  # (n, F) float32, features given with each candidate
+    prior: Array  # (n, F) float32, prior features of each candidate
     label: Array  # (n,) 1: bought again
 
 
-def runs(ptr: Array, rows: Array) -> tuple[Array, Array]:
-    """The positions ``ptr[r]:ptr[r + 1]`` of all ``rows`` one after another, and the pointer over the rows."""
-    length = ptr[rows + 1] - ptr[rows]
-    out = np.concatenate([np.zeros(1, np.int64), np.cumsum(length)])
-    return np.arange(out[-1]) + np.repeat(ptr[rows] - out[:-1], length), out
+def expand_rows(ptr: Array, rows: Array) -> tuple[Array, Array]:
+    """Return the positions ``ptr[r]:ptr[r + 1]`` of all ``rows``, row after row, and the offsets of these rows."""
+    sizes = ptr[rows + 1] - ptr[rows]
+    return positions(ptr[rows], sizes), offsets(sizes)
 
 
-def recent(candidates: Candidates, most: int) -> Candidates:
-    """The ``most`` candidates of each user that were bought last, ties by position."""
-    user = np.repeat(np.arange(len(candidates.ptr) - 1), np.diff(candidates.ptr))
+def keep_recent(candidates: Candidates, most: int) -> Candidates:
+    """Keep the ``most`` candidates of each user that were bought last, ties by position."""
+    user = row_of(candidates.ptr)
     last = np.full(len(user), np.iinfo(np.int64).max)
-    np.minimum.at(last, np.repeat(np.arange(len(user)), np.diff(candidates.day_ptr)), candidates.day.astype(np.int64))
+    np.minimum.at(last, row_of(candidates.day_ptr), candidates.day.astype(np.int64))
     order = np.lexsort((last, user))
     kept = np.empty(len(user), bool)
-    kept[order] = np.arange(len(user)) - candidates.ptr[user] < most
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])[candidates.ptr]
-    return _only(candidates, ptr, np.flatnonzero(kept))
+    kept[order] = place_in_row(candidates.ptr) < most
+    ptr = offsets(kept)[candidates.ptr]
+    return _select(candidates, ptr, np.flatnonzero(kept))
 
 
-def batch(candidates: Candidates, users: Array) -> Batch:
-    """The batch of ``users``, in this order."""
-    at, ptr = runs(candidates.ptr, users)
-    part = _only(candidates, ptr, at)
-    event_row = np.repeat(np.arange(len(at)), np.diff(part.day_ptr))
+def make_batch(candidates: Candidates, users: Array) -> Batch:
+    """Make the batch of ``users``, in this order."""
+    rows, ptr = expand_rows(candidates.ptr, users)
+    part = _select(candidates, ptr, rows)
+    event_row = row_of(part.day_ptr)
     return Batch(
         torch.as_tensor(ptr, dtype=torch.int64),
         torch.as_tensor(part.item, dtype=torch.int64),
@@ -60,19 +61,19 @@ def batch(candidates: Candidates, users: Array) -> Batch:
 
 
 def shuffled(candidates: Candidates, users: Array, size: int, seed: list[int]) -> Iterator[Batch]:
-    """Batches of ``size`` of the ``users`` in random order."""
+    """Yield batches of at most ``size`` of the ``users`` in random order."""
     order = np.random.default_rng(seed).permutation(users)
     for begin in range(0, len(order), size):
-        yield batch(candidates, order[begin : begin + size])
+        yield make_batch(candidates, order[begin : begin + size])
 
 
-def on(part: Batch, device: torch.device) -> Batch:
-    """The batch on ``device``."""
+def move_to(part: Batch, device: torch.device) -> Batch:
+    """Move the batch to ``device``."""
     return Batch(*(tensor.to(device) for tensor in part))
 
 
-def _only(candidates: Candidates, ptr: Array, at: Array) -> Candidates:
-    """The candidates at the positions ``at``, users by ``ptr``."""
-    event, day_ptr = runs(candidates.day_ptr, at)
-    prior, label = candidates.prior[at], candidates.label[at]
-    return Candidates(ptr, candidates.item[at], day_ptr, candidates.day[event], prior, label)
+def _select(candidates: Candidates, ptr: Array, rows: Array) -> Candidates:
+    """Select the candidates ``rows``; user u gets those at ``ptr[u]:ptr[u + 1]`` of them."""
+    event, day_ptr = expand_rows(candidates.day_ptr, rows)
+    prior, label = candidates.prior[rows], candidates.label[rows]
+    return Candidates(ptr, candidates.item[rows], day_ptr, candidates.day[event], prior, label)

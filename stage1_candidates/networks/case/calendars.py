@@ -1,7 +1,7 @@
-"""Customers' pasts as CASE reads them: each article they bought, the days on which they did, and what its counts say.
+"""Build the input of CASE: each article of a customer's past, the days on which it was bought, and prior features.
 
-Day 0 is the day before the cutoff. Nine in ten articles were bought on one day only, so days are a list, not the 0/1
-vector of the paper.
+Day 0 is the day before the cutoff. Nine in ten articles were bought on one day only, so the days are a list instead of
+the 0/1 vector of the paper.
 """
 
 from dataclasses import replace
@@ -11,65 +11,63 @@ import numpy as np
 
 from retail import weeks
 from retail.log import Array, Log
+from retail.ragged import offsets, pair_codes, positions, row_of
 from retail.weeks import History
-from stage1_candidates.networks.case.batches import Candidates, recent
+from stage1_candidates.networks.case.batches import Candidates, keep_recent
 
-SALES = (7, 28, 91)  # days
-PRIORS = 8 + len(SALES)  # columns of ``priors``
-UNKNOWN_RATE = 0.05  # a buyer's chance to buy an article again where nothing was counted yet
+SALES = (7, 28, 91)  # days: windows of an article's recent sales
+PRIORS = 8 + len(SALES)  # columns of ``build_priors``
+UNKNOWN_RATE = 0.05  # repurchase rate of an article if nothing was counted yet
 
 
 def calendars(history: History, users: Array, rate: Array, horizon: int, most: int) -> Candidates:
-    """Row: an article in the past of a customer of ``users``, customers in their order, their articles ascending.
+    """Build one row per article in the past of each of ``users``, in their order, articles ascending.
 
-    Items are article codes + 1, days count back from the cutoff, the latest first, those before the ``horizon`` left
-    out; a customer has the ``most`` articles bought last. ``rate``: (items,) float32, see ``rebuy_rates``. Labels are
-    zero: the label week is to come.
+    Items are article codes + 1. Days count back from the cutoff, latest first; days beyond the ``horizon`` are left
+    out. A customer keeps the ``most`` articles bought last. ``rate``: (items,) float32, see ``rebuy_rates``. Labels are
+    zero, because the label week is in the future.
     """
     log = history.log
     begin, end = log.start[users], history.stop[users]
-    run = np.repeat(np.arange(len(users)), end - begin)
-    first = np.concatenate([np.zeros(1, np.int64), np.cumsum(end - begin)])
-    entry = np.arange(len(run)) - first[run] + begin[run]
+    run, entry = row_of(offsets(end - begin)), positions(begin, end - begin)
     item, day = log.item[entry].astype(np.int64), history.cutoff - 1 - log.day[entry].astype(np.int64)
     order = np.lexsort((day, item, run))
     run, item, day, entry = run[order], item[order], day[order], entry[order]
     new = np.ones(len(run), bool)
     new[1:] = (run[1:] != run[:-1]) | (item[1:] != item[:-1])
-    last = np.flatnonzero(new)  # of each row, its latest entry
+    last = np.flatnonzero(new)  # latest entry of each row
     ptr = np.searchsorted(run[last], np.arange(len(users) + 1)).astype(np.int64)
     day_ptr = np.append(last, len(run)).astype(np.int64)
     visits = np.where(end > begin, log.visit[np.maximum(end - 1, 0)].astype(np.int64) + 1, 0)
-    sold = history.once("calendar sales", lambda: recent_sales(history))[:, item[last]]
-    prior = priors(ptr, day_ptr, day, visits, visits[run[last]] - log.visit[entry[last]], rate[item[last]], sold)
+    sold = history.once("calendar sales", lambda: sum_recent_sales(history))[:, item[last]]
+    prior = build_priors(ptr, day_ptr, day, visits, visits[run[last]] - log.visit[entry[last]], rate[item[last]], sold)
     whole = Candidates(ptr, item[last] + 1, day_ptr, day, prior, np.zeros(len(last), np.float32))
     if np.diff(ptr).max(initial=0) > most:
-        whole = recent(whole, most)  # before the days beyond the horizon are gone, by which it tells the latest
-    seen = whole.day < horizon
-    seen_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(seen)])[whole.day_ptr]
-    return replace(whole, day_ptr=seen_ptr, day=whole.day[seen])
+        whole = keep_recent(whole, most)  # first, because it needs the days beyond the horizon, too
+    inside = whole.day < horizon
+    return replace(whole, day_ptr=offsets(inside)[whole.day_ptr], day=whole.day[inside])
 
 
-def recent_sales(history: History) -> Array:
-    """(SALES, items) float32: log (1 + entries) of each article in the last days before the cutoff."""
+def sum_recent_sales(history: History) -> Array:
+    """Sum the entries of each article in each window of ``SALES``, (windows, items) float32, as log1p."""
     log, known = history.log, history.known
     age = history.cutoff - log.day[known].astype(np.int64)
     sold = [np.bincount(log.item[known[age <= days]], minlength=log.items) for days in SALES]
     return np.log1p(np.stack(sold)).astype(np.float32)
 
 
-def priors(
+def build_priors(
     ptr: Array, day_ptr: Array, day: Array, visits: Array, baskets: Array, rate: Array, sold: Array
 ) -> Array:  # fmt: skip
-    """(n, PRIORS) float32: what a row's counts say before any network.
+    """Build the prior features (n, PRIORS) float32 of each row.
 
-    Logs of: times bought, days and baskets since the last time (``baskets``, 1 = in the last one), days since the
-    first, the customer's baskets (``visits``), its articles; log-odds of the article's rebuy rate; log (times x rate);
-    ``sold`` (SALES, n), the article's recent sales.
+    Logs of: times bought; days and baskets since the last purchase (``baskets``, 1 = in the last one); days since the
+    first purchase; baskets (``visits``) and articles of the customer. Then the log-odds of the article's repurchase
+    rate, log (times x rate), and the article's recent sales ``sold`` (windows, n).
     """
-    run = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    run = row_of(ptr)
     times = np.diff(day_ptr)
-    chance = np.clip(rate, 1e-4, 1 - 1e-4)
+    probability = np.clip(rate, 1e-4, 1 - 1e-4)
     columns = [
         np.log(times),
         np.log1p(day[day_ptr[:-1]]),
@@ -77,29 +75,28 @@ def priors(
         np.log1p(day[day_ptr[1:] - 1]),
         np.log1p(visits[run]),
         np.log1p(np.diff(ptr)[run]),
-        np.log(chance / (1 - chance)),
-        np.log(times * chance),
+        np.log(probability / (1 - probability)),
+        np.log(times * probability),
         *sold,
     ]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
 def labelled(history: History, users: Array, rate: Array, horizon: int, most: int) -> Candidates:
-    """``calendars`` with the label week's truth; only for weeks that lie in the past of whoever asks."""
+    """Build ``calendars`` with the labels of the label week; training calls it for past weeks only."""
     whole = calendars(history, users, rate, horizon, most)
-    run = np.repeat(np.arange(len(users)), np.diff(whole.ptr))
+    run = row_of(whole.ptr)
     user, item = weeks.truth(history.log, history.week)
-    code = (users[run].astype(np.uint64) << np.uint64(32)) | (whole.item - 1).astype(np.uint64)
-    bought = (user.astype(np.uint64) << np.uint64(32)) | item
-    return replace(whole, label=np.isin(code, bought).astype(np.float32))
+    bought = np.isin(pair_codes(users[run], whole.item - 1), pair_codes(user, item))
+    return replace(whole, label=bought.astype(np.float32))
 
 
 def joined(parts: list[Candidates]) -> Candidates:
-    """The customers of all ``parts``, one after the other."""
+    """Join the customers of all ``parts``, part after part."""
     return Candidates(
-        _stacked([part.ptr for part in parts]),
+        _concatenate_ptr([part.ptr for part in parts]),
         np.concatenate([part.item for part in parts]),
-        _stacked([part.day_ptr for part in parts]),
+        _concatenate_ptr([part.day_ptr for part in parts]),
         np.concatenate([part.day for part in parts]),
         np.concatenate([part.prior for part in parts]),
         np.concatenate([part.label for part in parts]),
@@ -107,40 +104,39 @@ def joined(parts: list[Candidates]) -> Candidates:
 
 
 def buyers_with_a_past(log: Log, week: int, most: int, seed: int) -> Array:
-    """(b,) uint32, ascending: customers who bought in ``week`` and before it, or a seeded sample of ``most``."""
+    """Select customers (b,) uint32 who bought in ``week`` and before it; if more than ``most``, a seeded sample."""
     bought = np.unique(weeks.truth(log, week)[0])
     history = weeks.history(log, week)
     return weeks.sample_users(bought[history.stop[bought] > log.start[bought]], most, week, seed)
 
 
 def rebuy_counts(log: Log, week: int, most: int, seed: int) -> Array:
-    """(2, items) float32: of the buyers of ``week``, how many had bought each article before, how many did it again."""
+    """Count (2, items) float32 buyers of ``week`` with each article in their past, and those who bought it again."""
     users = buyers_with_a_past(log, week, most, seed)
     known, inside = weeks.history(log, week).stop[users], weeks.history(log, week + 1).stop[users]
     return _rebuy_counts(log.start[users], known, inside, log.item, log.items)
 
 
 def rebuy_rates(counts: list[Array], smoothing: float, items: int) -> Array:
-    """(items,) float32: share of the buyers with the article in their past who bought it again in a label week.
+    """Compute the share (items,) float32 of the buyers with an article in their past who bought it again.
 
-    ``counts``: ``rebuy_counts`` of the weeks that are looked at. Smoothed towards the mean of all articles with the
-    weight of ``smoothing`` buyers.
+    ``counts``: ``rebuy_counts`` of several weeks. The rate is smoothed towards the mean of all articles with the weight
+    of ``smoothing`` buyers.
     """
-    had, again = np.sum(counts, axis=0) if counts else np.zeros((2, items), np.float32)
-    mean = again.sum() / had.sum() if had.sum() > 0 else UNKNOWN_RATE
-    rate: Array = (again + smoothing * mean) / (had + smoothing)
+    owners, rebuyers = np.sum(counts, axis=0) if counts else np.zeros((2, items), np.float32)
+    mean = rebuyers.sum() / owners.sum() if owners.sum() > 0 else UNKNOWN_RATE
+    rate: Array = (rebuyers + smoothing * mean) / (owners + smoothing)
     return rate.astype(np.float32)
 
 
-def _stacked(ptrs: list[Array]) -> Array:
-    """The pointers of runs that are put one after the other."""
-    sizes = np.concatenate([np.diff(ptr) for ptr in ptrs])
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+def _concatenate_ptr(ptrs: list[Array]) -> Array:
+    """Concatenate offsets as those of their rows one after the other."""
+    return offsets(np.concatenate([np.diff(ptr) for ptr in ptrs]))
 
 
 @numba.njit(cache=True)
 def _rebuy_counts(begin: Array, known: Array, inside: Array, item: Array, items: int) -> Array:
-    """Customers' entries ``begin:known`` lie before the label week, ``known:inside`` in it."""
+    """Count for ``rebuy_counts``; entries ``begin:known`` precede the label week, ``known:inside`` are in it."""
     counts = np.zeros((2, items), np.float32)
     seen = np.full((2, items), -1, np.int64)  # the last customer counted for each article
     for r in range(len(begin)):

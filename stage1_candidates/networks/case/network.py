@@ -1,8 +1,8 @@
-"""CASE: which of the items a user bought before come again, from the calendar of their purchases (Cao et al. 2026).
+"""Predict by CASE which items a user buys again, from the calendar of their purchases (Cao et al. 2026).
 
-A batch holds the candidates of B users packed one user after another, N in all, and the days each was bought as a list
-of events. The dense calendar (B, S, horizon) of the paper is never built: a convolution whose stride is its width is,
-window by window, its bias plus the sum of its weights at the days bought.
+A batch holds the N candidates of B users, packed user after user, and the days of purchase as a list of events. The
+dense calendar (B, S, horizon) of the paper is never built. The stride of its convolutions equals their width, so the
+result in a window is the bias plus the sum of the weights at the days of purchase.
 """
 
 import math
@@ -13,17 +13,19 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from retail.params import Block, NotNegative, Positive, Share
-from stage1_candidates.networks.case.set_layers import ISAB, PermEqMean, PointsToMembers, Sets, sets
+from stage1_candidates.networks.case.set_layers import ISAB, PermEqMean, PointsToMembers, Sets, build_sets
 
 
 class Settings(Block):
-    horizon: Positive  # days of calendar, T
-    windows: tuple[Positive, ...]  # widths in days of the convolutions
-    calendar: Literal["conv", "raw", "none"]  # "raw": one linear layer over the days; "none": the item alone
+    """The settings of the network; letters are those of the paper."""
+
+    horizon: Positive  # days of the calendar, T
+    windows: tuple[Positive, ...]  # days: widths of the convolutions
+    calendar: Literal["conv", "raw", "none"]  # "raw": a linear layer over the days; "none": only the item
     calendar_width: Positive  # d_c
-    item_width: NotNegative  # d_e; 0: no item embedding
+    item_width: NotNegative  # d_e; 0 for no item embedding
     item_dropout: Share
-    prior: NotNegative  # features given with each candidate
+    prior: NotNegative  # number of prior features of each candidate
     encoder: Literal["isab", "perm_eq_mean", "none"]
     layers: Positive  # of the encoder
     width: Positive  # d_h
@@ -31,10 +33,10 @@ class Settings(Block):
     heads: Positive  # H
     dropout: Share
     scorer_width: Positive
-    fusion: bool  # mix the score with <set vector, item embedding> by learned weights of the item
-    residual: bool  # add a linear score of the prior features, so that the rest learns what they do not say
+    fusion: bool  # mix the score with <set vector, item embedding>, weights learned per item
+    residual: bool  # add a linear score of the prior features; the network then learns the rest
     loss: Literal["bce", "margin", "listwise"]
-    hard: Positive  # "margin": negatives per positive, highest score first
+    hard: Positive  # only for "margin": negatives per positive, those with the highest scores
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -50,12 +52,12 @@ class Settings(Block):
 
 
 class Batch(NamedTuple):
-    """The candidates of B users; ``prior`` is (N, 0) where the network takes none."""
+    """The candidates of B users; ``prior`` is (N, 0) if the network reads none."""
 
-    ptr: Tensor  # (B + 1,) int64, user b has candidates ptr[b]:ptr[b + 1]
-    item: Tensor  # (N,) int64, 1..items; 0: unknown
-    event_row: Tensor  # (E,) int64, the candidate bought
-    event_day: Tensor  # (E,) int64, 0..horizon - 1 days back, each day of a candidate once
+    ptr: Tensor  # (B + 1,) int64, user b has the candidates ptr[b]:ptr[b + 1]
+    item: Tensor  # (N,) int64, 1..items; 0 is unknown
+    event_row: Tensor  # (E,) int64, the candidate of the purchase
+    event_day: Tensor  # (E,) int64, 0..horizon - 1 days back, unique for each candidate
     prior: Tensor  # (N, prior) float32
     label: Tensor  # (N,) float32, 1: bought again
 
@@ -74,7 +76,7 @@ class Calendar(nn.Module):
         self.columns = sum(counts)
         columns, taps, weights, biases = [], [], [], []
         for i, (w, count) in enumerate(zip(settings.windows, counts, strict=True)):
-            fits = day < count * w  # the last days fill no window: as Conv1d does, they are left out
+            fits = day < count * w  # the oldest days fill no window; Conv1d leaves them out, too
             columns.append(torch.where(fits, sum(counts[:i]) + day // w, self.columns))
             taps.append(sum(settings.windows[:i]) + day % w)
             bound = 1 / math.sqrt(w)  # Conv1d's own initialisation
@@ -89,16 +91,16 @@ class Calendar(nn.Module):
             nn.Linear(self.columns, out), nn.ReLU(), nn.Dropout(settings.dropout), nn.Linear(out, out), nn.ReLU()
         )
 
-    def windows(self, batch: Batch) -> Tensor:
-        """The convolutions' activations, (N, columns)."""
-        rows, wide = len(batch.item), self.columns + 1  # the last column takes the days that fill no window
-        at = batch.event_row[:, None] * wide + self.column[batch.event_day]  # (E, scales)
+    def convolve(self, batch: Batch) -> Tensor:
+        """Compute the activations (N, columns) of the convolutions."""
+        rows, width = len(batch.item), self.columns + 1  # the last column takes the days that fill no window
+        cell = batch.event_row[:, None] * width + self.column[batch.event_day]  # (E, scales)
         taps = self.weight[self.tap[batch.event_day]]  # (E, scales)
-        total = taps.new_zeros(rows * wide).index_add(0, at.flatten(), taps.flatten()).view(rows, wide)
+        total = taps.new_zeros(rows * width).index_add(0, cell.flatten(), taps.flatten()).view(rows, width)
         return (total[:, :-1] + self.bias[self.scale]).relu()
 
     def forward(self, batch: Batch) -> Tensor:
-        projected: Tensor = self.project(self.windows(batch))
+        projected: Tensor = self.project(self.convolve(batch))
         return projected
 
 
@@ -115,7 +117,7 @@ class RawCalendar(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The candidates of a user seen together: (N, d) -> (N, out)."""
+    """The set encoder over the candidates of each user: (N, d) -> (N, out)."""
 
     def __init__(self, width: int, settings: Settings) -> None:
         super().__init__()
@@ -133,17 +135,17 @@ class Encoder(nn.Module):
         self.layers, self.dropout = nn.ModuleList(layers), nn.Dropout(settings.dropout)
         self.out = width if settings.encoder == "none" else settings.width
 
-    def forward(self, x: Tensor, where: Sets) -> Tensor:
+    def forward(self, x: Tensor, sets: Sets) -> Tensor:
         x = self.first(x)
         for layer in self.layers:
-            x = self.dropout(layer(x, where))
+            x = self.dropout(layer(x, sets))
         return x
 
 
 class Fusion(nn.Module):
-    """a_i <G, e_i> + b_i s_i, G the user's calendar pooled: the mix of the code published with CASE, after PIETSP.
+    """a_i <G, e_i> + b_i s_i, where G is the pooled calendar of the user: from the code published with CASE, as PIETSP.
 
-    Summed over the days, the two vectors "bought" and "not bought" of a candidate bought on n of T days are
+    Each day of a candidate has the vector "bought", E[1], or "not bought", E[0]. For n of T days their sum is
     n E[1] + (T - n) E[0].
     """
 
@@ -158,24 +160,24 @@ class Fusion(nn.Module):
             nn.Linear(width, width),
         )  # fmt: skip
         self.mix = nn.Parameter(torch.full((items + 1, 2), 0.5))  # a, b
-        _xavier(self)
+        _init_xavier(self)
 
-    def bought(self, batch: Batch) -> Tensor:
-        """The days' vectors summed, (N, d_e)."""
+    def sum_days(self, batch: Batch) -> Tensor:
+        """Sum the vectors of the days, (N, d_e)."""
         count = self.days.weight.new_zeros(len(batch.item))
         count = count.index_add(0, batch.event_row, torch.ones_like(batch.event_row, dtype=count.dtype))[:, None]
         return count * self.days.weight[1] + (self.horizon - count) * self.days.weight[0]
 
-    def forward(self, score: Tensor, embedding: Tensor, batch: Batch, where: Sets) -> Tensor:
-        pooled = self.rho(self.pool(self.bought(batch), where)[:, 0])  # (B, d_e)
-        fit = (pooled[where.row] * embedding).sum(1)  # (N,)
+    def forward(self, score: Tensor, embedding: Tensor, batch: Batch, sets: Sets) -> Tensor:
+        pooled = self.rho(self.pool(self.sum_days(batch), sets)[:, 0])  # (B, d_e)
+        fit = (pooled[sets.row] * embedding).sum(1)  # (N,)
         mix = self.mix[batch.item]  # (N, 2)
         fused: Tensor = mix[:, 0] * fit + mix[:, 1] * score
         return fused
 
 
 class Case(nn.Module):
-    """The network over ``items`` known items: one score per candidate, the logit of its being bought again."""
+    """The network over ``items`` known items; the score of a candidate is the logit of a repurchase."""
 
     def __init__(self, items: int, settings: Settings) -> None:
         super().__init__()
@@ -193,7 +195,7 @@ class Case(nn.Module):
             nn.Linear(settings.scorer_width, 1),
         )  # fmt: skip
         for part in (self.calendar, self.encoder, self.scorer):
-            _xavier(part)
+            _init_xavier(part)
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=0.02)
             nn.init.zeros_(self.embedding.weight.detach()[0])
@@ -203,64 +205,66 @@ class Case(nn.Module):
             nn.init.zeros_(self.residual.weight)
 
     def forward(self, batch: Batch) -> Tensor:
-        """(N,) scores."""
-        where = sets(batch.ptr)
+        """Score (N,) the candidates."""
+        sets = build_sets(batch.ptr)
         item = None if self.embedding is None else self.item_dropout(self.embedding(batch.item))  # (N, d_e)
         cadence = self.calendar(item if self.settings.calendar == "none" else batch)  # (N, d_c)
-        known = [cadence, batch.prior] if item is None else [item, cadence, batch.prior]
-        score: Tensor = self.scorer(self.encoder(torch.cat(known, 1), where))[:, 0]
+        inputs = [cadence, batch.prior] if item is None else [item, cadence, batch.prior]
+        score: Tensor = self.scorer(self.encoder(torch.cat(inputs, 1), sets))[:, 0]
         if self.fusion is not None:
-            score = self.fusion(score, item, batch, where)
+            score = self.fusion(score, item, batch, sets)
         if self.residual is not None:
             score = score + self.residual(batch.prior)[:, 0]
         return score
 
     def loss(self, batch: Batch) -> Tensor:
+        """Compute the loss that ``settings.loss`` names."""
         score = self(batch)
-        if self.settings.loss == "bce":  # over all candidates of all users alike
+        if self.settings.loss == "bce":  # all candidates of all users have the same weight
             return nn.functional.binary_cross_entropy_with_logits(score, batch.label)
         if self.settings.loss == "listwise":
-            return listwise(score, batch.label, sets(batch.ptr))
-        return margin(score, batch.label, sets(batch.ptr), self.settings.hard)
+            return listwise_loss(score, batch.label, build_sets(batch.ptr))
+        return margin_loss(score, batch.label, build_sets(batch.ptr), self.settings.hard)
 
 
-def listwise(score: Tensor, label: Tensor, where: Sets) -> Tensor:
-    """Mean over users of -log softmax(score) at their positives, each user's softmax over their own candidates.
+def listwise_loss(score: Tensor, label: Tensor, sets: Sets) -> Tensor:
+    """Average over users -log softmax(score) at their positives; the softmax covers the user's own candidates.
 
-    Every user with a positive weighs the same, as in the metrics, where "bce" lets large histories rule.
+    Every user with a positive has the same weight, as in the metrics. With "bce", users with many candidates dominate.
     """
-    users = len(where.size)
-    top = score.new_zeros(users).scatter_reduce(0, where.row, score.detach(), "amax", include_self=False)
-    mass = score.new_zeros(users).index_add(0, where.row, (score - top[where.row]).exp())
-    positives = score.new_zeros(users).index_add(0, where.row, label)
-    surprise = mass.clamp(min=torch.finfo(mass.dtype).tiny).log()[where.row] + top[where.row] - score  # (N,)
-    own = label / positives.clamp(min=1)[where.row]
-    return (surprise * own).sum() / (positives > 0).sum().clamp(min=1)
+    users = len(sets.size)
+    top = score.new_zeros(users).scatter_reduce(0, sets.row, score.detach(), "amax", include_self=False)
+    mass = score.new_zeros(users).index_add(0, sets.row, (score - top[sets.row]).exp())
+    positives = score.new_zeros(users).index_add(0, sets.row, label)
+    log_loss = mass.clamp(min=torch.finfo(mass.dtype).tiny).log()[sets.row] + top[sets.row] - score  # (N,)
+    own = label / positives.clamp(min=1)[sets.row]
+    return (log_loss * own).sum() / (positives > 0).sum().clamp(min=1)
 
 
-def margin(score: Tensor, label: Tensor, where: Sets, hard: int) -> Tensor:
-    """Mean of max(0, 1 - s_pos + s_neg) over a user's positives and their ``hard`` times as many hardest negatives."""
-    users = len(where.size)
+def margin_loss(score: Tensor, label: Tensor, sets: Sets, hard: int) -> Tensor:
+    """Average max(0, 1 - s_pos + s_neg) over the pairs of a user's positives and hardest negatives.
+
+    A user has ``hard`` times as many negatives as positives, those with the highest scores.
+    """
+    users = len(sets.size)
     worst_first = torch.argsort(score.detach(), descending=True, stable=True)
-    order = worst_first[
-        torch.argsort((where.row * 2 + label.long())[worst_first], stable=True)
-    ]  # user, negatives first
-    row, positive = where.row[order], label[order] > 0
+    order = worst_first[torch.argsort((sets.row * 2 + label.long())[worst_first], stable=True)]  # user, negatives first
+    row, positive = sets.row[order], label[order] > 0
     count = torch.bincount(row[positive], minlength=users)  # (B,) positives
     begin = torch.searchsorted(row.contiguous(), torch.arange(users, device=row.device))
     place = torch.arange(len(row), device=row.device) - begin[row]
     negative = order[~positive & (place < hard * count[row])]
-    users_of = where.row[negative]
-    pairs = count[users_of]  # each negative meets all positives of its user
-    first = torch.searchsorted(row[positive].contiguous(), users_of)  # where the user's positives begin
+    negative_user = sets.row[negative]
+    pairs = count[negative_user]  # each negative forms a pair with every positive of its user
+    first = torch.searchsorted(row[positive].contiguous(), negative_user)  # first positive of the user
     left = torch.repeat_interleave(torch.arange(len(negative), device=row.device), pairs)
     nth = torch.arange(len(left), device=row.device) - (pairs.cumsum(0) - pairs)[left]
     gap = 1 - score[order[positive]][first[left] + nth] + score[negative][left]
     return gap.relu().sum() / max(len(left), 1)
 
 
-def _xavier(part: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases in all linear layers of ``part``."""
+def _init_xavier(part: nn.Module) -> None:
+    """Initialise all linear layers of ``part`` with Xavier-uniform weights and zero biases."""
     for layer in part.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)

@@ -1,4 +1,4 @@
-"""CASE in the pipeline: the chance that a customer buys an article of the past again in the label week."""
+"""Plug CASE into the pipeline: score articles by the probability that a customer buys them again in the label week."""
 
 from pathlib import Path
 from typing import Self
@@ -11,27 +11,28 @@ from torch import nn
 from retail import weeks
 from retail.log import Array, Log
 from retail.params import Block, Days, Positive
+from retail.ragged import pair_codes, place_in_row, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.case import calendars
 from stage1_candidates.networks.case.answers import WIDTHS, chances
 from stage1_candidates.networks.case.batches import Candidates, shuffled
 from stage1_candidates.networks.case.network import Case, Settings
 
-K = 12  # of the validation metric
+K = 12  # cutoff of the validation metric
 
 
 class Examples(Block):
-    weeks: Positive  # label weeks it is trained on, the last ``hold`` of them for early stopping
-    hold: Positive
-    customers: Positive  # buyers of a label week that are looked at
-    rate_weeks: Positive  # label weeks that an article's rebuy rate is counted over
-    smoothing: Days  # buyers
-    batch: Positive  # customers
+    weeks: Positive  # label weeks at most, including the last ``hold`` ones
+    hold: Positive  # held-out label weeks for early stopping
+    customers: Positive  # buyers used of a label week at most
+    rate_weeks: Positive  # label weeks that count for an article's repurchase rate
+    smoothing: Days  # weight of the mean repurchase rate, in buyers
+    batch: Positive  # customers per batch
 
 
 class Params(Network):
@@ -45,13 +46,13 @@ class Params(Network):
         return self
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
-    """Weights trained on the buyers of the label weeks before ``history.week``, each seen from its own cutoff.
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+    """Train on the buyers of the label weeks before ``history.week``, each with the history before its own cutoff.
 
-    Nothing where none of them buys again.
+    Returns no weights if no buyer buys an article again.
     """
     from stage1_candidates.networks.base import (
-        training,  # brings Lightning, which takes seconds; asking needs none of it
+        training,  # here, because importing Lightning takes seconds and only training needs it
     )
 
     log = history.log
@@ -62,7 +63,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
         week: _counts(log, week, params) for week in range(max(0, first - params.examples.rate_weeks), history.week)
     }
     parts = [_examples(log, week, counts, params) for week in range(first, history.week)]
-    parts = [part for part in parts if len(part.label)]  # a shop closes over Christmas
+    parts = [part for part in parts if len(part.label)]  # a week without sales has no examples
     train, held = (
         calendars.joined(some) if some else None
         for some in (parts[: -params.examples.hold], parts[-params.examples.hold :])
@@ -88,27 +89,27 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights, and the articles' rebuy rates of the last label weeks before the cutoff."""
+    """Return the weights and the articles' repurchase rates of the last label weeks before the cutoff."""
     counts = [_counts(history.log, week, params) for week in _rate_weeks(history.week, params)]
     rate = calendars.rebuy_rates(counts, params.examples.smoothing, history.log.items)
     return {"rate": rate, **stored.to_state(weights)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
-    """Customer -> the articles of its past that it most likely buys again."""
+    """Propose for each customer the past articles with the highest probability of a repurchase."""
     whole, chance = _asked(history, state, users, params)
-    run = np.repeat(np.arange(len(users)), np.diff(whole.ptr))
+    run = row_of(whole.ptr)
     return lists.gather(run, whole.item - 1, chance, len(users), params.take)
 
 
 def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
-    """(n,) float32: the chance of each pair, 0 for an article that the customer never bought."""
+    """Score (n,) float32 pairs by the repurchase probability, 0 for an article that the customer never bought."""
     whole, chance = _asked(history, state, users, params)
-    run = np.repeat(np.arange(len(users)), np.diff(whole.ptr))
-    code = (run << 32) | (whole.item - 1)  # ascending
-    wanted = (np.repeat(np.arange(len(users)), np.diff(ptr)) << 32) | items.astype(np.int64)
+    run = row_of(whole.ptr)
+    code = pair_codes(run, whole.item - 1)  # ascending
+    wanted = pair_codes(row_of(ptr), items)
     place = np.minimum(np.searchsorted(code, wanted), max(len(code) - 1, 0))
     if not len(code):
         return np.zeros(len(wanted), np.float32)
@@ -116,10 +117,10 @@ def score(
 
 
 def ndcg(ptr: Array, score: Array, label: Array) -> float:
-    """NDCG@12 of each customer's rows by ``score``, mean over the customers with a positive row."""
-    run = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    """Compute NDCG@12 of the rows ranked by ``score``, mean over the customers with a positive row."""
+    run = row_of(ptr)
     order = np.lexsort((-score, run))
-    rank = np.arange(len(run)) - ptr[run]
+    rank = place_in_row(ptr)
     gain = 1 / np.log2(2 + np.arange(K))
     found = np.bincount(run, weights=label[order] * np.where(rank < K, gain[np.minimum(rank, K - 1)], 0))
     positives = np.bincount(run, weights=label).astype(np.int64)
@@ -128,7 +129,7 @@ def ndcg(ptr: Array, score: Array, label: Array) -> float:
 
 
 def _asked(history: History, state: dict[str, Array], users: Array, params: Params) -> tuple[Candidates, Array]:
-    """The calendars of ``users`` and the chance of each of their rows."""
+    """Build the calendars of ``users`` and compute the probability of each row."""
     weights = stored.of_state(state)
     network = stored.with_arrays(Case(history.log.items, params.model), weights)
     whole = calendars.calendars(history, users, state["rate"], params.model.horizon, WIDTHS[-1])
@@ -144,7 +145,7 @@ def _counts(log: Log, week: int, params: Params) -> Array:
 
 
 def _examples(log: Log, week: int, counts: dict[int, Array], params: Params) -> Candidates:
-    """The buyers of ``week`` as its cutoff saw them, labelled by what they bought in it."""
+    """Build the calendars of the buyers of ``week`` before its cutoff, labelled by the purchases in the week."""
     before = [counts[earlier] for earlier in _rate_weeks(week, params) if earlier in counts]
     rate = calendars.rebuy_rates(before, params.examples.smoothing, log.items)
     users = calendars.buyers_with_a_past(log, week, params.examples.customers, 0)

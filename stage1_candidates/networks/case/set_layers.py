@@ -1,8 +1,8 @@
 """Layers over sets of unequal size: attention through induced points and pooling (Lee 2019), means (Zaheer 2017).
 
-A batch of B sets holds N members in all, packed one set after another: ``Sets`` says where each set begins. Linear
-layers run on the packed members (N, d); attention alone unfolds them, not to the widest set but to pages of ``PAGE``
-members: a set takes as many pages as it needs, so that one large set does not make the others wide.
+A batch of B sets holds N members, packed set after set. Linear layers run on the packed members (N, d). Only attention
+unfolds them, into pages of ``PAGE`` members. A set takes as many pages as it needs, so that one large set does not pad
+all others.
 """
 
 import math
@@ -11,45 +11,45 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-PAGE = 32  # members; more than a small set wastes, too few make many small products
+PAGE = 32  # members of a page; larger pages waste memory on small sets, smaller ones make many small products
 
 
 class Sets(NamedTuple):
-    """Where the members of B sets lie among N packed ones, and on which of P pages: a page has members of one set."""
+    """The places of the members of B sets among N packed members and on P pages; a page holds members of one set."""
 
     row: Tensor  # (N,) int64, the set of each member, ascending
-    slot: Tensor  # (N,) int64, its place among the P * PAGE of all pages
-    mask: Tensor  # (P, PAGE) bool, where a member stands
+    slot: Tensor  # (N,) int64, the place of each member among the P * PAGE places of all pages
+    mask: Tensor  # (P, PAGE) bool, the places with a member
     owner: Tensor  # (P,) int64, the set of each page
-    size: Tensor  # (B,) int64, members of each set
+    size: Tensor  # (B,) int64, number of members of each set
 
     def unfold(self, packed: Tensor) -> Tensor:
-        """(N, d) -> (P, PAGE, d), zero where no member stands."""
+        """Unfold packed members (N, d) into pages (P, PAGE, d); places without a member are zero."""
         pages = packed.new_zeros(self.mask.numel(), packed.shape[1])
         return pages.index_copy(0, self.slot, packed).view(len(self.mask), PAGE, packed.shape[1])
 
     def pack(self, unfolded: Tensor) -> Tensor:
-        """(P, PAGE, d) -> (N, d), the members alone."""
+        """Pack pages (P, PAGE, d) into members (N, d)."""
         return unfolded.flatten(0, 1)[self.slot]
 
-    def total(self, pages: Tensor) -> Tensor:
-        """(P, ...) -> (B, ...), the sum over the pages of each set."""
+    def sum_pages(self, pages: Tensor) -> Tensor:
+        """Sum over the pages of each set, (P, ...) -> (B, ...)."""
         return pages.new_zeros(len(self.size), *pages.shape[1:]).index_add(0, self.owner, pages)
 
-    def largest(self, pages: Tensor) -> Tensor:
-        """(P, ...) -> (B, ...), the maximum over the pages of each set; zero for an empty one."""
+    def max_pages(self, pages: Tensor) -> Tensor:
+        """Take the maximum over the pages of each set, (P, ...) -> (B, ...); zero for an empty set."""
         out = pages.new_zeros(len(self.size), *pages.shape[1:])
         owner = self.owner.view(-1, *[1] * (pages.dim() - 1)).expand_as(pages)
         return out.scatter_reduce(0, owner, pages, "amax", include_self=False)
 
-    def mean(self, packed: Tensor) -> Tensor:
-        """(N, d) -> (B, d), zero for an empty set."""
+    def average(self, packed: Tensor) -> Tensor:
+        """Average the members of each set, (N, d) -> (B, d); zero for an empty set."""
         total = packed.new_zeros(len(self.size), packed.shape[1]).index_add(0, self.row, packed)
         return total / self.size.clamp(min=1)[:, None]
 
 
-def sets(ptr: Tensor) -> Sets:
-    """Set b is the members ``ptr[b]:ptr[b + 1]`` of ``ptr[-1]`` in all."""
+def build_sets(ptr: Tensor) -> Sets:
+    """Build the places of sets with the members ``ptr[b]:ptr[b + 1]``."""
     count = ptr.diff()
     pages = (count + PAGE - 1) // PAGE
     begin = pages.cumsum(0) - pages
@@ -61,9 +61,9 @@ def sets(ptr: Tensor) -> Sets:
 
 
 class _Block(nn.Module):
-    """The projections and norms of one multihead attention block, MAB(Q, K) of Lee et al., eq. 6 and 7.
+    """The projections and norms of a multihead attention block, MAB(Q, K) of Lee et al. (2019), equations 6 and 7.
 
-    As in the code published with CASE, the residual is the projected query and the scale is 1 / sqrt(width), not
+    As in the code published with CASE, the residual is the projected query, and the scale is 1 / sqrt(width) instead of
     1 / sqrt(width / heads).
     """
 
@@ -78,66 +78,68 @@ class _Block(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def split(self, x: Tensor) -> Tensor:
-        """(P, S, d) -> (P, H, S, d / H)."""
+        """Split into heads, (P, S, d) -> (P, H, S, d / H)."""
         return x.view(*x.shape[:2], self.heads, x.shape[2] // self.heads).transpose(1, 2)
 
     def finish(self, projected: Tensor, attended: Tensor) -> Tensor:
+        """Add the residual and the feed-forward layer, each followed by a norm."""
         mixed: Tensor = self.norm(projected + attended)
         finished: Tensor = self.out_norm(mixed + self.out(mixed).relu())
         return finished
 
 
 class PointsToMembers(_Block):
-    """``points`` learned queries that attend to a set's members: MAB(I, X); with one point this is PMA."""
+    """Let ``points`` learned queries attend to the members of a set, MAB(I, X); with one point this is PMA."""
 
     def __init__(self, width: int, out_width: int, points: int, heads: int) -> None:
         super().__init__(out_width, width, out_width, heads)
         self.points = nn.Parameter(torch.empty(1, points, out_width))
         nn.init.xavier_uniform_(self.points)
 
-    def forward(self, x: Tensor, where: Sets) -> Tensor:
-        """(N, d) -> (B, points, out_width); the softmax runs over all pages of a set."""
+    def forward(self, x: Tensor, sets: Sets) -> Tensor:
+        """Map (N, d) to (B, points, out_width); the softmax covers all pages of a set."""
         query = self.query(self.points)  # (1, Q, d')
-        k, v = (self.split(where.unfold(layer(x))) for layer in (self.key, self.value))  # (P, H, S, d' / H)
+        k, v = (self.split(sets.unfold(layer(x))) for layer in (self.key, self.value))  # (P, H, S, d' / H)
         logits = (self.split(query) * self.scale) @ k.transpose(2, 3)  # (P, H, Q, S)
-        logits = logits.masked_fill(~where.mask[:, None, None, :], -torch.inf)
-        top = where.largest(logits.detach().amax(3))  # (B, H, Q), keeps the exponentials finite
-        weight = (logits - top[where.owner][..., None]).exp()  # (P, H, Q, S)
-        total = where.total(weight.sum(3))[..., None]  # (B, H, Q, 1)
-        attended = where.total(weight @ v) / total.clamp(min=torch.finfo(total.dtype).tiny)  # an empty set attends to 0
+        logits = logits.masked_fill(~sets.mask[:, None, None, :], -torch.inf)
+        top = sets.max_pages(logits.detach().amax(3))  # (B, H, Q), keeps the exponentials finite
+        weight = (logits - top[sets.owner][..., None]).exp()  # (P, H, Q, S)
+        total = sets.sum_pages(weight.sum(3))[..., None]  # (B, H, Q, 1)
+        least = torch.finfo(total.dtype).tiny  # an empty set attends to 0
+        attended = sets.sum_pages(weight @ v) / total.clamp(min=least)
         return self.finish(query, attended.transpose(1, 2).flatten(2))
 
 
 class MembersToPoints(_Block):
-    """A set's members attend to its points: MAB(X, H)."""
+    """Let the members of a set attend to its points, MAB(X, H)."""
 
-    def forward(self, x: Tensor, points: Tensor, where: Sets) -> Tensor:
-        """(N, d), (B, Q, d') -> (N, d')."""
+    def forward(self, x: Tensor, points: Tensor, sets: Sets) -> Tensor:
+        """Map members (N, d) and points (B, Q, d') to (N, d')."""
         query = self.query(x)
-        k, v = (self.split(layer(points))[where.owner] for layer in (self.key, self.value))  # (P, H, Q, d' / H)
-        share = ((self.split(where.unfold(query)) * self.scale) @ k.transpose(2, 3)).softmax(3)  # (P, H, S, Q)
-        return self.finish(query, where.pack((share @ v).transpose(1, 2).flatten(2)))
+        k, v = (self.split(layer(points))[sets.owner] for layer in (self.key, self.value))  # (P, H, Q, d' / H)
+        share = ((self.split(sets.unfold(query)) * self.scale) @ k.transpose(2, 3)).softmax(3)  # (P, H, S, Q)
+        return self.finish(query, sets.pack((share @ v).transpose(1, 2).flatten(2)))
 
 
 class ISAB(nn.Module):
-    """Induced set attention, ISAB(X) = MAB(X, MAB(I, X)): (N, d) -> (N, out_width) in O(S * points) per set."""
+    """Induced set attention, ISAB(X) = MAB(X, MAB(I, X)): (N, d) -> (N, out_width), O(S * points) for S members."""
 
     def __init__(self, width: int, out_width: int, points: int, heads: int) -> None:
         super().__init__()
         self.gather = PointsToMembers(width, out_width, points, heads)
         self.spread = MembersToPoints(width, out_width, out_width, heads)
 
-    def forward(self, x: Tensor, where: Sets) -> Tensor:
-        spread: Tensor = self.spread(x, self.gather(x, where), where)
+    def forward(self, x: Tensor, sets: Sets) -> Tensor:
+        spread: Tensor = self.spread(x, self.gather(x, sets), sets)
         return spread
 
 
 class PermEqMean(nn.Module):
-    """ELU(x W_g + b - mean(x) W_l), the mean over the member's own set (Zaheer et al., eq. 4): (N, d) -> (N, d)."""
+    """ELU(x W_g + b - mean(x) W_l) with the mean over the member's set (Zaheer 2017, eq. 4): (N, d) -> (N, d)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.own, self.mean = nn.Linear(width, width), nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, where: Sets) -> Tensor:
-        return nn.functional.elu(self.own(x) - self.mean(where.mean(x))[where.row])
+    def forward(self, x: Tensor, sets: Sets) -> Tensor:
+        return nn.functional.elu(self.own(x) - self.mean(sets.average(x))[sets.row])

@@ -1,7 +1,7 @@
-"""What the networks say, in blocks of one shape each, so that an answer does not depend on who else is asked.
+"""Run the networks in blocks of a fixed shape, so that an answer does not depend on the other customers queried.
 
-Matrix products of other heights may round otherwise in the last bit. A block has rows of one width and always the same
-number of them, the last block being filled up by repeating its first row.
+The last bit of a matrix product may depend on its height. So every block has the same number of rows, all of one width;
+the last block is filled up by repeating its first row.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ import torch
 from retail.log import Array
 from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.lens import rows as lens_rows
+from stage1_candidates.networks.lens.basket_sequences import BasketSequences, Query
 from stage1_candidates.networks.lens.clock import Clock
 from stage1_candidates.networks.lens.decoder import Lens
-from stage1_candidates.networks.lens.funnels import Asked, Funnels
 from stage1_candidates.networks.lens.rows import Batch, Reading
 
 ROWS = 32  # customers in a block
@@ -23,73 +23,79 @@ ROWS = 32  # customers in a block
 
 @dataclass(frozen=True)
 class Baskets:
-    """A basket of each of e customers, as it was decoded; tokens and pieces are 0 behind its end."""
+    """The decoded baskets of e customers; tokens and pieces are 0 after a basket's end."""
 
     token: Array  # (e, T) int64
     pieces: Array  # (e, T) float32
-    funnel: Array  # (e, F) float32
+    vector: Array  # (e, F) float32 sequence vector
 
 
-def baskets(network: Lens, of: Funnels, asked: Asked) -> Baskets:
-    """The decoded baskets; nothing for a customer without a past."""
+def decode_baskets(network: Lens, sequences: BasketSequences, query: Query) -> Baskets:
+    """Decode the next basket of each row of ``query``; it is empty for a customer without a past."""
     longest = network.shape.reading.longest
-    token, pieces = np.zeros((len(asked.user), longest), np.int64), np.zeros((len(asked.user), longest), np.float32)
-    funnel = np.zeros((len(asked.user), network.encoder.width), np.float32)
-    for some, block in blocks(of, asked, network.shape.reading):
-        found = network.decode(block)
-        n = len(some)
-        token[some], pieces[some] = found.token[:n].cpu().numpy(), found.pieces[:n].cpu().numpy()
-        funnel[some] = found.funnel[:n].cpu().numpy()
-    return Baskets(token, pieces, funnel)
+    token, pieces = np.zeros((len(query.user), longest), np.int64), np.zeros((len(query.user), longest), np.float32)
+    vector = np.zeros((len(query.user), network.encoder.width), np.float32)
+    for rows, block in iterate_blocks(sequences, query, network.shape.reading):
+        decoded = network.decode(block)
+        n = len(rows)
+        token[rows], pieces[rows] = decoded.token[:n].cpu().numpy(), decoded.pieces[:n].cpu().numpy()
+        vector[rows] = decoded.vector[:n].cpu().numpy()
+    return Baskets(token, pieces, vector)
 
 
-def scores(network: Lens, of: Funnels, asked: Asked) -> Iterator[tuple[Array, Array]]:
-    """Blocks of (rows of ``asked``, (rows, V) float32 scores): 1 + 1 / (1 + k) for the k-th decoded article, for all
-    others the probability to be named first."""
-    for some, block in blocks(of, asked, network.shape.reading):
-        found = network.decode(block)
-        value = torch.nn.functional.pad(found.first, (1, 0))  # (B, 1 + V)
-        place = 1 + 1 / (1 + torch.arange(found.token.shape[1], device=value.device, dtype=torch.float32))
-        value = value.scatter(1, found.token, place.expand_as(found.token.float()))
-        yield some, value[: len(some), 1:].cpu().numpy()
+def score_articles(network: Lens, sequences: BasketSequences, query: Query) -> Iterator[tuple[Array, Array]]:
+    """Yield blocks of (rows of ``query``, (rows, V) float32 scores of all articles).
+
+    The k-th decoded article scores 1 + 1 / (1 + k), any other article the probability that it is decoded first.
+    """
+    for rows, block in iterate_blocks(sequences, query, network.shape.reading):
+        decoded = network.decode(block)
+        value = torch.nn.functional.pad(decoded.first, (1, 0))  # (B, 1 + V)
+        place = 1 + 1 / (1 + torch.arange(decoded.token.shape[1], device=value.device, dtype=torch.float32))
+        value = value.scatter(1, decoded.token, place.expand_as(decoded.token.float()))
+        yield rows, value[: len(rows), 1:].cpu().numpy()
 
 
-def days(network: Clock, of: Funnels, asked: Asked) -> Array:
-    """(e,) float32 days from the last basket to the next, 0 for a customer without a past."""
-    out = np.zeros(len(asked.user), np.float32)
-    for some, block in blocks(of, asked, network.shape.reading):
+def forecast_days(network: Clock, sequences: BasketSequences, query: Query) -> Array:
+    """Forecast the days (e,) float32 from the last basket to the next, 0 for a customer without a past."""
+    out = np.zeros(len(query.user), np.float32)
+    for rows, block in iterate_blocks(sequences, query, network.shape.reading):
         with torch.no_grad():
-            out[some] = network(block)[: len(some)].cpu().numpy()
+            out[rows] = network(block)[: len(rows)].cpu().numpy()
     return out
 
 
-def forced(network: Lens, of: Funnels, asked: Asked) -> Array:
-    """(e, T) int64 the likeliest article of each step, the true ones before it being given; 0 behind the true length.
+def force_baskets(network: Lens, sequences: BasketSequences, query: Query) -> Array:
+    """Return the likeliest article (e, T) int64 of each step given the true articles before it (teacher forcing).
 
-    The diagnostic beside the free-running basket: it is told both what came before and how long the basket is.
+    0 after the true length. This is a diagnostic: unlike free running, it knows the articles before a step and the
+    basket's true length.
     """
-    out = np.zeros((len(asked.user), network.shape.reading.longest), np.int64)
-    for some, block in blocks(of, asked, network.shape.reading, answered=True):
+    out = np.zeros((len(query.user), network.shape.reading.longest), np.int64)
+    for rows, block in iterate_blocks(sequences, query, network.shape.reading, with_targets=True):
         with torch.no_grad():
             _, due, scores = network.forced(block)
         best = torch.zeros(due.shape, dtype=torch.int64, device=due.device)
         best[due] = scores[:, 1:].argmax(1) + 1
-        known = torch.where(block.target > 0, best[:, :-1], 0)[: len(some)].cpu().numpy()
-        out[some, : known.shape[1]] = known
+        token = torch.where(block.target > 0, best[:, :-1], 0)[: len(rows)].cpu().numpy()
+        out[rows, : token.shape[1]] = token
     return out
 
 
-def blocks(of: Funnels, asked: Asked, reading: Reading, answered: bool = False) -> Iterator[tuple[Array, Batch]]:
-    """The rows of ``asked`` that have a past, by width, and the filled batch of each block of them."""
-    width = lens_rows.width_of(of, asked, reading.baskets)
-    past = (asked.stop > of.start[asked.user]) & (of.articles > 0)
-    for w in lens_rows.widths(reading.baskets):
-        rows = np.flatnonzero(past & (width == w))
-        for begin in range(0, len(rows), ROWS):
-            some = rows[begin : begin + ROWS]
-            whole = np.concatenate([some, np.repeat(some[:1], ROWS - len(some))])
-            yield some, on_device(lens_rows.batch(of, asked.chosen(whole), w, reading, answered))
+def iterate_blocks(
+    sequences: BasketSequences, query: Query, reading: Reading, with_targets: bool = False
+) -> Iterator[tuple[Array, Batch]]:
+    """Yield blocks of (rows of ``query`` that have a past, their batch filled up to ROWS rows), width by width."""
+    width = lens_rows.find_width(sequences, query, reading.baskets)
+    past = (query.stop > sequences.start[query.user]) & (sequences.articles > 0)
+    for w in lens_rows.list_widths(reading.baskets):
+        with_width = np.flatnonzero(past & (width == w))
+        for begin in range(0, len(with_width), ROWS):
+            rows = with_width[begin : begin + ROWS]
+            filled = np.concatenate([rows, np.repeat(rows[:1], ROWS - len(rows))])
+            yield rows, move_to_device(lens_rows.make_batch(sequences, query.select(filled), w, reading, with_targets))
 
 
-def on_device(block: Batch) -> Batch:
+def move_to_device(block: Batch) -> Batch:
+    """Copy a batch to the device that the networks run on."""
     return Batch(*(part.to(device()) for part in block))

@@ -1,4 +1,7 @@
-"""SCE and FBE: from a customer's baskets to one vector (Damian et al. 2019, III.B and Fig. 1)."""
+"""Encode a customer's baskets as one vector: session content encoder (SCE) and funnel behaviour encoder (FBE).
+
+Source: Damian et al. 2019, III.B and Fig. 1.
+"""
 
 from typing import Literal
 
@@ -9,37 +12,38 @@ from torch import Tensor, nn
 from retail.params import Block, Days, Positive, Share
 from stage1_candidates.networks.lens.rows import FEATURES, HABITS, Batch, Reading
 
-BEGIN = -4.0  # log-odds of an own article bought once of late; BEGIN and OVER are where the training begins, no more
-OVER = 4.0  # what such an article has over others, where sales are not read
-UNKNOWN = 0.1  # share of the training rows whose customer is hidden, so that a new one can be answered
+BEGIN = -4.0  # initial log-odds of an own article bought once recently; training changes it
+OVER = 4.0  # the same above other articles, where sales are not an input
+UNKNOWN = 0.1  # share of the training rows whose customer is hidden, so that the network can serve new customers
 
 
 class Shape(Block):
-    """What the networks look like; a list has one entry per layer."""
+    """The shape of the networks; a list has one entry per layer."""
 
     item_width: Positive  # of an article's vector
-    user_width: Positive | None  # of a customer's vector; null: customers are known by their baskets alone
+    user_width: Positive | None  # of a customer's vector; null: a customer is described by the baskets alone
     sce: list[Positive] = Field(min_length=1)  # hidden units of each direction, over the articles of a basket
     fbe: list[Positive] = Field(min_length=1)  # over the baskets
     nsd: list[Positive] = Field(min_length=1)  # over the articles of the basket that is decoded
     dropout: Share
-    start: Literal["cold", "warm", "frozen"]  # of the articles' vectors: random, from baskets, from baskets for good
-    order: Literal["frequent", "drawn"]  # a basket is learned with its most sold article first, or in ever new orders
-    stop: Literal["likeliest", "even", "best"]  # a basket ends where its end is likelier than any article, or likelier
-    # than not; best: it is named at once, in the length that promises the best F1
-    bonus: Positive | None  # hidden units of the bonus to own articles; null: the paper's model
-    sales_half_life: Days | None  # days, of the shop's sales that are read beside the funnel; null: the paper's model
+    start: Literal["cold", "warm", "frozen"]  # article vectors start: random; from baskets; from baskets, not trained
+    order: Literal["frequent", "drawn"]  # training order of a basket's articles: best seller first; random each time
+    # stop: a basket ends where the end is likelier than any article (likeliest), likelier than not (even), or at the
+    # length with the best expected F1, all articles being decoded from the first step (best)
+    stop: Literal["likeliest", "even", "best"]
+    bonus: Positive | None  # hidden units of the bonus to own articles; null: none, as in the paper
+    sales_half_life: Days | None  # days; the shop's decayed sales are an input; null: they are not, as in the paper
     reading: Reading
 
     @model_validator(mode="after")
-    def _best_of_drawn(self) -> "Shape":
+    def _check_stop(self) -> "Shape":
         if self.stop == "best" and self.order != "drawn":
-            raise ValueError("stop best reads chances off the first step, which has them where order is drawn")
+            raise ValueError("stop best needs order drawn: it decodes baskets from the probabilities of the first step")
         return self
 
 
 class BiLstm(nn.Module):
-    """LSTM layers in both directions over the first ``length`` places of each row; what lies behind says nothing."""
+    """LSTM layers in both directions over the first ``length`` places of each row; later places are ignored."""
 
     def __init__(self, width: int, hidden: list[int]) -> None:
         super().__init__()
@@ -48,20 +52,24 @@ class BiLstm(nn.Module):
         self.back = nn.ModuleList(nn.LSTM(w, h, batch_first=True) for w, h in zip(widths, hidden, strict=False))
 
     def forward(self, x: Tensor, length: Tensor) -> Tensor:
-        """(R, 2h) the final states of both directions, of x (R, L, d); 0 where ``length`` is 0."""
+        """Return the final states of both directions (R, 2h) for x (R, L, d); 0 where ``length`` is 0."""
         place = torch.arange(x.shape[1], device=x.device)
         turn = torch.where(place < length[:, None], length[:, None] - 1 - place, place)[..., None]  # (R, L, 1)
         for ahead, back in zip(self.ahead, self.back, strict=True):
-            one = ahead(x)[0]  # (R, L, h)
-            turned = back(x.gather(1, turn.expand_as(x)))[0]
-            x = torch.cat([one, turned.gather(1, turn.expand_as(turned))], dim=2)  # (R, L, 2h)
+            forward = ahead(x)[0]  # (R, L, h)
+            backward = back(x.gather(1, turn.expand_as(x)))[0]
+            x = torch.cat([forward, backward.gather(1, turn.expand_as(backward))], dim=2)  # (R, L, 2h)
         row, last = torch.arange(len(x), device=x.device), (length - 1).clamp(min=0)
-        final = torch.cat([one[row, last], turned[row, last]], dim=1)
+        final = torch.cat([forward[row, last], backward[row, last]], dim=1)
         return final * (length > 0)[:, None]
 
 
 class Encoder(nn.Module):
-    """Articles of each basket -> SCE -> basket vector; with its features and the customer's vector -> FBE -> funnel."""
+    """Encode baskets in two levels.
+
+    SCE reads the articles of each basket and gives its vector. FBE reads these vectors, the baskets' features and the
+    customer's vector, and gives the sequence vector (the paper's funnel vector).
+    """
 
     def __init__(self, articles: int, users: int, shape: Shape) -> None:
         super().__init__()
@@ -81,55 +89,55 @@ class Encoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """Of the funnel vector."""
+        """Width of the sequence vector."""
         return 2 * self.shape.fbe[-1]
 
     def begin(self, vectors: Tensor, users: Tensor) -> None:
-        """Begin at ``vectors`` (V, d) of the articles where the start is warm; ``users`` are those to be trained on."""
+        """Initialise the article vectors at ``vectors`` (V, d), unless ``start`` is cold; mark training ``users``."""
         with torch.no_grad():
             if self.shape.start != "cold":
                 self.embed.weight[1:] = vectors
             self.known[users] = True
 
     def forward(self, batch: Batch) -> Tensor:
-        """(B, width) the funnel vector; 0 for a customer without a basket."""
+        """Return the sequence vector (B, width); 0 for a customer without a basket."""
         b, w, n = batch.token.shape
         token = batch.token.reshape(b * w, n)
-        held = (token > 0).sum(1)  # (B * W,) articles of each basket
-        real = (torch.arange(w, device=token.device) < batch.baskets[:, None]).reshape(-1)
-        if self.training:  # an answer's work has one shape, whoever else is asked
+        count = (token > 0).sum(1)  # (B * W,) articles of each basket
+        filled = (torch.arange(w, device=token.device) < batch.baskets[:, None]).reshape(-1)
+        if self.training:  # skip empty baskets; not when answering, where shapes are fixed (see answers.py)
             content = torch.zeros(b * w, 2 * self.shape.sce[-1], device=token.device)
-            content[real] = self.sce(self.drop(self.embed(token[real])), held[real])
+            content[filled] = self.sce(self.drop(self.embed(token[filled])), count[filled])
         else:
-            content = self.sce(self.embed(token), held)
+            content = self.sce(self.embed(token), count)
         steps = [self.drop(content.reshape(b, w, -1)), batch.features]
         if self.user is not None:
-            steps.append(self.user(self.who(batch.user))[:, None].expand(-1, w, -1))
-        funnel: Tensor = self.fbe(torch.cat(steps, dim=2), batch.baskets)  # (B, W, ...) -> (B, width)
-        return funnel
+            steps.append(self.user(self.find_rows(batch.user))[:, None].expand(-1, w, -1))
+        vector: Tensor = self.fbe(torch.cat(steps, dim=2), batch.baskets)  # (B, W, ...) -> (B, width)
+        return vector
 
-    def who(self, user: Tensor) -> Tensor:
-        """(B,) row of each customer's vector, 0 for one that was not trained on."""
-        seen = self.known[user]
+    def find_rows(self, user: Tensor) -> Tensor:
+        """Return the row (B,) of each customer's vector, 0 for a customer that was not trained on."""
+        known = self.known[user]
         if self.training:
-            seen = seen & (torch.rand(len(user), device=user.device) >= UNKNOWN)
-        return torch.where(seen, user + 1, 0)
+            known = known & (torch.rand(len(user), device=user.device) >= UNKNOWN)
+        return torch.where(known, user + 1, 0)
 
 
 class Bonus(nn.Module):
-    """What is added to the logits of the customer's own articles: a . habit + relu(B habit + C funnel) . d.
+    """Bonus on the logits of the customer's own articles: a . habit + relu(B habit + C vector) . d.
 
-    It begins at BEGIN + log(count with the first half-life) - the article's log share of sales, where they are read: an
-    article of one's own is then as likely as it was bought often and lately, whatever others buy.
+    It starts at BEGIN + log(count with the first half-life), minus the article's log share of sales where sales are an
+    input. An own article is then as likely as it was bought often and recently, whatever other customers buy.
 
     Not in the paper; after the pointers of copy mechanisms (See, Liu, Manning, ACL 2017).
     """
 
-    def __init__(self, funnel: int, hidden: int, half_lives: int, sales: bool) -> None:
+    def __init__(self, sequence: int, hidden: int, half_lives: int, sales: bool) -> None:
         super().__init__()
         self.plain = nn.Linear(HABITS + half_lives + sales, 1)
         self.habit = nn.Linear(HABITS + half_lives + sales, hidden)
-        self.funnel = nn.Linear(funnel, hidden, bias=False)
+        self.sequence = nn.Linear(sequence, hidden, bias=False)
         self.out = nn.Linear(hidden, 1, bias=False)
         with torch.no_grad():
             self.plain.weight.zero_()
@@ -139,8 +147,8 @@ class Bonus(nn.Module):
             self.plain.bias.fill_(BEGIN if sales else OVER)
             self.out.weight.mul_(0.1)
 
-    def forward(self, habit: Tensor, funnel: Tensor) -> Tensor:
-        """(B, O) of habit (B, O, ...), the last number being the log share of sales where they are read."""
-        mixed = torch.relu(self.habit(habit) + self.funnel(funnel)[:, None])  # (B, O, hidden)
+    def forward(self, habit: Tensor, vector: Tensor) -> Tensor:
+        """Return the bonus (B, O) for habit (B, O, ...), whose last number is the log share of sales, if an input."""
+        mixed = torch.relu(self.habit(habit) + self.sequence(vector)[:, None])  # (B, O, hidden)
         value: Tensor = (self.plain(habit) + self.out(mixed))[..., 0]
         return value

@@ -11,17 +11,18 @@ from torch import nn
 
 from retail.log import Array
 from retail.params import Block, Positive
+from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import weights as stored
-from stage1_candidates.networks.lens import answers, funnels, rows, warm
+from stage1_candidates.networks.lens import answers, basket_sequences, rows, warm
+from stage1_candidates.networks.lens.basket_sequences import BasketSequences, Query
 from stage1_candidates.networks.lens.clock import Clock
 from stage1_candidates.networks.lens.decoder import Lens
 from stage1_candidates.networks.lens.encoder import Shape
-from stage1_candidates.networks.lens.funnels import Asked, Funnels
 from stage1_candidates.networks.lens.rows import Batch
 
 BASKET, CLOCK, VOCABULARY = "basket.", "clock.", "vocabulary"  # of the weights: those of each twin, and the articles
@@ -53,32 +54,34 @@ class Expected(NamedTuple):
 class Twins:
     """Both trained networks and the funnels that they read."""
 
-    funnels: Funnels
+    sequences: BasketSequences
     vocabulary: Array  # (V,) int64 article of each token less 1
     basket: Lens
     clock: Clock
 
-    def expected(self, asked: Asked) -> Expected:
+    def expected(self, asked: Query) -> Expected:
         """What follows the baskets of ``asked``."""
-        found = answers.baskets(self.basket, self.funnels, asked)
+        found = answers.decode_baskets(self.basket, self.sequences, asked)
         named = found.token > 0
-        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(named.sum(axis=1))])
+        ptr = offsets(named.sum(axis=1))
         item = self.vocabulary[found.token[named] - 1].astype(np.uint32)
         return Expected(
-            Lists(ptr, item, found.pieces[named]), answers.days(self.clock, self.funnels, asked), found.funnel
+            Lists(ptr, item, found.pieces[named]),
+            answers.forecast_days(self.clock, self.sequences, asked),
+            found.vector,
         )
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights of both twins, and the vocabulary; trained on baskets before ``history.week``, those of the last ``hold``
     weeks with any held out. Nothing without examples."""
-    vocabulary = funnels.vocabulary(history, params.examples.articles)
-    of = funnels.funnels(history, vocabulary, params.model.sales_half_life)
-    every = funnels.examples(of, params.examples.least)
+    vocabulary = basket_sequences.choose_vocabulary(history, params.examples.articles)
+    of = basket_sequences.read_sequences(history, vocabulary, params.model.sales_half_life)
+    every = basket_sequences.list_examples(of, params.examples.least)
     back = (history.cutoff - 1 - every.day) // 7  # 0: the week before the cutoff
     late = np.isin(back, np.unique(back)[: params.examples.hold])
-    train, held = every.chosen(~late), every.chosen(late)
-    held = held.chosen(np.sort(np.argsort(held.day, kind="stable")[-params.examples.held :]))
+    train, held = every.select(~late), every.select(late)
+    held = held.select(np.sort(np.argsort(held.day, kind="stable")[-params.examples.held :]))
     torch.manual_seed(seed)
     if not len(train.user) or not len(held.user):
         return {}
@@ -93,16 +96,16 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 
 def _train(
-    basket: Lens, clock: Clock, of: Funnels, train: Asked, held: Asked, params: Params, seed: int, folder: Path,
+    basket: Lens, clock: Clock, of: BasketSequences, train: Query, held: Query, params: Params, seed: int, folder: Path,
     week: int,
 ) -> None:  # fmt: skip
     from stage1_candidates.networks.base import (
         training,  # brings Lightning, which takes seconds; asking needs none of it
     )
 
-    first = of.emptied(of.day < held.day.min())
+    first = of.keep_articles(of.day < held.day.min())
     users = np.unique(train.user)
-    vectors = torch.from_numpy(warm.vectors(first, params.model.item_width))
+    vectors = torch.from_numpy(warm.compute_vectors(first, params.model.item_width))
     basket.begin(vectors, users, np.bincount(first.token, minlength=of.articles + 1)[1:])
     gap = of.day[train.stop] - of.day[train.stop - 1]
     clock.begin(vectors, torch.from_numpy(users), float(gap.mean()))
@@ -110,14 +113,14 @@ def _train(
 
     def epoch_of(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        some = train.chosen(funnels.drawn(train, params.examples.per_customer, rng))
+        some = train.select(basket_sequences.sample_rows(train, params.examples.per_customer, rng))
         drawn = params.model.order == "drawn"
-        return rows.batches(of, some, params.model.reading, params.examples.batch, drawn, rng)
+        return rows.iterate_batches(of, some, params.model.reading, params.examples.batch, drawn, rng)
 
     steps = -(-int(np.minimum(np.bincount(train.user), params.examples.per_customer).sum()) // params.examples.batch)
     measures: dict[str, tuple[nn.Module, Callable[[nn.Module], float]]] = {
-        "basket": (basket, lambda _: f1(of, held, answers.baskets(basket, of, held).token)),
-        "clock": (clock, lambda _: -float(np.abs(answers.days(clock, of, held) - true).mean())),
+        "basket": (basket, lambda _: f1(of, held, answers.decode_baskets(basket, of, held).token)),
+        "clock": (clock, lambda _: -float(np.abs(answers.forecast_days(clock, of, held) - true).mean())),
     }
     for name, (network, measure) in measures.items():
         label = f"lens {name}, week {week}"
@@ -134,7 +137,7 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
     ready, asked = _asked(history, state, users, params)
     vocabulary = ready.vocabulary
     key, item, weight = [], [], []
-    for some, score in answers.scores(ready.basket, ready.funnels, asked):
+    for some, score in answers.score_articles(ready.basket, ready.sequences, asked):
         place = np.lexsort((np.broadcast_to(vocabulary, score.shape), -score))[:, : params.take]
         key.append(np.repeat(some, place.shape[1]))
         item.append(vocabulary[place].reshape(-1))
@@ -150,10 +153,11 @@ def score(
 ) -> Array:
     """(n,) float32: 1 + 1 / (1 + k) for the k-th decoded article, else the probability to be named first."""
     ready, asked = _asked(history, state, users, params)
-    column = funnels.tokens(ready.vocabulary, history.log.items)[items] - 1  # (n,) -1: outside the vocabulary
-    run = np.repeat(np.arange(len(users)), np.diff(ptr))
+    token = basket_sequences.assign_tokens(ready.vocabulary, history.log.items)
+    column = token[items] - 1  # (n,) -1: outside the vocabulary
+    run = row_of(ptr)
     out = np.zeros(len(items), np.float32)
-    for some, value in answers.scores(ready.basket, ready.funnels, asked):
+    for some, value in answers.score_articles(ready.basket, ready.sequences, asked):
         here = np.full(len(users), -1, np.int64)
         here[some] = np.arange(len(some))
         wanted = (here[run] >= 0) & (column >= 0)
@@ -161,26 +165,29 @@ def score(
     return out
 
 
-ABOUT = ("days_left", "overdue")
+USER_COLUMNS = ("days_left", "overdue")
 
 
-def about(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> dict[str, Array]:
-    """Days from the cutoff to the expected next basket, 0 where it is overdue, and how many days it is; NaN without a
-    past."""
+def describe_users(
+    history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
+) -> dict[str, Array]:
+    """Forecast the days from the cutoff to the next basket, 0 where it is overdue, and the days by which it is.
+
+    NaN for a customer without a past.
+    """
     ready, asked = _asked(history, state, users, params)
-    of = ready.funnels
+    of = ready.sequences
     past = asked.stop > of.start[asked.user]
     last = of.day[np.maximum(asked.stop - 1, 0)] if len(of.day) else np.zeros(len(users), np.int64)
-    left = last + answers.days(ready.clock, of, asked) - history.cutoff
+    left = last + answers.forecast_days(ready.clock, of, asked) - history.cutoff
     known = np.where(past, left, np.nan).astype(np.float32)
     return {"days_left": np.maximum(known, 0), "overdue": np.maximum(-known, 0)}
 
 
-def f1(of: Funnels, asked: Asked, named: Array) -> float:
+def f1(of: BasketSequences, asked: Query, named: Array) -> float:
     """Mean over customers of 2 |named and bought| / (|named| + |bought|); ``named`` (e, T), 0 is nothing."""
     size = np.diff(of.ptr)[asked.stop]
-    row = np.repeat(np.arange(len(size)), size)
-    place = np.arange(len(row)) + np.repeat(of.ptr[asked.stop] - np.cumsum(size) + size, size)
+    row, place = row_of(offsets(size)), positions(of.ptr[asked.stop], size)
     cell = np.arange(len(named))[:, None] * (of.articles + 1) + named
     hit = np.isin(cell, row * (of.articles + 1) + of.token[place]) & (named > 0)
     return float((2 * hit.sum(axis=1) / np.maximum(size + (named > 0).sum(axis=1), 1)).mean())
@@ -195,10 +202,10 @@ def twins(history: History, weights: dict[str, Array], params: Params) -> Twins:
         return stored.with_arrays(kind(len(vocabulary), history.log.users, params.model), own)
 
     made = ("lens", vocabulary.tobytes(), params.model.sales_half_life)
-    of = history.once(made, lambda: funnels.funnels(history, vocabulary, params.model.sales_half_life))
+    of = history.once(made, lambda: basket_sequences.read_sequences(history, vocabulary, params.model.sales_half_life))
     return Twins(of, vocabulary, twin(Lens, BASKET), twin(Clock, CLOCK))
 
 
-def _asked(history: History, state: dict[str, Array], users: Array, params: Params) -> tuple[Twins, Asked]:
+def _asked(history: History, state: dict[str, Array], users: Array, params: Params) -> tuple[Twins, Query]:
     ready = twins(history, stored.of_state(state), params)
-    return ready, funnels.at_cutoff(ready.funnels, users, history.cutoff)
+    return ready, basket_sequences.query_cutoff(ready.sequences, users, history.cutoff)

@@ -1,4 +1,4 @@
-"""Rows that the networks read: the last baskets of a customer, their session features, the customer's own articles."""
+"""Make the input rows of the networks: a customer's last baskets, their features and the customer's own articles."""
 
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
@@ -11,111 +11,132 @@ from torch import Tensor
 
 from retail.log import Array
 from retail.params import Block, Days, Positive
-from stage1_candidates.networks.lens.funnels import Asked, Funnels
+from stage1_candidates.networks.lens.basket_sequences import BasketSequences, Query
 
-FEATURES = 9  # of a basket: see _features
-HABITS = 5  # numbers on an article of the customer's own, besides its decayed counts
-POOL = 16  # batches
-LEAST_LOG = -8.0  # of a decayed count: what faded further is as good as forgotten
+FEATURES = 9  # of a basket: see _read_baskets
+HABITS = 5  # numbers on each own article, besides its decayed counts: see _read_own
+POOL = 16  # batches; rows are sorted by length within a pool of so many
+LEAST_LOG = -8.0  # least log of a decayed count
 YEAR = 365.25  # days
 
 
 class Reading(Block):
-    """How much of a customer is read."""
+    """How much of a customer's past is read."""
 
-    baskets: Positive  # the last so many
-    articles: Positive  # of a basket, the most sold ones
-    longest: Positive  # articles of a basket that is learned or decoded, at most
-    own: Annotated[int, Field(ge=0)]  # articles of the past that get a bonus, the latest; 0: none, the paper's model
-    half_lives: list[Days]  # of the counts that the bonus is made from
+    baskets: Positive  # most baskets read, the latest ones
+    articles: Positive  # most articles read of a basket, its best sellers
+    longest: Positive  # most articles of a basket in training and decoding
+    own: Annotated[int, Field(ge=0)]  # most own articles with a bonus, the latest ones; 0: none, as in the paper
+    half_lives: list[Days]  # days; half-lives of the decayed counts behind the bonus
 
 
 class Batch(NamedTuple):
-    """B customers; 0 stands for nothing in every field."""
+    """Rows of B customers; 0 means empty in every field."""
 
     user: Tensor  # (B,) int64
-    baskets: Tensor  # (B,) int64 how many of the W are filled, from the left, the oldest first
+    baskets: Tensor  # (B,) int64 how many of the W places are filled, from the left, the oldest first
     token: Tensor  # (B, W, N) int64
     features: Tensor  # (B, W, FEATURES) float32
-    own: Tensor  # (B, O) int64 tokens of the customer's own, the latest first
+    own: Tensor  # (B, O) int64 tokens of own articles, the latest first
     habit: Tensor  # (B, O, HABITS + H) float32 numbers on each of them
     trend: Tensor  # (B, V) float32, or (B, 0)
-    target: Tensor  # (B, T) int64 tokens of the basket that is asked for
+    target: Tensor  # (B, T) int64 tokens of the true next basket
     pieces: Tensor  # (B, T) float32 how many of each
-    gap: Tensor  # (B,) float32 days from the last basket to that basket
+    gap: Tensor  # (B,) float32 days from the last basket to the next
 
 
-def widths(most: int) -> list[int]:
-    """Numbers of baskets that rows are filled up to: 1, 4, 16, ... and ``most``."""
-    found = [1]
-    while found[-1] < most:
-        found.append(min(4 * found[-1], most))
-    return found
+def list_widths(most: int) -> list[int]:
+    """List the numbers of baskets that rows are padded to: 1, 4, 16, ... and ``most``."""
+    widths = [1]
+    while widths[-1] < most:
+        widths.append(min(4 * widths[-1], most))
+    return widths
 
 
-def width_of(of: Funnels, asked: Asked, most: int) -> Array:
-    """(e,) the one of ``widths`` that holds each row."""
-    baskets = np.clip(asked.stop - of.start[asked.user], 1, most)
-    found: Array = np.array(widths(most))[np.searchsorted(widths(most), baskets)]
-    return found
+def find_width(sequences: BasketSequences, query: Query, most: int) -> Array:
+    """Return the least of ``list_widths`` (e,) that each row fits into."""
+    baskets = np.clip(query.stop - sequences.start[query.user], 1, most)
+    width: Array = np.array(list_widths(most))[np.searchsorted(list_widths(most), baskets)]
+    return width
 
 
-def batches(
-    of: Funnels, asked: Asked, reading: Reading, rows: int, drawn: bool, rng: np.random.Generator
+def iterate_batches(
+    sequences: BasketSequences, query: Query, reading: Reading, rows: int, shuffle: bool, rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """``asked`` in shuffled batches of at most ``rows``; ``drawn``: targets in a drawn order.
+    """Yield ``query`` in shuffled batches of at most ``rows``; ``shuffle``: the articles of targets in random order.
 
-    Rows of a batch have like many baskets and, as far as POOL batches allow, targets of like length, to pad little.
+    The rows of a batch have the same width and, within a pool of POOL batches, targets of similar length: little
+    padding is needed.
     """
-    width, size = width_of(of, asked, reading.baskets), np.diff(of.ptr)[asked.stop]
+    width, size = find_width(sequences, query, reading.baskets), np.diff(sequences.ptr)[query.stop]
     order = rng.permutation(len(width))
     order = order[np.argsort(width[order], kind="stable")]
     pools = [order[k : k + POOL * rows] for k in range(0, len(order), POOL * rows)]
     ordered = np.concatenate([pool[np.lexsort((size[pool], width[pool]))] for pool in pools] or [order])
-    groups = [ordered[width[ordered] == w] for w in widths(reading.baskets)]
+    groups = [ordered[width[ordered] == w] for w in list_widths(reading.baskets)]
     parts = [group[k : k + rows] for group in groups for k in range(0, len(group), rows)]
     for k in rng.permutation(len(parts)):
-        yield batch(of, asked.chosen(parts[k]), int(width[parts[k][0]]), reading, True, rng if drawn else None)
+        rows_of_batch, padded = query.select(parts[k]), int(width[parts[k][0]])
+        yield make_batch(sequences, rows_of_batch, padded, reading, True, rng if shuffle else None)
 
 
-def batch(
-    of: Funnels, asked: Asked, width: int, reading: Reading, answered: bool, rng: np.random.Generator | None = None
+def make_batch(
+    sequences: BasketSequences,
+    query: Query,
+    width: int,
+    reading: Reading,
+    with_targets: bool,
+    rng: np.random.Generator | None = None,
 ) -> Batch:
-    """``asked`` as rows of ``width`` baskets. ``answered``: with their targets; of a longer one the most sold articles,
-    or by ``rng`` drawn ones in a drawn order."""
-    first = of.start[asked.user]
-    token, features = _rows(first, asked.stop, of.day, of.amount, of.ptr, of.token, of.pieces, width, reading.articles)
+    """Make one batch of ``query``, padded to ``width`` baskets.
+
+    ``with_targets``: with the true next baskets. One that is longer than ``reading.longest`` keeps its best sellers;
+    with ``rng``, a random sample of its articles in random order.
+    """
+    first = sequences.start[query.user]
+    token, features = _read_baskets(
+        first, query.stop, sequences.day, sequences.amount, sequences.ptr, sequences.token, sequences.pieces,
+        width, reading.articles,
+    )  # fmt: skip
     lives = np.array(reading.half_lives, np.float64)
-    own, habit = _own(first, asked.stop, of.day, of.ptr, of.token, of.articles, reading.own, lives)
-    trend = of.trend[asked.day] if len(of.trend) else np.zeros((len(first), 0), np.float32)
+    own, habit = _read_own(
+        first, query.stop, sequences.day, sequences.ptr, sequences.token, sequences.articles, reading.own, lives
+    )
+    trend = sequences.trend[query.day] if len(sequences.trend) else np.zeros((len(first), 0), np.float32)
     target, pieces = np.zeros((len(first), 0), np.int64), np.zeros((len(first), 0), np.float32)
     gap = np.zeros(len(first), np.float32)
-    if answered:
-        target, pieces = _targets(of, asked.stop, reading.longest, rng)
-        gap = (of.day[asked.stop] - of.day[asked.stop - 1]).astype(np.float32)
-    baskets = np.minimum(asked.stop - first, width)
-    parts = (asked.user, baskets, token, features, own, habit, trend, target, pieces, gap)
+    if with_targets:
+        target, pieces = _read_targets(sequences, query.stop, reading.longest, rng)
+        gap = (sequences.day[query.stop] - sequences.day[query.stop - 1]).astype(np.float32)
+    baskets = np.minimum(query.stop - first, width)
+    parts = (query.user, baskets, token, features, own, habit, trend, target, pieces, gap)
     return Batch(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
 
 
-def _targets(of: Funnels, stop: Array, longest: int, rng: np.random.Generator | None) -> tuple[Array, Array]:
-    """(B, T) tokens and pieces of the baskets ``stop``."""
-    size = of.ptr[stop + 1] - of.ptr[stop]
-    key = np.broadcast_to(np.arange(int(size.max(initial=1)), dtype=np.float64), (len(stop), int(size.max(initial=1))))
+def _read_targets(
+    sequences: BasketSequences, stop: Array, longest: int, rng: np.random.Generator | None
+) -> tuple[Array, Array]:
+    """Return tokens and pieces (B, T) of the baskets ``stop``."""
+    size = sequences.ptr[stop + 1] - sequences.ptr[stop]
+    longest_target = int(size.max(initial=1))
+    key = np.broadcast_to(np.arange(longest_target, dtype=np.float64), (len(stop), longest_target))
     filled = key < size[:, None]
     if rng is not None:
         key = rng.random(key.shape)
     order = np.argsort(np.where(filled, key, np.inf), axis=1, kind="stable")[:, :longest]
-    place = np.minimum(of.ptr[stop][:, None] + order, len(of.token) - 1)
+    place = np.minimum(sequences.ptr[stop][:, None] + order, len(sequences.token) - 1)
     kept = np.take_along_axis(filled, order, axis=1)
-    return np.where(kept, of.token[place], 0), np.where(kept, of.pieces[place], np.float32(0))
+    return np.where(kept, sequences.token[place], 0), np.where(kept, sequences.pieces[place], np.float32(0))
 
 
 @numba.njit(cache=True)
-def _rows(first: Array, stop: Array, day: Array, amount: Array, ptr: Array, of_token: Array, pieces: Array, width: int,
-          articles: int) -> tuple[Array, Array]:  # fmt: skip
-    """Of each basket: log1p of the days since the one before, of the mean of such gaps, of its articles, pieces and
-    money; sine and cosine of the day in the week and in the year."""
+def _read_baskets(first: Array, stop: Array, day: Array, amount: Array, ptr: Array, all_tokens: Array, pieces: Array,
+                  width: int, articles: int) -> tuple[Array, Array]:  # fmt: skip
+    """Return the tokens and the FEATURES of each basket.
+
+    These are log1p of the days since the previous basket, of the mean gap so far, of the basket's articles, pieces and
+    money; sine and cosine of the day in the week and in the year.
+    """
     rows = len(first)
     token = np.zeros((rows, width, articles), np.int64)
     features = np.zeros((rows, width, FEATURES), np.float32)
@@ -124,7 +145,7 @@ def _rows(first: Array, stop: Array, day: Array, amount: Array, ptr: Array, of_t
         for k in range(low, stop[r]):
             bought = ptr[k + 1] - ptr[k]
             for n in range(min(bought, articles)):
-                token[r, k - low, n] = of_token[ptr[k] + n]
+                token[r, k - low, n] = all_tokens[ptr[k] + n]
             f = features[r, k - low]
             if k > first[r]:
                 f[0] = np.log1p(day[k] - day[k - 1])
@@ -136,10 +157,13 @@ def _rows(first: Array, stop: Array, day: Array, amount: Array, ptr: Array, of_t
 
 
 @numba.njit(cache=True)
-def _own(first: Array, stop: Array, day: Array, ptr: Array, token: Array, articles: int, most: int,
-         half_lives: Array) -> tuple[Array, Array]:  # fmt: skip
-    """Of the ``most`` latest articles, seen from the last basket: log times bought, log share of baskets with it, log1p
-    days and baskets since, log1p baskets in all, and the log of the count with each half-life in days."""
+def _read_own(first: Array, stop: Array, day: Array, ptr: Array, token: Array, articles: int, most: int,
+              half_lives: Array) -> tuple[Array, Array]:  # fmt: skip
+    """Return the ``most`` latest own articles of each customer and their numbers, as of the last basket.
+
+    These are log times bought, log share of baskets with the article, log1p days and baskets since, log1p baskets in
+    all, and the log of the decayed count with each half-life in days.
+    """
     rows, lives = len(first), len(half_lives)
     own, habit = np.zeros((rows, most), np.int64), np.zeros((rows, most, HABITS + lives), np.float32)
     place = np.full(articles + 1, -1, np.int64)

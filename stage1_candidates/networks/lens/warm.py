@@ -1,7 +1,8 @@
-"""Vectors of articles from the baskets alone: the warm start.
+"""Warm start: compute article vectors from the baskets alone.
 
-The paper takes its vectors from an earlier network that is not public. These are skip-gram's in closed form: with one
-negative sample it factorises log(#(a, b) N / (#a #b)) (Levy and Goldberg, NeurIPS 2014); the positive part is taken.
+The paper takes its vectors from an earlier network that is not public. These are skip-gram vectors in closed form: with
+one negative sample, skip-gram factorises log(#(a, b) N / (#a #b)) (Levy and Goldberg, NeurIPS 2014). Only the positive
+part of this matrix is used.
 """
 
 import numpy as np
@@ -9,32 +10,35 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from retail.log import Array
-from stage1_candidates.networks.lens.funnels import Funnels
+from stage1_candidates.networks.lens.basket_sequences import BasketSequences
 
 
-def pairs(of: Funnels) -> sparse.csr_matrix:
-    """(V, V) positive log(#(a, b) N / (#a #b)) of articles in one basket, 0 where a pair never was."""
-    ones = np.ones(len(of.token), np.float64)
-    baskets = sparse.csr_matrix((ones, of.token - 1, of.ptr), (len(of.day), of.articles))
+def associate_articles(sequences: BasketSequences) -> sparse.csr_matrix:
+    """Return the positive part of log(#(a, b) N / (#a #b)) (V, V) of articles in one basket; 0 for pairs never seen."""
+    ones = np.ones(len(sequences.token), np.float64)
+    baskets = sparse.csr_matrix((ones, sequences.token - 1, sequences.ptr), (len(sequences.day), sequences.articles))
     counts = (baskets.T @ baskets).tocoo()
     apart = counts.row != counts.col
     row, col, together = counts.row[apart], counts.col[apart], counts.data[apart]
-    of_one = np.bincount(row, weights=together, minlength=of.articles)
-    value = np.log(together * together.sum() / (of_one[row] * of_one[col]))
-    return sparse.csr_matrix((np.maximum(value, 0), (row, col)), (of.articles, of.articles))
+    single = np.bincount(row, weights=together, minlength=sequences.articles)
+    value = np.log(together * together.sum() / (single[row] * single[col]))
+    return sparse.csr_matrix((np.maximum(value, 0), (row, col)), (sequences.articles, sequences.articles))
 
 
-def vectors(of: Funnels, width: int) -> Array:
-    """(V, width) float32 of length 1, 0 where an article was always alone: left singular vectors x sqrt(values)."""
-    made = np.zeros((of.articles, width), np.float32)
-    matrix = pairs(of)
-    rank = min(width, of.articles - 1)
+def compute_vectors(sequences: BasketSequences, width: int) -> Array:
+    """Return article vectors (V, width) float32: left singular vectors x sqrt(values), scaled to length 1.
+
+    An article that was always bought alone has the vector 0.
+    """
+    vectors = np.zeros((sequences.articles, width), np.float32)
+    matrix = associate_articles(sequences)
+    rank = min(width, sequences.articles - 1)
     if matrix.nnz == 0 or rank < 1:
-        return made
-    left, values, _ = svds(matrix, k=rank, v0=np.ones(of.articles))
+        return vectors
+    left, values, _ = svds(matrix, k=rank, v0=np.ones(sequences.articles))
     order = np.argsort(-values, kind="stable")
-    found = left[:, order] * np.sqrt(np.maximum(values[order], 0))
-    sign = np.sign(found[np.abs(found).argmax(axis=0), np.arange(rank)])  # a singular vector's sign is free
-    length = np.linalg.norm(found, axis=1, keepdims=True)
-    made[:, :rank] = found * sign / np.where(length > 1e-9, length, np.inf)
-    return made
+    scaled = left[:, order] * np.sqrt(np.maximum(values[order], 0))
+    sign = np.sign(scaled[np.abs(scaled).argmax(axis=0), np.arange(rank)])  # make the largest entry positive
+    length = np.linalg.norm(scaled, axis=1, keepdims=True)
+    vectors[:, :rank] = scaled * sign / np.where(length > 1e-9, length, np.inf)
+    return vectors

@@ -1,7 +1,6 @@
-"""Chances of all articles in blocks of one height, so that an answer does not depend on who else is asked.
+"""Run the network in blocks of a fixed height, so that an answer does not depend on the other customers queried.
 
-Matrix products of other heights may round otherwise in the last bit: the last block is filled up by repeating its first
-row.
+The last bit of a matrix product may depend on its height. So the last block is filled up by repeating its first row.
 """
 
 from collections.abc import Iterator
@@ -15,39 +14,39 @@ from stage1_candidates.networks.parsrec import sessions
 from stage1_candidates.networks.parsrec.network import Parsrec
 from stage1_candidates.networks.parsrec.sessions import Batch, Sessions
 
-ROWS = 128
+ROWS = 128  # sessions in a block
 
 
-def answers(network: Parsrec, of: Sessions) -> Iterator[tuple[Array, Array]]:
-    """Blocks of (rows of ``of``, (rows, V) float32 chance of each article to be a session's first).
+def predict_first(network: Parsrec, query: Sessions) -> Iterator[tuple[Array, Array]]:
+    """Yield blocks of (rows of ``query``, (rows, V) float32 probability that each article is the session's first).
 
-    Rows without a past are in none of them.
+    Rows without a past are left out.
     """
-    asked = np.flatnonzero(of.until > of.since)
-    for begin in range(0, len(asked), ROWS):
-        rows = asked[begin : begin + ROWS]
-        whole = np.concatenate([rows, np.repeat(rows[:1], ROWS - len(rows))])
-        batch = Batch(*(part.to(device()) for part in sessions.batch(of.chosen(whole))))
+    with_past = np.flatnonzero(query.until > query.since)
+    for begin in range(0, len(with_past), ROWS):
+        rows = with_past[begin : begin + ROWS]
+        filled = np.concatenate([rows, np.repeat(rows[:1], ROWS - len(rows))])
+        batch = Batch(*(part.to(device()) for part in sessions.make_batch(query.select(filled))))
         with torch.no_grad():
-            chance = network.after(batch, batch.item[:, :0]).softmax(1)
-        yield rows, chance[: len(rows)].cpu().numpy()
+            probability = network.score_next(batch, batch.item[:, :0]).softmax(1)
+        yield rows, probability[: len(rows)].cpu().numpy()
 
 
-def best(chance: Array, top: int) -> Array:
-    """(rows, top) int64 articles of largest chance, ties by id."""
-    articles = chance.shape[1]
-    bits = np.ascontiguousarray(chance, np.float32).view(np.int32).astype(np.int64)  # ascends with what is not negative
-    key = (bits << 32) + (articles - np.arange(articles))  # no two alike
-    some = np.argpartition(-key, min(top, articles) - 1, axis=1)[:, :top]
-    order = np.argsort(-np.take_along_axis(key, some, axis=1), axis=1)
-    return np.take_along_axis(some, order, axis=1)
+def pick_best(probability: Array, top: int) -> Array:
+    """Return the ``top`` likeliest articles (rows, top) int64 of each row, ties by id."""
+    articles = probability.shape[1]
+    bits = np.ascontiguousarray(probability, np.float32).view(np.int32).astype(np.int64)  # same order, since >= 0
+    key = (bits << 32) + (articles - np.arange(articles))  # all distinct
+    best = np.argpartition(-key, min(top, articles) - 1, axis=1)[:, :top]
+    order = np.argsort(-np.take_along_axis(key, best, axis=1), axis=1)
+    return np.take_along_axis(best, order, axis=1)
 
 
-def recall(network: Parsrec, of: Sessions, allowed: Array, top: int) -> float:
-    """Share of the sessions' articles that are among the ``top`` best of ``allowed`` (V,) ones."""
+def measure_recall(network: Parsrec, query: Sessions, allowed: Array, top: int) -> float:
+    """Measure the share of the sessions' articles among the ``top`` likeliest ones; ``allowed`` (V,) is 1 or 0."""
     hits = 0
-    for rows, chance in answers(network, of):
-        found = best(chance * allowed, top)
-        item = sessions.batch(of.chosen(rows)).item.numpy()
-        hits += int((item[:, :, None] == found[:, None]).sum())
-    return hits / max(int(of.length.sum()), 1)
+    for rows, probability in predict_first(network, query):
+        best = pick_best(probability * allowed, top)
+        item = sessions.make_batch(query.select(rows)).item.numpy()
+        hits += int((item[:, :, None] == best[:, None]).sum())
+    return hits / max(int(query.length.sum()), 1)

@@ -1,4 +1,4 @@
-"""A log as sessions: what a customer bought in one label week, after what was bought before that week."""
+"""Split a log into sessions: a customer's articles of one label week, with the purchases before that week."""
 
 import numpy as np
 
@@ -9,17 +9,20 @@ from stage1_candidates.networks.parsrec.sessions import Sessions
 
 
 class Examples(Block):
-    most: Positive  # (customer, label week) sessions, the latest
-    hold: Positive  # label weeks before the cutoff that are kept for early stopping
-    past: Positive  # purchases before the week that are read, the latest
-    longest: Positive  # articles of a session; of a longer one so many are drawn
-    batch: Positive  # sessions
+    """Which sessions a training reads."""
+
+    most: Positive  # most (customer, label week) sessions, the latest
+    hold: Positive  # label weeks before the cutoff held out for early stopping
+    past: Positive  # most purchases read before the label week, the latest
+    longest: Positive  # most articles of a session; a longer session is sampled
+    batch: Positive  # sessions in a batch
 
 
-def examples(history: History, of: Examples, seed: int) -> tuple[Sessions, Sessions]:
-    """Sessions of the label weeks before ``history.week``: those to train on, and those of the latest with any.
+def split_sessions(history: History, settings: Examples, seed: int) -> tuple[Sessions, Sessions]:
+    """Split the sessions before ``history.week`` into training and held-out ones.
 
-    A customer's first week has nothing before it and is no session.
+    The held-out sessions are those of the last ``hold`` label weeks with any session. A customer's first week has no
+    past, so it is no session.
     """
     log, known = history.log, history.known
     user = log.user[known].astype(np.int64)
@@ -28,27 +31,27 @@ def examples(history: History, of: Examples, seed: int) -> tuple[Sessions, Sessi
     new[1:] = (np.diff(user) != 0) | (np.diff(back) != 0)
     first = np.flatnonzero(new)
     user, back, until = user[first], back[first], known[first]
-    since = np.maximum(log.start[user], until - of.past)
-    run, item = _drawn(np.cumsum(new) - 1, log.item[known], log.items, of.longest, seed)
+    since = np.maximum(log.start[user], until - settings.past)
+    run, item = _sample_articles(np.cumsum(new) - 1, log.item[known], log.items, settings.longest, seed)
     bounds = np.searchsorted(run, np.arange(len(first) + 1)).astype(np.int64)
-    every = Sessions(user, bounds[:-1], bounds[1:], item, since, until, log.item)
+    sessions = Sessions(user, bounds[:-1], bounds[1:], item, since, until, log.item)
     later = np.flatnonzero(until > since)
-    later = np.sort(later[np.argsort(back[later], kind="stable")[: of.most]])
-    held = np.isin(back[later], np.unique(back[later])[: of.hold])
-    return every.chosen(later[~held]), every.chosen(later[held])
+    later = np.sort(later[np.argsort(back[later], kind="stable")[: settings.most]])
+    held = np.isin(back[later], np.unique(back[later])[: settings.hold])
+    return sessions.select(later[~held]), sessions.select(later[held])
 
 
-def asked(history: History, users: Array, of: Examples) -> Sessions:
-    """A session of each of ``users`` at the cutoff itself: the past, and no article yet."""
-    nothing, until = np.zeros(len(users), np.int64), history.stop[users]
-    since = np.maximum(history.log.start[users], until - of.past)
-    return Sessions(users.astype(np.int64), nothing, nothing, np.zeros(0, np.int64), since, until, history.log.item)
+def query_cutoff(history: History, users: Array, settings: Examples) -> Sessions:
+    """Return an empty session of each of ``users`` at the cutoff, with the past before it."""
+    empty, until = np.zeros(len(users), np.int64), history.stop[users]
+    since = np.maximum(history.log.start[users], until - settings.past)
+    return Sessions(users.astype(np.int64), empty, empty, np.zeros(0, np.int64), since, until, history.log.item)
 
 
-def _drawn(run: Array, item: Array, items: int, longest: int, seed: int) -> tuple[Array, Array]:
-    """Run and article of each purchase, an article once in a run; of a run ``longest`` articles at most, drawn."""
+def _sample_articles(run: Array, item: Array, items: int, longest: int, seed: int) -> tuple[Array, Array]:
+    """Return (run, article) once per pair, in random order within a run; at most ``longest`` articles of a run."""
     key = np.unique(run.astype(np.int64) * items + item)
     run, item = np.divmod(key, max(items, 1))
     order = np.lexsort((np.random.default_rng(seed).random(len(key)), run))
-    place = np.arange(len(key)) - np.searchsorted(run, run)  # runs stay in their places
+    place = np.arange(len(key)) - np.searchsorted(run, run)  # the runs themselves stay sorted
     return run[order][place < longest], item[order][place < longest]

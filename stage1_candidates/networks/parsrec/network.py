@@ -1,7 +1,8 @@
-"""PARSRec: names a session's articles one by one, and learns them as a set: in its own order where that is right.
+"""PARSRec: predict a session's articles one by one, trained on them as a set.
 
-After Gholami, Motamedi, Aravindakshan (KDD 2022) and the authors' released code; where the two differ, ``Shape`` says
-which is which.
+A training step's target is the article that the network predicts, if it is in the session and not yet chosen (set
+teacher forcing). Source: Gholami, Motamedi, Aravindakshan (KDD 2022) and the authors' released code. Where the two
+differ, ``Shape`` has a setting.
 """
 
 from collections.abc import Iterator
@@ -17,13 +18,13 @@ from stage1_candidates.networks.parsrec.sessions import NONE, Batch
 
 
 class Shape(Block):
-    """What the network looks like."""
+    """The shape of the network; where paper and code differ, the comment says which is which."""
 
-    width: Positive  # of the vector of a customer, an article, the state
-    heads: Positive
+    width: Positive  # of the vectors of customers and articles, and of the state
+    heads: Positive  # of the attention
     dropout: Share  # of looked-up vectors
-    history: Literal["mean", "sum"]  # the first state of the articles bought before; code: mean, paper: sum
-    missed: Literal["first", "random"]  # article taught where none was named; code: first, paper: random
+    history: Literal["mean", "sum"]  # first state from the articles bought before; code: mean, paper: sum
+    missed: Literal["first", "random"]  # target where the prediction is wrong; code: first article left, paper: random
     padding: Literal["counted", "ignored"]  # steps after a session's end in the loss; code: counted, paper: ignored
 
 
@@ -31,9 +32,9 @@ class Step(NamedTuple):
     """One step of a batch: B sessions of N places, place 0 of ``weight`` being the session's start."""
 
     logits: Tensor  # (B, V + 2) of every article, START and END
-    place: Tensor  # (B,) int64 the article that is taught
-    due: Tensor  # (B,) bool: the session is not over
-    weight: Tensor  # (B, 1 + N) attention to the articles that were chosen before
+    place: Tensor  # (B,) int64 place of the target article
+    due: Tensor  # (B,) bool: the session has articles left
+    weight: Tensor  # (B, 1 + N) attention to the articles chosen before
 
 
 class Parsrec(nn.Module):
@@ -49,56 +50,56 @@ class Parsrec(nn.Module):
         self.cell = Arnn(shape.width, shape.heads)
         self.drop = nn.Dropout(shape.dropout)
 
-    def begun(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(B, d) customers' vectors, (B, d) first states, from the articles bought before."""
+    def make_states(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the customers' vectors (B, d) and the first states (B, d), made from the articles bought before."""
         state = functional.embedding_bag(batch.past, self.item.weight, batch.past_start, mode=self.shape.history)
         return self.drop(self.user(batch.user)), self.drop(state)
 
-    def taught(self, logits: Tensor, item: Tensor, left: Tensor) -> Tensor:
-        """(B,) place of the article to learn next: the one that the network names, where it is ``left`` (B, N).
+    def choose_target(self, logits: Tensor, item: Tensor, left: Tensor) -> Tensor:
+        """Choose the place (B,) of the next target: the predicted article where it is ``left`` (B, N).
 
-        The set teacher forcing of 4.5. Place 0 where nothing is left.
+        This is the set teacher forcing of 4.5. Place 0 where no article is left.
         """
-        named = left & (item == logits.argmax(1)[:, None])
+        hit = left & (item == logits.argmax(1)[:, None])
         draw = torch.rand(left.shape, device=left.device) + 1 if self.shape.missed == "random" else 1
-        return torch.where(named.any(1), named.int().argmax(1), (left * draw).argmax(1))
+        return torch.where(hit.any(1), hit.int().argmax(1), (left * draw).argmax(1))
 
-    def steps(self, batch: Batch) -> Iterator[Step]:
-        """The steps of a batch's sessions, each article chosen in the order of ``taught``."""
-        held = batch.item != NONE  # (B, N)
-        item = torch.where(held, batch.item, self.end)
+    def iterate_steps(self, batch: Batch) -> Iterator[Step]:
+        """Yield the steps of a batch's sessions; ``choose_target`` gives the order of the articles."""
+        filled = batch.item != NONE  # (B, N)
+        item = torch.where(filled, batch.item, self.end)
         token = functional.pad(item, (1, 0), value=self.start)  # (B, 1 + N)
-        read = self.cell.read(self.drop(self.item(token)))
+        memory = self.cell.project(self.drop(self.item(token)))
         table = self.drop(self.item.weight)
-        user, state = self.begun(batch)
-        left = held
+        user, state = self.make_states(batch)
+        left = filled
         chosen = torch.zeros_like(token, dtype=torch.bool)
-        chosen[:, 0] = True  # the start alone; it is forgotten once there are articles
+        chosen[:, 0] = True  # START alone; it is dropped once an article is chosen
         for _ in range(item.shape[1]):
-            answer, state, weight = self.cell(user, state, read, chosen)
+            answer, state, weight = self.cell(user, state, memory, chosen)
             logits = answer @ table.T  # (B, d) @ (d, V + 2) -> (B, V + 2)
-            place = self.taught(logits.detach(), item, left)
+            place = self.choose_target(logits.detach(), item, left)
             yield Step(logits, place, left.any(1), weight)
             left = left.scatter(1, place[:, None], False)
-            chosen = functional.pad(held & ~left, (1, 0))
+            chosen = functional.pad(filled & ~left, (1, 0))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy (eq. 1) summed over a session's steps, mean over sessions."""
+        """Return the cross-entropy (eq. 1), summed over a session's steps, mean over sessions."""
         total = torch.zeros((), device=batch.item.device)
-        for step in self.steps(batch):
+        for step in self.iterate_steps(batch):
             target = batch.item.gather(1, step.place[:, None])[:, 0]
-            each = functional.cross_entropy(step.logits, torch.where(step.due, target, self.end), reduction="none")
-            total = total + (each if self.shape.padding == "counted" else each[step.due]).sum()
+            losses = functional.cross_entropy(step.logits, torch.where(step.due, target, self.end), reduction="none")
+            total = total + (losses if self.shape.padding == "counted" else losses[step.due]).sum()
         return total / len(batch.user)
 
-    def after(self, batch: Batch, given: Tensor) -> Tensor:
-        """(B, V) logits of every article once ``given`` (B, j) were chosen one by one; ``batch.item`` is not read."""
+    def score_next(self, batch: Batch, given: Tensor) -> Tensor:
+        """Return the logits (B, V) of every article after ``given`` (B, j) were chosen; ``batch.item`` is not read."""
         token = functional.pad(given, (1, 0), value=self.start)
-        read = self.cell.read(self.item(token))
-        user, state = self.begun(batch)
+        memory = self.cell.project(self.item(token))
+        user, state = self.make_states(batch)
         place = torch.arange(token.shape[1], device=token.device)
         for done in range(token.shape[1]):
             chosen = place <= done if done == 0 else (place > 0) & (place <= done)
-            answer, state, _ = self.cell(user, state, read, chosen.expand(token.shape))
+            answer, state, _ = self.cell(user, state, memory, chosen.expand(token.shape))
         scores: Tensor = answer @ self.item.weight[: self.start].T  # (B, d) @ (d, V) -> (B, V)
         return scores

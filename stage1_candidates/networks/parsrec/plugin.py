@@ -13,11 +13,12 @@ from pydantic import field_validator
 from torch import nn
 
 from retail.log import Array
-from retail.params import Positive
+from retail.params import Block, Positive
+from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.parsrec import answers, label_weeks, sessions
@@ -28,8 +29,12 @@ from stage1_candidates.networks.parsrec.sessions import Batch
 TOP = 12  # of the validation metric, recall
 
 
-class Params(Network):
+class Answer(Block):
     sold_days: Positive  # only articles sold within so many days before the cutoff are proposed
+
+
+class Params(Network):
+    answer: Answer
     model: Shape
     examples: Examples
 
@@ -41,7 +46,7 @@ class Params(Network):
         return model
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
     """Weights trained to name the articles of a label week from what was bought before it; nothing without examples."""
     from stage1_candidates.networks.base import (
         training,  # brings Lightning, which takes seconds; asking needs none of it
@@ -49,16 +54,16 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
     torch.manual_seed(seed)
     network = Parsrec(history.log.users, history.log.items, params.model)
-    train, held = label_weeks.examples(history, params.examples, seed)
+    train, held = label_weeks.split_sessions(history, params.examples, seed)
     if len(train.user) == 0 or len(held.user) == 0:
         return {}
     every = np.ones(history.log.items, np.float32)
 
     def epoch_of(epoch: int) -> Iterator[Batch]:
-        return sessions.batches(train, params.examples.batch, np.random.default_rng([seed, epoch]))
+        return sessions.iterate_batches(train, params.examples.batch, np.random.default_rng([seed, epoch]))
 
     def measure(_: nn.Module) -> float:
-        return answers.recall(network, held, every, TOP)
+        return answers.measure_recall(network, held, every, TOP)
 
     steps = -(-len(train.user) // params.examples.batch)
     training.train(network, epoch_of, steps, measure, params.training, seed, folder, f"parsrec, week {history.week}")
@@ -67,7 +72,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, and the articles that may be proposed."""
-    return {**stored.to_state(weights), "sold": ann.sold_lately(history, params.sold_days)}
+    return {**stored.to_state(weights), "sold": ann.sold_lately(history, params.answer.sold_days)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
@@ -76,11 +81,11 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
     allowed[state["sold"]] = 1
     take = min(params.take, history.log.items)
     target, weight = np.zeros((len(users), take), np.uint32), np.zeros((len(users), take), np.float32)
-    for rows, chance in answers.answers(_network(history, state, params), _asked(history, users, params)):
-        found = answers.best(chance * allowed, take)
+    for rows, chance in answers.predict_first(_network(history, state, params), _asked(history, users, params)):
+        found = answers.pick_best(chance * allowed, take)
         target[rows], weight[rows] = found, np.take_along_axis(chance * allowed, found, axis=1)
     filled = weight > 0
-    return Lists(np.concatenate([np.zeros(1, np.int64), filled.sum(1).cumsum()]), target[filled], weight[filled])
+    return Lists(offsets(filled.sum(1)), target[filled], weight[filled])
 
 
 def score(
@@ -88,10 +93,10 @@ def score(
 ) -> Array:
     """(n,) float32 chance that the article is the first of the session, 0 for a customer without a past."""
     out = np.zeros(len(items), np.float32)
-    for rows, chance in answers.answers(_network(history, state, params), _asked(history, users, params)):
+    for rows, chance in answers.predict_first(_network(history, state, params), _asked(history, users, params)):
         length = ptr[rows + 1] - ptr[rows]
-        place = np.arange(length.sum()) + np.repeat(ptr[rows] - np.cumsum(length) + length, length)
-        out[place] = chance[np.repeat(np.arange(len(rows)), length), items[place]]
+        place = positions(ptr[rows], length)
+        out[place] = chance[row_of(offsets(length)), items[place]]
     return out
 
 
@@ -102,4 +107,4 @@ def _network(history: History, state: dict[str, Array], params: Params) -> Parsr
 
 
 def _asked(history: History, users: Array, params: Params) -> sessions.Sessions:
-    return label_weeks.asked(history, users, params.examples)
+    return label_weeks.query_cutoff(history, users, params.examples)

@@ -1,7 +1,7 @@
-"""Category probabilities in blocks of one shape each, so that an answer does not depend on who else is asked.
+"""Compute category probabilities in blocks of fixed shape, so that a customer's scores do not depend on the others.
 
-Matrix products of other heights may round otherwise in the last bit. A block has rows of one width and always the same
-number of them, the last block being filled up by repeating its first row.
+Matrix products of other heights may round differently in the last bit. All rows of a block have one width, and all
+blocks of a width have the same number of rows: the last block repeats its first row.
 """
 
 from collections.abc import Iterator
@@ -10,54 +10,55 @@ import numpy as np
 import torch
 
 from retail.log import Array
+from retail.ragged import row_of
 from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Batch, Splits, Tokens
 from stage1_candidates.networks.trex.network import Trex
 
-PLACES = 8192  # tokens in a block
+PLACES = 8192  # tokens of a block
 
 
-def answers(network: Trex, of: Tokens, at: Splits) -> Iterator[tuple[Array, Array]]:
-    """Blocks of (rows of ``at``, (rows, V) float32 probabilities); rows without a past are in none of them."""
-    for rows, block in blocks(of, at, network.shape.tokens):
+def answers(network: Trex, tokens: Tokens, splits: Splits) -> Iterator[tuple[Array, Array]]:
+    """Yield (rows of ``splits``, (rows, V) float32 probabilities) block by block; rows without a past are left out."""
+    for rows, block in make_blocks(tokens, splits, network.shape.tokens):
         with torch.no_grad():
-            p = network.probabilities(on_device(block))
+            p = network.predict(_move_block(block))
         yield rows, p[: len(rows)].cpu().numpy()
 
 
-def blocks(of: Tokens, at: Splits, most: int) -> Iterator[tuple[Array, Batch]]:
-    """The rows of ``at`` that have a past, by width, and the filled batch of each block of them."""
-    length = np.minimum(baskets.lengths(of, at), most)
-    width = np.array(baskets.widths(most))[np.searchsorted(baskets.widths(most), length)]
-    past = at.stop > of.start[at.user]
-    for w in baskets.widths(most):
-        rows = np.flatnonzero(past & (width == w))
+def make_blocks(tokens: Tokens, splits: Splits, most: int) -> Iterator[tuple[Array, Batch]]:
+    """Yield the rows of ``splits`` with a past, width by width, and the padded batch of each block."""
+    length = np.minimum(baskets.count_tokens(tokens, splits), most)
+    width = np.array(baskets.list_widths(most))[np.searchsorted(baskets.list_widths(most), length)]
+    has_past = splits.stop > tokens.start[splits.user]
+    for w in baskets.list_widths(most):
+        rows = np.flatnonzero(has_past & (width == w))
         size = max(PLACES // w, 1)
         for begin in range(0, len(rows), size):
-            some = rows[begin : begin + size]
-            whole = np.concatenate([some, np.repeat(some[:1], size - len(some))])
-            yield some, baskets.batch(of, at.chosen(whole), w)
+            block = rows[begin : begin + size]
+            padded = np.concatenate([block, np.repeat(block[:1], size - len(block))])
+            yield block, baskets.make_batch(tokens, splits.chosen(padded), w)
 
 
-def table(network: Trex, of: Tokens, at: Splits) -> Array:
-    """(e, V) float32 probabilities of every row of ``at``, 0 where there is no past."""
-    out = np.zeros((len(at.user), of.categories), np.float32)
-    for rows, p in answers(network, of, at):
+def tabulate(network: Trex, tokens: Tokens, splits: Splits) -> Array:
+    """Tabulate the probabilities (e, V) float32 of all rows of ``splits``; a row without a past has zeros."""
+    out = np.zeros((len(splits.user), tokens.categories), np.float32)
+    for rows, p in answers(network, tokens, splits):
         out[rows] = p
     return out
 
 
-def recall(network: Trex, of: Tokens, at: Splits, k: int) -> float:
-    """Recall@k of the target categories, mean over the rows of ``at``: |top-k and target| / |target|."""
-    p = table(network, of, at)
+def recall(network: Trex, tokens: Tokens, splits: Splits, k: int) -> float:
+    """Compute recall@k of the target categories: hits in the top k / size of the target, mean over ``splits``."""
+    p = tabulate(network, tokens, splits)
     best = np.argsort(-p, axis=1, kind="stable")[:, :k]
-    named = np.zeros(p.shape, bool)
-    np.put_along_axis(named, best, True, axis=1)
-    row = np.repeat(np.arange(len(p)), np.diff(at.ptr))
-    found = np.bincount(row, weights=named[row, at.target], minlength=len(p))
-    return float((found / np.diff(at.ptr)).mean())
+    in_top = np.zeros(p.shape, bool)
+    np.put_along_axis(in_top, best, True, axis=1)
+    row = row_of(splits.ptr)
+    hits = np.bincount(row, weights=in_top[row, splits.target], minlength=len(p))
+    return float((hits / np.diff(splits.ptr)).mean())
 
 
-def on_device(block: Batch) -> Batch:
+def _move_block(block: Batch) -> Batch:
     return Batch(*(part.to(device()) for part in block))

@@ -1,8 +1,8 @@
-"""Baskets as sequences of categories: the tokens of a log, where they may be split, and rows that a network can read.
+"""Turn baskets into sequences of categories: the tokens of a log, their splits, and the input rows of the network.
 
-A row is one customer at one cutoff, right-aligned so that the end of the last basket always stands in the last place:
+A row is one customer at one cutoff. It is right-aligned, so that the end of the last basket is in the last place:
 
-    PAD PAD BOS b a SEP c a SEP     (baskets {a, b}, then {a, c}; each category once per basket)
+    PAD PAD BOS b a SEP c a SEP     (baskets {a, b}, then {a, c}; a category occurs once per basket)
 """
 
 from collections.abc import Iterator
@@ -15,67 +15,70 @@ import torch
 from torch import Tensor
 
 from retail.log import Array
+from retail.ragged import offsets, positions, row_of
 from retail.weeks import History
 
 PAD, BOS, SEP, FIRST = 0, 1, 2, 3  # token FIRST + c is category c
 OUTSIDE = -(1 << 30)  # level of BOS: before every basket
-PADDED = 2 * OUTSIDE  # level of PAD: before even that, so that sorting by level leaves it in front
-HABITS = 5  # numbers on a category of the customer's own, besides its decayed counts
-LEAST_SALES = 0.1  # tokens that every category is taken to have sold, so that its log is finite
-LEAST_LOG = -8.0  # of a decayed count: what faded further is as good as forgotten
+PADDED = 2 * OUTSIDE  # level of PAD: below that of BOS, so that sorting by level keeps PAD in front
+HABITS = 5  # features of one of the customer's own categories, besides its decayed counts
+LEAST_SALES = 0.1  # tokens added to the sales of every category, so that the log is finite
+LEAST_LOG = -8.0  # lower limit of the log of a decayed count
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """One token per (customer, day, category) that is known at the cutoff, in this order."""
+    """One token per (customer, day, category) known at the cutoff, sorted in this order."""
 
-    start: Array  # (users + 1,) int64: tokens start[u]:start[u+1] are those of customer u
+    start: Array  # (users + 1,) int64: customer u has the tokens start[u]:start[u+1]
     category: Array  # (n,) int32
     day: Array  # (n,) int32
-    basket: Array  # (n,) int32 the customer's baskets (days with a category) counted from 0
-    gap: Array  # (n,) int32 days since the basket before, 0 for the first
-    trend: Array  # (cutoff + 1, V, S) float32 log share of each category in the shop's decayed tokens before each day
-    half_lives: Array  # (H,) float64 days, of the customer's own counts
+    basket: Array  # (n,) int32, number of the customer's basket (day with a category) from 0
+    gap: Array  # (n,) int32, days since the previous basket, 0 for the first
+    trend: Array  # (cutoff + 1, V, S) float32, log share of each category in the shop's decayed tokens before each day
+    half_lives: Array  # (H,) float64, days, of the customer's own counts
 
     @property
     def categories(self) -> int:
+        """Return the number of categories V."""
         return int(self.trend.shape[1])
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Places where a customer's tokens may be split: the context start[user]:stop lies before ``cutoff``."""
+    """Splits of customers' tokens: the context start[user]:stop lies before ``cutoff``, the target from it on."""
 
-    user: Array  # (e,) int64, ascending; a customer's splits by cutoff
-    stop: Array  # (e,) int64
+    user: Array  # (e,) int64, ascending; the splits of a customer are sorted by cutoff
+    stop: Array  # (e,) int64, end of the context
     cutoff: Array  # (e,) int64, the first day that is not known
-    ptr: Array  # (e + 1,) int64: split k has the target categories target[ptr[k]:ptr[k+1]], unique and ascending
+    ptr: Array  # (e + 1,) int64: split k has the categories target[ptr[k]:ptr[k+1]], unique and ascending
     target: Array  # (t,) int32
 
-    def chosen(self, some: Array) -> "Splits":
-        """The splits ``some`` (positions or a mask), in their order."""
-        some = np.flatnonzero(some) if some.dtype == bool else some
-        size = np.diff(self.ptr)[some]
-        ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
-        place = np.arange(ptr[-1]) + np.repeat(self.ptr[some] - ptr[:-1], size)
-        return Splits(self.user[some], self.stop[some], self.cutoff[some], ptr, self.target[place])
+    def chosen(self, rows: Array) -> "Splits":
+        """Select the splits ``rows`` (positions or a mask), in their order."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        size = np.diff(self.ptr)[rows]
+        target = self.target[positions(self.ptr[rows], size)]
+        return Splits(self.user[rows], self.stop[rows], self.cutoff[rows], offsets(size), target)
 
 
 class Batch(NamedTuple):
-    """B rows of W tokens. Times are 0 where there is none; own categories are tokens, PAD where there is none."""
+    """B rows of W tokens; a missing time is 0, and a missing token is PAD."""
 
     token: Tensor  # (B, W) int64
-    level: Tensor  # (B, W) int64: ascends from basket to basket, a basket's end lies between it and the next
-    distance: Tensor  # (B, W) int64: 1 for the last basket before the cutoff, 2 for the one before it, ...
-    age: Tensor  # (B, W) float32 days before the cutoff
-    gap: Tensor  # (B, W) float32 days since the basket before
-    own: Tensor  # (B, W) int64 the customer's categories, the latest first
-    habit: Tensor  # (B, W, HABITS + H) float32 numbers on each of them
-    trend: Tensor  # (B, V, S) float32 log share of each category in the shop's sales before the cutoff
-    target: Tensor  # (B, T) int64 tokens to be predicted, PAD behind
+    level: (
+        Tensor  # (B, W) int64: ascends from basket to basket; the level of a basket's end lies before the next basket
+    )
+    distance: Tensor  # (B, W) int64: 1 is the last basket before the cutoff, 2 the previous one, ...
+    age: Tensor  # (B, W) float32, days before the cutoff
+    gap: Tensor  # (B, W) float32, days since the previous basket
+    own: Tensor  # (B, W) int64, tokens of the customer's own categories, latest first
+    habit: Tensor  # (B, W, HABITS + H) float32, features of the own categories
+    trend: Tensor  # (B, V, S) float32, log share of each category in the shop's sales before the cutoff
+    target: Tensor  # (B, T) int64, tokens to predict, padded with PAD at the end
 
-    def ascending(self) -> "Batch":
-        """The same rows, the categories of each basket ascending; all else is the same throughout a basket."""
+    def sort_baskets(self) -> "Batch":
+        """Sort the categories within each basket; all other fields are constant within a basket."""
         by_token = self.token.argsort(dim=1, stable=True)
         order = by_token.gather(1, self.level.gather(1, by_token).argsort(dim=1, stable=True))
         return self._replace(token=self.token.gather(1, order))
@@ -84,111 +87,120 @@ class Batch(NamedTuple):
 def tokens(
     history: History, category: Array, categories: int, half_lives: list[float], sales_half_lives: list[float]
 ) -> Tokens:
-    """The tokens of what is known, ``category`` (items,) being -1 for articles that have none."""
+    """Build the tokens known at the cutoff; ``category`` (items,) is -1 for an article without one."""
     log, known = history.log, history.known
-    code, of_user, day = category[log.item[known]].astype(np.int64), log.user[known], log.day[known].astype(np.int64)
+    code, buyer, day = category[log.item[known]].astype(np.int64), log.user[known], log.day[known].astype(np.int64)
     has, days = code >= 0, max(history.cutoff, 0) + 1
-    key = np.unique((of_user[has].astype(np.int64) * days + day[has]) * categories + code[has])
+    key = np.unique((buyer[has].astype(np.int64) * days + day[has]) * categories + code[has])
     visit, code = np.divmod(key, categories)
     user, day = np.divmod(visit, days)
     start = np.searchsorted(user, np.arange(log.users + 1)).astype(np.int64)
-    basket, gap = _baskets(start, day)
-    trend = _trend(day, code, days, categories, np.array(sales_half_lives, np.float64))
+    basket, gap = _number_baskets(start, day)
+    trend = _compute_trend(day, code, days, categories, np.array(sales_half_lives, np.float64))
     code, day = code.astype(np.int32), day.astype(np.int32)
     return Tokens(start, code, day, basket, gap, trend, np.array(half_lives, np.float64))
 
 
-def splits(of: Tokens, period: Array, cutoff: Array) -> Splits:
-    """One split per customer and period with a token before it: everything before ``cutoff`` | the period's categories.
+def splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
+    """Make one split per customer and period: the context is all before the period, the target its categories.
 
-    ``period`` (n,) of each token ascends within a customer, all tokens from ``cutoff`` (n,) on belong to it or a later
-    one. Baskets: period = cutoff = the day. Label weeks: the week's number and its first day.
+    ``period`` (n,) of each token ascends within a customer. ``cutoff`` (n,) is the first day of the token's period.
+    To predict baskets, both are the day. To predict label weeks, they are the number of the week and its first day.
+    A customer's first period has no split, because nothing precedes it.
     """
-    user = np.repeat(np.arange(len(of.start) - 1), np.diff(of.start))
+    user = row_of(tokens.start)
     new = np.ones(len(user), bool)
     new[1:] = (np.diff(user) != 0) | (np.diff(period) != 0)
-    run = np.cumsum(new) - 1  # period that each token belongs to
-    pair = np.unique(run * of.categories + of.category)
+    run = np.cumsum(new) - 1  # (customer, period) of each token
+    pair = np.unique(run * tokens.categories + tokens.category)
     first = np.flatnonzero(new)
     every = Splits(
         user[first],
         first,
         cutoff[first].astype(np.int64),
-        np.searchsorted(pair // max(of.categories, 1), np.arange(len(first) + 1)).astype(np.int64),
-        (pair % max(of.categories, 1)).astype(np.int32),
+        np.searchsorted(pair // max(tokens.categories, 1), np.arange(len(first) + 1)).astype(np.int64),
+        (pair % max(tokens.categories, 1)).astype(np.int32),
     )
-    return every.chosen(first > of.start[user[first]])
+    return every.chosen(first > tokens.start[user[first]])
 
 
-def at_cutoff(of: Tokens, users: Array, cutoff: int) -> Splits:
-    """The rows of ``users`` at the cutoff of ``of`` itself: all that is known, nothing to be predicted."""
-    return Splits(
-        users.astype(np.int64), of.start[users + 1], np.full(len(users), cutoff), np.zeros(len(users) + 1, np.int64),
-        np.zeros(0, np.int32),
-    )  # fmt: skip
+def at_cutoff(tokens: Tokens, users: Array, cutoff: int) -> Splits:
+    """Make the splits of ``users`` at the cutoff of ``tokens``: all tokens are context, the target is empty."""
+    ptr, target = np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32)
+    return Splits(users.astype(np.int64), tokens.start[users + 1], np.full(len(users), cutoff), ptr, target)
 
 
-def drawn(of: Splits, per_user: int, recency: float, rng: np.random.Generator) -> Array:
-    """Positions of ``per_user`` splits of each customer (all where there are fewer), ascending.
+def drawn(splits: Splits, per_user: int, recency: float, rng: np.random.Generator) -> Array:
+    """Draw at most ``per_user`` splits of each customer without replacement; return their positions, ascending.
 
-    The k-th latest split has weight k^-recency: 0 draws all alike. Drawn without replacement by the keys of
+    The k-th latest split has the weight k^-recency: 0 gives all splits the same weight. The keys are those of
     Efraimidis and Spirakis, u^(1 / weight).
     """
-    of_user = np.searchsorted(of.user, of.user)
-    rank = np.searchsorted(of.user, of.user, side="right") - np.arange(len(of.user))  # 1: the latest
-    key = np.log(1 - rng.random(len(of.user))) * rank.astype(np.float64) ** recency
-    order = np.lexsort((-key, of.user))
+    user = splits.user
+    first = np.searchsorted(user, user)
+    rank = np.searchsorted(user, user, side="right") - np.arange(len(user))  # 1: the latest
+    key = np.log(1 - rng.random(len(user))) * rank.astype(np.float64) ** recency
+    order = np.lexsort((-key, user))
     place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order)) - of_user[order]
+    place[order] = np.arange(len(order)) - first[order]
     return np.flatnonzero(place < per_user)
 
 
-def widths(most: int) -> list[int]:
-    """Widths that rows are filled up to: 16, 32, 64, ... and ``most``."""
-    found = [16]
-    while found[-1] < most:
-        found.append(min(2 * found[-1], most))
-    return found
+def list_widths(most: int) -> list[int]:
+    """List the widths to which rows are padded: 16, 32, 64, ... and ``most``."""
+    widths = [16]
+    while widths[-1] < most:
+        widths.append(min(2 * widths[-1], most))
+    return widths
 
 
-def lengths(of: Tokens, at: Splits) -> Array:
-    """(e,) tokens of each whole row: BOS, its categories and its baskets' ends."""
-    some = at.stop > of.start[at.user]
-    last = np.where(some, of.basket[np.maximum(at.stop - 1, 0)] if len(of.basket) else 0, -1)
-    return 1 + (at.stop - of.start[at.user]) + last + 1
+def count_tokens(tokens: Tokens, splits: Splits) -> Array:
+    """Count the tokens (e,) of each complete row: BOS, the categories and the ends of the baskets."""
+    start = tokens.start[splits.user]
+    has_past = splits.stop > start
+    last = np.where(has_past, tokens.basket[np.maximum(splits.stop - 1, 0)] if len(tokens.basket) else 0, -1)
+    return 1 + (splits.stop - start) + last + 1
 
 
-def batches(of: Tokens, at: Splits, most: int, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """``at`` in shuffled batches of ``size`` rows of about one length, each basket's categories in a drawn order."""
-    length = np.minimum(lengths(of, at), most)
+def batches(tokens: Tokens, splits: Splits, most: int, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """Yield shuffled batches of at most ``size`` rows of similar length; categories are shuffled within each basket.
+
+    ``most``: tokens of a row at most, the latest.
+    """
+    length = np.minimum(count_tokens(tokens, splits), most)
     order = rng.permutation(len(length))
-    width = np.array(widths(most))[np.searchsorted(widths(most), length)]
-    groups = [order[width[order] == w] for w in widths(most)]
+    width = np.array(list_widths(most))[np.searchsorted(list_widths(most), length)]
+    groups = [order[width[order] == w] for w in list_widths(most)]
     parts = [group[k : k + size] for group in groups for k in range(0, len(group), size)]
     for k in rng.permutation(len(parts)):
-        yield batch(of, at.chosen(parts[k]), int(width[parts[k][0]]), rng)
+        yield make_batch(tokens, splits.chosen(parts[k]), int(width[parts[k][0]]), rng)
 
 
-def batch(of: Tokens, at: Splits, width: int, rng: np.random.Generator | None = None) -> Batch:
-    """``at`` as rows of the last ``width`` tokens; by ``rng`` each basket is shuffled, else categories ascend."""
-    token, level, distance, age, gap = _rows(of.start[at.user], at.stop, at.cutoff, of.category, of.day, of.basket,
-                                             of.gap, width)  # fmt: skip
-    own, habit = _own(of.start[at.user], at.stop, at.cutoff, of.category, of.day, of.basket, of.categories, width,
-                      of.half_lives)  # fmt: skip
-    trend = of.trend[at.cutoff]
-    size = np.diff(at.ptr)
+def make_batch(tokens: Tokens, splits: Splits, width: int, rng: np.random.Generator | None = None) -> Batch:
+    """Make rows of the last ``width`` tokens of each split; ``rng`` shuffles each basket, None sorts its categories."""
+    start = tokens.start[splits.user]
+    token, level, distance, age, gap = _build_rows(
+        start, splits.stop, splits.cutoff, tokens.category, tokens.day, tokens.basket, tokens.gap, width
+    )
+    own, habit = _build_habits(
+        start, splits.stop, splits.cutoff, tokens.category, tokens.day, tokens.basket, tokens.categories, width,
+        tokens.half_lives,
+    )  # fmt: skip
+    trend = tokens.trend[splits.cutoff]
+    size = np.diff(splits.ptr)
     target = np.zeros((len(size), int(size.max(initial=1))), np.int64)
-    target[np.arange(target.shape[1]) < size[:, None]] = FIRST + at.target
+    target[np.arange(target.shape[1]) < size[:, None]] = FIRST + splits.target
     if rng is not None:
-        order = np.argsort(level + rng.random(level.shape), axis=1)  # levels are whole numbers: baskets stay apart
-        token = np.take_along_axis(token, order, axis=1)  # all else is the same throughout a basket
+        order = np.argsort(level + rng.random(level.shape), axis=1)  # levels are integers: tokens stay in their basket
+        token = np.take_along_axis(token, order, axis=1)  # all other fields are constant within a basket
         order = np.argsort((target == PAD) + rng.random(target.shape), axis=1)
         target = np.take_along_axis(target, order, axis=1)
     return Batch(*(torch.from_numpy(part) for part in (token, level, distance, age, gap, own, habit, trend, target)))
 
 
 @numba.njit(cache=True)
-def _baskets(start: Array, day: Array) -> tuple[Array, Array]:
+def _number_baskets(start: Array, day: Array) -> tuple[Array, Array]:
+    """Number the baskets of each customer; also return the days since the previous basket."""
     basket, gap = np.zeros(len(day), np.int32), np.zeros(len(day), np.int32)
     for u in range(len(start) - 1):
         for p in range(start[u] + 1, start[u + 1]):
@@ -198,9 +210,11 @@ def _baskets(start: Array, day: Array) -> tuple[Array, Array]:
     return basket, gap
 
 
-def _trend(day: Array, code: Array, days: int, categories: int, half_lives: Array) -> Array:
-    """(days, V, S) log share of each category in the tokens before each day, one a day ago weighing
-    2^(-1 / half_life)."""
+def _compute_trend(day: Array, code: Array, days: int, categories: int, half_lives: Array) -> Array:
+    """Compute the log share (days, V, S) of each category in the tokens before each day.
+
+    A token loses half of its weight in ``half_lives`` (S,) days.
+    """
     sold = np.bincount(day * categories + code, minlength=days * categories).reshape(days, categories, 1)
     total = np.zeros((days, categories, len(half_lives)))
     for now in range(1, days):
@@ -211,19 +225,20 @@ def _trend(day: Array, code: Array, days: int, categories: int, half_lives: Arra
 
 
 @numba.njit(cache=True)
-def _rows(start: Array, stop: Array, cutoff: Array, category: Array, day: Array, basket: Array, gap: Array,
-          width: int) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
+def _build_rows(start: Array, stop: Array, cutoff: Array, category: Array, day: Array, basket: Array, gap: Array,
+                width: int) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
+    """Build token, level, distance, age and gap, each (e, width), see ``Batch``."""
     rows = len(start)
     token, level = np.zeros((rows, width), np.int64), np.full((rows, width), PADDED, np.int64)
     distance = np.zeros((rows, width), np.int64)
     age, since = np.zeros((rows, width), np.float32), np.zeros((rows, width), np.float32)
     for r in range(rows):
         k, p = width, stop[r] - 1
-        while p >= start[r] and k > 1:  # from the last token backwards; place 0 is left to BOS
+        while p >= start[r] and k > 1:  # from the last token backwards; BOS needs one place
             back = basket[stop[r] - 1] - basket[p] + 1
             ends = p == stop[r] - 1 or basket[p + 1] != basket[p]
             if ends and k < 3:
-                break  # no room for the basket's end and one category
+                break  # the end of a basket without a category says nothing
             for part in range(2 if ends else 1):
                 k -= 1
                 is_end = ends and part == 0
@@ -236,10 +251,13 @@ def _rows(start: Array, stop: Array, cutoff: Array, category: Array, day: Array,
 
 
 @numba.njit(cache=True)
-def _own(start: Array, stop: Array, cutoff: Array, category: Array, day: Array, basket: Array, categories: int,
-         width: int, half_lives: Array) -> tuple[Array, Array]:  # fmt: skip
-    """Of the ``width`` latest categories: log times bought, log share of baskets with it, log1p days and baskets since,
-    log1p baskets in all, and the log of the count with each half-life."""
+def _build_habits(start: Array, stop: Array, cutoff: Array, category: Array, day: Array, basket: Array, categories: int,
+                  width: int, half_lives: Array) -> tuple[Array, Array]:  # fmt: skip
+    """Build the ``width`` latest own categories and their features.
+
+    The features are the log of the times bought, of the share of baskets with the category, of days and baskets since
+    the last purchase (log1p), of the number of baskets (log1p), and of the count decayed with each half-life.
+    """
     rows, lives = len(start), len(half_lives)
     own, habit = np.zeros((rows, width), np.int64), np.zeros((rows, width, HABITS + lives), np.float32)
     place = np.full(categories, -1, np.int64)

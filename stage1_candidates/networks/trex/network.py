@@ -1,8 +1,8 @@
-"""T-REX-style network: a causal transformer over past baskets that predicts the categories of the next one.
+"""Predict the categories of the next basket by a T-REX-style network: a causal transformer over past baskets.
 
-After the abstract of T-REX (Mokhtari, Asif, Zubatiy, arXiv 2603.06631); widths, losses and the time encoding are not
-public and are choices made here. ``own`` and ``sales_half_lives`` add parts that the paper does not have: a bonus to
-the categories that the customer bought before, learned from how often and when, and what the shop sells of late.
+The design follows the abstract of T-REX (Mokhtari, Asif, Zubatiy, arXiv 2603.06631). Widths, losses and the time
+encoding are not public and are our choices. Two parts are not in the paper. ``own`` adds a bonus for the categories
+that the customer bought before, learned from how often and when. ``sales_half_lives`` adds the shop's recent sales.
 """
 
 import math
@@ -22,24 +22,24 @@ CYCLES = (7.0, 28.0, 365.0)  # days: a week, four weeks, a year
 
 
 class Shape(Block):
-    """What the network looks like."""
+    """The architecture of the network."""
 
     width: Positive  # of a token's vector
     layers: Positive
     heads: Positive
     dropout: Share
-    tokens: Annotated[int, Field(ge=16)]  # the last so many of a customer's history are read
+    tokens: Annotated[int, Field(ge=16)]  # read of a customer's history at most, the latest
     positions: Literal["adaptive", "sinusoidal", "learned"]
-    intra_basket: Literal["causal", "none"]  # causal: a basket's categories one by one; none: as a set
+    intra_basket: Literal["causal", "none"]  # causal: a basket is a sequence; none: a set
     objective: Literal["ce", "bce"]
-    baskets: Positive  # distances beyond are one
-    own: Positive | None  # hidden units of the bonus to the customer's own categories; null: the paper's model
-    half_lives: list[Days]  # of the counts that the bonus is made from
-    sales_half_lives: list[Days]  # of the shop's sales by category, read beside the history; []: the paper's model
+    baskets: Positive  # greatest basket distance with its own embedding; larger ones share it
+    own: Positive | None  # hidden units of the bonus for own categories; null: no bonus, as in the paper
+    half_lives: list[Days]  # of the decayed counts that the bonus reads
+    sales_half_lives: list[Days]  # of the shop's sales by category; []: not read, as in the paper
 
 
 class Trex(nn.Module):
-    """Logits of SEP (the basket's end) and of each category: column 0 and columns 1 + c."""
+    """The network; column 0 of its logits is SEP (end of the basket), column 1 + c is category c."""
 
     def __init__(self, categories: int, shape: Shape) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Trex(nn.Module):
         self.trend = nn.Parameter(torch.zeros(len(shape.sales_half_lives)))
 
     def expect(self, counts: Array) -> None:
-        """Begin at the shop's sales by the first half-life, or else at the shares of ``counts`` (V,), each plus 1."""
+        """Initialise the output at the shop's recent sales, or without them at the shares of ``counts`` (V,) + 1."""
         share = (counts + 1) / (counts + 1).sum()
         with torch.no_grad():
             if len(self.trend):
@@ -64,90 +64,92 @@ class Trex(nn.Module):
             else:
                 self.bias[1:] = torch.from_numpy(np.log(share))
 
-    def states(self, batch: Batch, given: Tensor) -> Tensor:
-        """(B, 1 + T, d) after the last layer, of the context's end and of ``given`` (B, T), tokens that follow it."""
+    def encode(self, batch: Batch, given: Tensor) -> Tensor:
+        """Encode (B, 1 + T, d) the end of the context and the tokens ``given`` (B, T) that follow it."""
         if self.shape.intra_basket == "none" and not self.training:
-            batch = batch.ascending()  # sums in one order: not even the last bit of an answer knows the basket's
+            batch = batch.sort_baskets()  # a fixed order of summation: the order within a basket changes no bit
         token = torch.cat([batch.token, given], dim=1)  # (B, W + T)
-        # Tied vectors have length 1; at the input they are to outweigh the time's.
+        # The tied embeddings have length 1; at the input they must outweigh the time encoding.
         x = self.drop(self.embed(token) * self.shape.width**0.5 + self.time(batch, given))
-        mask, end = self.mask(batch, given), batch.token.shape[1] - 1
+        mask, end = self.build_mask(batch, given), batch.token.shape[1] - 1
         for k, block in enumerate(self.blocks):
-            x = block(x, mask, end if k == len(self.blocks) - 1 else 0)  # (B, W + T, d), at last (B, 1 + T, d)
+            x = block(
+                x, mask, end if k == len(self.blocks) - 1 else 0
+            )  # (B, W + T, d), after the last block (B, 1 + T, d)
         normed: Tensor = self.norm(x)
         return normed
 
-    def mask(self, batch: Batch, given: Tensor) -> Tensor:
-        """(B, 1, W + T, W + T) bool: place i reads place j. Everything reads itself; PAD is read by nothing else."""
+    def build_mask(self, batch: Batch, given: Tensor) -> Tensor:
+        """Build the mask (B, 1, W + T, W + T) bool: place i reads place j; PAD is read by itself only."""
         token = torch.cat([batch.token, given], dim=1)
         place = torch.arange(token.shape[1], device=token.device)
         if self.shape.intra_basket == "causal":
             reads = (place[None, :] <= place[:, None])[None]
-        else:  # earlier baskets and their ends only, so that a basket's order says nothing
+        else:  # earlier baskets and their ends only, so that the order within a basket has no effect
             level = torch.cat([batch.level, torch.zeros_like(given)], dim=1)
             reads = level[:, None, :] < level[:, :, None]
         reads = reads & (token != PAD)[:, None, :]
         return (reads | (place[None, :] == place[:, None]))[:, None]
 
-    def logits(self, batch: Batch, state: Tensor) -> Tensor:
-        """(B, P, 1 + V) of states (B, P, d); the bonus is that of the context's end, ``state[:, 0]``."""
+    def compute_logits(self, batch: Batch, state: Tensor) -> Tensor:
+        """Compute the logits (B, P, 1 + V) of states (B, P, d); the bonus depends on the first, ``state[:, 0]``."""
         scores: Tensor = state @ self.embed.weight[SEP:].T + self.bias  # (B, P, d) @ (d, 1 + V) -> (B, P, 1 + V)
         if len(self.trend):
             scores = scores + functional.pad(batch.trend @ self.trend, (1, 0))[:, None]  # (B, V, S) @ (S,) -> (B, V)
         if self.bonus is None:
             return scores
-        column = (batch.own - SEP).clamp(min=0)  # PAD adds its zero to SEP
+        column = (batch.own - SEP).clamp(min=0)  # PAD adds zero to SEP
         value = torch.where(batch.own != PAD, self.bonus(batch.habit, state[:, 0]), 0.0)  # (B, W)
         plus = torch.zeros_like(scores[:, 0]).scatter_add(1, column, value.to(scores.dtype))
         return scores + plus[:, None]
 
     def forward(self, batch: Batch) -> Tensor:
-        """(B, V) logits of the categories of the next basket, from the end of the last one ("one-shot")."""
+        """Predict the logits (B, V) of the categories of the next basket, all at once ("one-shot")."""
         nothing = batch.token[:, :0]
-        scores: Tensor = self.logits(batch, self.states(batch, nothing))[:, 0, 1:]
+        scores: Tensor = self.compute_logits(batch, self.encode(batch, nothing))[:, 0, 1:]
         return scores
 
-    def probabilities(self, batch: Batch) -> Tensor:
-        """(B, V) probability of each category: with ``ce`` they sum to 1, with ``bce`` each stands alone."""
+    def predict(self, batch: Batch) -> Tensor:
+        """Predict the probabilities (B, V) of the categories: with ``ce`` they sum to 1, with ``bce`` they need not."""
         scores: Tensor = self(batch)
         return scores.softmax(1) if self.shape.objective == "ce" else scores.sigmoid()
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean over rows of the mean over the target's categories (with ``causal`` and ``ce`` SEP ends the target)."""
+        """Average the loss over a row's target categories (and SEP, if ``causal`` and ``ce``), then over rows."""
         here = batch.target != PAD  # (B, T)
         if self.shape.objective == "bce":
-            wanted = torch.zeros(len(here), 1 + self.categories, device=here.device)
-            wanted = wanted.scatter_(1, (batch.target - SEP).clamp(min=0), here.float())[:, 1:]
-            return functional.binary_cross_entropy_with_logits(self.forward(batch), wanted)
+            target = torch.zeros(len(here), 1 + self.categories, device=here.device)
+            target = target.scatter_(1, (batch.target - SEP).clamp(min=0), here.float())[:, 1:]
+            return functional.binary_cross_entropy_with_logits(self.forward(batch), target)
         if self.shape.intra_basket == "none":
             log_p = self.forward(batch).log_softmax(1).gather(1, (batch.target - FIRST).clamp(min=0))  # (B, T)
             return -((log_p * here).sum(1) / here.sum(1)).mean()
-        return self._generated_loss(batch, here)
+        return self._sequence_loss(batch, here)
 
-    def _generated_loss(self, batch: Batch, here: Tensor) -> Tensor:
-        """Each category from those before it in the batch's order, which is drawn anew in every epoch, then SEP."""
+    def _sequence_loss(self, batch: Batch, here: Tensor) -> Tensor:
+        """Predict each category from the previous ones in the order of the batch, random in each epoch, then SEP."""
         begun, more = functional.pad(here, (1, 0), value=True), functional.pad(here, (0, 1))  # (B, T + 1)
         end = begun & ~more
-        wanted = torch.where(end, SEP, functional.pad(batch.target, (0, 1)))
-        state = self.states(batch, batch.target)  # (B, T + 1, d)
-        scores = self.logits(batch, state).masked_fill(self.already(batch.target), -torch.inf)
-        log_p = scores.log_softmax(2).gather(2, (wanted - SEP).clamp(min=0)[..., None])[..., 0]  # (B, T + 1)
-        due = wanted != PAD
+        target = torch.where(end, SEP, functional.pad(batch.target, (0, 1)))
+        state = self.encode(batch, batch.target)  # (B, T + 1, d)
+        scores = self.compute_logits(batch, state).masked_fill(self.mark_given(batch.target), -torch.inf)
+        log_p = scores.log_softmax(2).gather(2, (target - SEP).clamp(min=0)[..., None])[..., 0]  # (B, T + 1)
+        due = target != PAD
         return -(log_p.where(due, torch.zeros_like(log_p)).sum(1) / due.sum(1)).mean()
 
-    def already(self, given: Tensor) -> Tensor:
-        """(B, T + 1, 1 + V) bool: categories named before each place; a basket holds each category once."""
-        one = functional.one_hot((given - SEP).clamp(min=0), 1 + self.categories)  # (B, T, 1 + V)
-        named = functional.pad(one.cumsum(1), (0, 0, 1, 0)) > 0
-        named[..., 0] = False  # SEP, where PAD was counted
-        return named
+    def mark_given(self, given: Tensor) -> Tensor:
+        """Mark (B, T + 1, 1 + V) bool the categories given before each place; a basket holds a category once."""
+        hot = functional.one_hot((given - SEP).clamp(min=0), 1 + self.categories)  # (B, T, 1 + V)
+        given_before = functional.pad(hot.cumsum(1), (0, 0, 1, 0)) > 0
+        given_before[..., 0] = False  # SEP, where PAD was counted
+        return given_before
 
 
 class Adaptive(nn.Module):
-    """Where a token stands in time: its basket counted back from the target, and the days around it.
+    """Encode a token's time: the distance of its basket to the target, its age and the gap before its basket.
 
-    vector = distance embedding + sigmoid(gate) * Linear([waves(gap), waves(age)]), waves(x) = log1p(x) and
-    sin, cos(2 pi x / c) for c of CYCLES; nothing for tokens outside the history. No place within a basket.
+    vector = distance embedding + sigmoid(gate) * Linear([encode_days(gap), encode_days(age)]). Tokens outside the
+    history have no days. The place within a basket is not encoded.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -159,35 +161,35 @@ class Adaptive(nn.Module):
         self.gate = nn.Parameter(torch.zeros(shape.width))
 
     def forward(self, batch: Batch, given: Tensor) -> Tensor:
-        days = self.days(torch.cat([waves(batch.gap), waves(batch.age)], dim=2)) * self.gate.sigmoid()
+        days = self.days(torch.cat([encode_days(batch.gap), encode_days(batch.age)], dim=2)) * self.gate.sigmoid()
         inside = (batch.distance > 0)[..., None]
         near = self.distance(batch.distance.clamp(max=self.distance.num_embeddings - 1))
         context = torch.where(inside, near + days, near)  # (B, W, d)
         return torch.cat([context, self.distance(torch.zeros_like(given))], dim=1)
 
 
-def waves(days: Tensor) -> Tensor:
-    """(..., 1 + 2 * len(CYCLES)): log1p(days), then sine and cosine of each cycle."""
+def encode_days(days: Tensor) -> Tensor:
+    """Encode days as (..., 1 + 2 * len(CYCLES)) numbers: log1p(days), then sine and cosine of each cycle."""
     angles = [2 * math.pi * days / cycle for cycle in CYCLES]
     return torch.stack([torch.log1p(days), *(part for a in angles for part in (torch.sin(a), torch.cos(a)))], dim=-1)
 
 
 class Sinusoidal(nn.Module):
-    """The fixed waves of the first transformer (Vaswani et al. 2017, 3.5) at the token's place after BOS."""
+    """Encode the token's place after BOS by fixed sinusoids (Vaswani et al. 2017, section 3.5)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.width = shape.width
 
     def forward(self, batch: Batch, given: Tensor) -> Tensor:
-        place = places(batch, given)[..., None].float()
+        place = count_places(batch, given)[..., None].float()
         k = torch.arange(self.width, device=place.device)
         angle = place / 10000 ** (2 * (k // 2) / self.width)
         return torch.where(k % 2 == 0, angle.sin(), angle.cos())
 
 
 class Learned(nn.Module):
-    """A learned vector per place after BOS."""
+    """Encode the token's place after BOS by a learned vector."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -195,17 +197,17 @@ class Learned(nn.Module):
         nn.init.normal_(self.place.weight, std=0.02)
 
     def forward(self, batch: Batch, given: Tensor) -> Tensor:
-        vectors: Tensor = self.place(places(batch, given).clamp(max=self.place.num_embeddings - 1))
+        vectors: Tensor = self.place(count_places(batch, given).clamp(max=self.place.num_embeddings - 1))
         return vectors
 
 
-def places(batch: Batch, given: Tensor) -> Tensor:
-    """(B, W + T) place of each token, 0 for BOS and PAD."""
+def count_places(batch: Batch, given: Tensor) -> Tensor:
+    """Count the place (B, W + T) of each token after BOS; BOS and PAD have place 0."""
     return (torch.cat([batch.token, given], dim=1) != PAD).cumsum(1).clamp(min=1) - 1
 
 
 class Layer(nn.Module):
-    """Pre-norm attention and feed-forward, each added to its input."""
+    """A transformer layer: pre-norm attention and feed-forward, each with a residual connection."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -217,7 +219,7 @@ class Layer(nn.Module):
         self.drop = nn.Dropout(shape.dropout)
 
     def forward(self, x: Tensor, mask: Tensor, since: int) -> Tensor:
-        """(B, N - since, d) of x (B, N, d): the places from ``since`` on, which read all."""
+        """Map x (B, N, d) to (B, N - since, d): compute the places from ``since`` on, which read all places."""
         b, n, d = x.shape
         normed = self.norm_in(x)
         q = self._split(self.query(normed[:, since:]))  # (B, heads, N - since, d / heads)
@@ -229,15 +231,15 @@ class Layer(nn.Module):
         return fed
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, N, d) to (B, heads, N, d / heads)."""
+        """Split (B, N, d) into heads, (B, heads, N, d / heads)."""
         return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
 
 
 class Bonus(nn.Module):
-    """What is added to the logits of the customer's own categories: relu(A habit + B state) . c, state the context's.
+    """Compute a bonus for the logits of the customer's own categories: relu(A habit + B state) . c.
 
-    Not in the paper; after the pointers of copy mechanisms (See, Liu, Manning, ACL 2017): what was bought often and
-    lately is bought again.
+    ``state`` is that of the context's end. The bonus is not in the paper. It follows the pointers of copy mechanisms
+    (See, Liu, Manning, ACL 2017): what was bought often and recently is bought again.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -255,12 +257,11 @@ class Bonus(nn.Module):
 
 @torch.no_grad()
 def generate(network: Trex, batch: Batch, k: int) -> Tensor:
-    """(B, k) int64 categories named one after another, the likeliest first, until SEP; -1 after it."""
+    """Generate (B, k) int64 categories greedily, one after another, until SEP; -1 fills the rest."""
     given = batch.token[:, :0]
     for _ in range(k):
-        scores = network.logits(batch, network.states(batch, given)).masked_fill(network.already(given), -torch.inf)[
-            :, -1
-        ]
+        scores = network.compute_logits(batch, network.encode(batch, given))
+        scores = scores.masked_fill(network.mark_given(given), -torch.inf)[:, -1]
         ended = (given == PAD).any(1)
         best = torch.where(ended, 0, scores.argmax(1))  # column 0 is SEP
         given = torch.cat([given, torch.where(best == 0, PAD, best + SEP)[:, None]], dim=1)

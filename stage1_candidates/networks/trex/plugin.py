@@ -1,4 +1,4 @@
-"""T-REX-style transformer in the pipeline: the chance of a category, times the article's share of it."""
+"""Plug T-REX-style into the pipeline: score articles by the category's probability times their share of it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +11,12 @@ from torch import nn
 
 from retail.log import Array
 from retail.params import Block, Days, Positive
+from retail.ragged import offsets
 from retail.shop import Attribute, Shop
 from retail.weeks import History
 from stage1_candidates.engine import lists
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.trex import answers as trex_answers
 from stage1_candidates.networks.trex import articles as trex_articles
@@ -24,24 +25,28 @@ from stage1_candidates.networks.trex.articles import Shelf
 from stage1_candidates.networks.trex.baskets import Batch, Splits, Tokens
 from stage1_candidates.networks.trex.network import Shape, Trex
 
-K = 10  # of the validation metric, recall of categories
+K = 10  # cutoff of the validation metric, recall of categories
 
 
 class Examples(Block):
-    category: Attribute  # whose values are predicted; where the shop lacks it, the product_code
-    most: Positive  # (customer, label week) pairs, the latest
-    hold: Positive  # label weeks before the cutoff that are kept for early stopping
-    splits: Positive  # label weeks of a customer in an epoch, drawn anew for each
-    recency: Annotated[float, Field(ge=0)]  # a customer's k-th latest label week has weight k^-recency; 0: all alike
-    batch: Positive  # pairs
+    category: Attribute  # predicted attribute; product_code if the shop lacks it
+    most: Positive  # (customer, label week) pairs at most, the latest
+    hold: Positive  # held-out label weeks for early stopping
+    splits: Positive  # label weeks of a customer per epoch at most, drawn at random
+    recency: Annotated[float, Field(ge=0)]  # a customer's k-th latest label week has the weight k^-recency
+    batch: Positive  # pairs per batch
+
+
+class Answer(Block):
+    sales_half_life: Days  # of the sales that define an article's share of its category
+    own_half_life: Days  # of the customer's own purchases within a category
+    smoothing: Days  # number of own purchases with the same weight as the category's sales
 
 
 class Params(Network):
     model: Shape
     examples: Examples
-    sales_half_life: Days  # of an article's share of its category
-    own_half_life: Days  # of the customer's own purchases within a category
-    smoothing: Days  # own purchases that weigh as much as the category's sales
+    answer: Answer
 
     @field_validator("model")
     @classmethod
@@ -51,13 +56,13 @@ class Params(Network):
         return model
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
-    """Weights trained to name the categories bought in a label week from what was known at its own cutoff.
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+    """Train to predict the categories bought in a label week from the history before its own cutoff.
 
-    Nothing without examples.
+    Returns no weights if there are no examples.
     """
     from stage1_candidates.networks.base import (
-        training,  # brings Lightning, which takes seconds; asking needs none of it
+        training,  # here, because importing Lightning takes seconds and only training needs it
     )
 
     of = _tokens(history, shop, params)
@@ -85,9 +90,9 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights, and the articles' shares of their category's sales at the cutoff."""
+    """Return the weights and the articles' shares of their category's sales at the cutoff."""
     log, known = history.log, history.known
-    worth = np.exp2(-(history.cutoff - log.day[known]) / params.sales_half_life)
+    worth = history.decay(params.answer.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     category, categories = _category(shop, params)
     of = trex_articles.shelf(category, sales, categories)
@@ -96,29 +101,31 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
-    """Customer -> the articles of largest score; a customer without a past gets none."""
+    """Propose for each customer the articles of highest score; a customer without a past gets none."""
     of, at, network, shelf, own = _asked(history, shop, state, users, params)
     target, weight = np.zeros((len(users), params.take), np.uint32), np.zeros((len(users), params.take), np.float32)
     count = np.zeros(len(users), np.int64)
     for rows, p in trex_answers.answers(network, of, at):
-        target[rows], weight[rows], count[rows] = trex_articles.best(rows, p, shelf, own, params.smoothing, params.take)
+        target[rows], weight[rows], count[rows] = trex_articles.best(
+            rows, p, shelf, own, params.answer.smoothing, params.take
+        )
     filled = np.arange(params.take) < count[:, None]
-    return Lists(np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]), target[filled], weight[filled])
+    return Lists(offsets(count), target[filled], weight[filled])
 
 
 def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
-    """(n,) float32 p(category | customer) p(article | category, customer), 0 for a customer without a past."""
+    """Score (n,) float32 pairs by p(category | customer) p(article | category, customer), 0 without a past."""
     of, at, network, shelf, own = _asked(history, shop, state, users, params)
     out = np.zeros(len(items), np.float32)
     for rows, p in trex_answers.answers(network, of, at):
-        trex_articles.score_into(out, rows, p, shelf, own, params.smoothing, ptr, items)
+        trex_articles.score_into(out, rows, p, shelf, own, params.answer.smoothing, ptr, items)
     return out
 
 
 def _category(shop: Shop, params: Params) -> tuple[Array, int]:
-    """(items,) category of each article, and how many there are."""
+    """Return the category (items,) of each article and the number of categories."""
     category = shop.attributes.get(params.examples.category, shop.attributes["product_code"])
     return category, int(category.max(initial=0)) + 1
 
@@ -133,7 +140,7 @@ def _tokens(history: History, shop: Shop, params: Params) -> Tokens:
 
 
 def _examples(of: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
-    """The latest (customer, label week) pairs before ``cutoff``: to train on and of the last weeks with any."""
+    """Split the latest (customer, label week) pairs before ``cutoff`` into training pairs and held-out last weeks."""
     back = -(-(cutoff - of.day) // 7)  # 1: the week before the cutoff
     every = baskets.splits(of, -back, cutoff - 7 * back)
     some = every.chosen(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
@@ -144,7 +151,7 @@ def _examples(of: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
 def _asked(
     history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
 ) -> tuple[Tokens, Splits, Trex, Shelf, Lists]:
-    """What is needed to answer ``users``: tokens, their rows, the network, the shelves and their own counts."""
+    """Prepare the tokens, splits, network, articles by category and own counts that score ``users``."""
     category, categories = _category(shop, params)
     weights = stored.of_state(state)
     network = Trex(categories, params.model)
@@ -152,4 +159,4 @@ def _asked(
     of = _tokens(history, shop, params)
     at = baskets.at_cutoff(of, users, history.cutoff)
     shelf = Shelf(category, state["share"], state["order"], state["ptr"])
-    return of, at, network, shelf, lists.own(history, users, params.own_half_life)
+    return of, at, network, shelf, lists.own(history, users, params.answer.own_half_life)

@@ -1,6 +1,6 @@
-"""Training batches of the two-tower network: customers of one label week, and the articles told apart for them.
+"""Make training batches of the two-tower network: customers of a label week and the articles to rank for them.
 
-A batch keeps to one label week, so that every article in it is seen as of the same day as its customers.
+A batch covers one label week, so that its articles and customers are described as of the same day.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from torch import Tensor
 from retail import weeks
 from retail.log import Array, Log
 from retail.params import Block, NotNegative, Positive, Share
+from retail.ragged import offsets, positions, row_of
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.networks.two_tower.inputs import (
@@ -22,65 +23,68 @@ from stage1_candidates.networks.two_tower.inputs import (
     Customers,
     article_numbers,
     bought,
+    count_sales,
     customers,
-    positions,
-    sales_in,
 )
 
-RECENT = 28  # days whose sales say which articles are popular
+RECENT = 28  # days: window of the sales that define popularity
 
 
 class Examples(Block):
-    weeks: Positive  # label weeks it is trained on, at most, before those that stop it early
-    hold: Positive  # label weeks that stop it early
-    customers: Positive  # buyers of a label week that are looked at
-    most: Positive  # customers, of all label weeks together, that an epoch is made of, at most
+    """The training examples."""
+
+    weeks: Positive  # label weeks for training at most, before the held-out ones
+    hold: Positive  # held-out label weeks for early stopping
+    customers: Positive  # buyers used of a label week at most
+    most: Positive  # customers of an epoch at most, over all label weeks
     batch: Positive  # customers
-    negatives: NotNegative  # popular articles drawn for each batch, shared by its customers
-    power: Annotated[float, Field(ge=0)]  # exponent on an article's recent sales when they are drawn
-    basket: Share  # a purchase weighs (size of its week's basket)^-basket
+    negatives: NotNegative  # popular articles drawn per batch, shared by its customers
+    power: Annotated[float, Field(ge=0)]  # exponent of an article's recent sales in the draw
+    basket: Share  # a purchase has the weight (number of the customer's purchases in the week)^-basket
 
 
 class Batch(NamedTuple):
-    items: Tensor  # (m,) int64 every article that the batch mentions, ascending
-    customers: Customers  # b of one label week; their entries are rows of ``items``
-    column: Tensor  # (c,) int64 rows of ``items``: the articles that are told apart
-    numbers: Tensor  # (c, ARTICLE_NUMBERS) as of the week's first day
-    correction: Tensor  # (c,) log(times in the batch / times expected)
+    """b customers of a label week, their p purchases, and the c articles (columns) that are ranked."""
+
+    items: Tensor  # (m,) int64 all articles of the batch, ascending
+    customers: Customers  # their entries are rows of ``items``
+    column: Tensor  # (c,) int64 rows of ``items``: the ranked articles
+    numbers: Tensor  # (c, ARTICLE_NUMBERS) as of the first day of the week
+    correction: Tensor  # (c,) log(times in the batch / expected times)
     pair_row: Tensor  # (p,) int64 customer of each purchase of the label week
-    pair_column: Tensor  # (p,) int64 its article, a column
-    pair_weight: Tensor  # (p,) sums to 1
+    pair_column: Tensor  # (p,) int64 column of its article
+    pair_weight: Tensor  # (p,) with the sum 1
 
 
 @dataclass(frozen=True)
 class Week:
-    """A label week: its buyers, what they bought, and the articles as they were known on its first day."""
+    """A label week: its buyers, their purchases, and the numbers of articles on its first day."""
 
     history: History
     users: Array  # (b,) uint32
     ptr: Array  # (b + 1,) int64
-    bought: Array  # (p,) int64; customer users[r] bought bought[ptr[r]:ptr[r+1]] in the week
+    bought: Array  # (p,) int64: customer users[r] bought the articles bought[ptr[r]:ptr[r+1]]
     numbers: Array  # (items, ARTICLE_NUMBERS) float32
     share: Array  # (items,) float64 of the week's purchases
-    popular: Array  # (items,) float64 chance to be drawn as a negative
+    popular: Array  # (items,) float64 probability of a draw as a negative
 
 
 def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
-    """Label week ``week``, for which all but its purchases is known before its first day."""
+    """Prepare label week ``week``; all inputs are known before its first day."""
     history = weeks.history(log, week)
     user, item = weeks.truth(log, week)
     users = weeks.sample_users(np.unique(user), examples.customers, week, seed)
     low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
-    theirs = item[positions(low, high)].astype(np.int64)
-    sales = sales_in(history, RECENT)
+    purchases = item[positions(low, high - low)].astype(np.int64)
+    sales = count_sales(history, RECENT)
     popular = np.where(sales > 0, sales.astype(np.float64) ** examples.power, 0.0)
     return Week(
         history=history,
         users=users,
-        ptr=np.concatenate([np.zeros(1, np.int64), np.cumsum(high - low)]),
-        bought=theirs,
+        ptr=offsets(high - low),
+        bought=purchases,
         numbers=article_numbers(history),
-        share=np.bincount(theirs, minlength=log.items) / max(len(theirs), 1),
+        share=np.bincount(purchases, minlength=log.items) / max(len(purchases), 1),
         popular=popular / max(popular.sum(), 1e-9),
     )
 
@@ -88,15 +92,15 @@ def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
 def batches(
     label_weeks: Sequence[Week], shop: Shop, bag: Bag, examples: Examples, seed: Sequence[int]
 ) -> Iterator[Batch]:
-    """Every customer of every label week once, in random order, or as many as ``examples.most`` allows.
+    """Yield the ``count`` batches of an epoch in random order; each customer of each label week occurs at most once.
 
-    ``count`` batches; what one epoch leaves out is drawn anew for the next.
+    If ``examples.most`` limits the epoch, each epoch draws its customers at random.
     """
     rng = np.random.default_rng(seed)
     jobs = [
         (week, rows)
         for week in label_weeks
-        for rows in np.array_split(rng.permutation(len(week.users)), _parts(week, examples))
+        for rows in np.array_split(rng.permutation(len(week.users)), _count_batches(week, examples))
     ]
     for job in rng.permutation(len(jobs))[: count(label_weeks, examples)]:
         week, rows = jobs[job]
@@ -104,18 +108,18 @@ def batches(
 
 
 def count(label_weeks: Sequence[Week], examples: Examples) -> int:
-    """Batches of an epoch."""
-    return min(sum(_parts(week, examples) for week in label_weeks), -(-examples.most // examples.batch))
+    """Count the batches of an epoch."""
+    return min(sum(_count_batches(week, examples) for week in label_weeks), -(-examples.most // examples.batch))
 
 
 def batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng: np.random.Generator) -> Batch:
-    """The customers ``rows`` of a label week; the articles told apart are all that they buy in it, and popular ones.
+    """Make the batch of the customers ``rows`` of a label week; columns are their purchases and drawn articles.
 
-    An article stands in the batch as often as it was bought or drawn, once for all: ``correction`` is the log of that
-    number over its expectation, purchases x share of the week + draws x chance to be drawn.
+    An article has one column, even if it was bought or drawn several times. ``correction`` is the log of these times
+    over their expectation: purchases x share of the week + draws x probability of a draw.
     """
     low, high = week.ptr[rows], week.ptr[rows + 1]
-    item, pair_row = week.bought[positions(low, high)], np.repeat(np.arange(len(rows)), high - low)
+    item, pair_row = week.bought[positions(low, high - low)], row_of(offsets(high - low))
     draws = examples.negatives if week.popular.any() else 0
     drawn = rng.choice(len(week.popular), draws, p=week.popular) if draws else item[:0]
     columns, times = np.unique(np.concatenate([item, drawn]), return_counts=True)
@@ -136,5 +140,5 @@ def batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng
     )
 
 
-def _parts(week: Week, examples: Examples) -> int:
+def _count_batches(week: Week, examples: Examples) -> int:
     return -(-len(week.users) // examples.batch)

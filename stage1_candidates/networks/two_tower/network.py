@@ -1,9 +1,9 @@
-"""The two-tower network: a customer's bag of articles against an article, trained by a corrected sampled softmax.
+"""Match customers and articles by a two-tower network, trained with a corrected sampled softmax.
 
-There is no table of customers: one is known by what was bought before the cutoff, by traits and by recency, so that a
-new customer or a new week needs no training. A bag holds the same article vectors that the article tower begins with,
-which makes an article near to those who bought it. An article's own vector is left out now and then, as a whole, so
-that one which training never saw can live on its attributes.
+Customers have no embedding table: a customer is described by purchases before the cutoff, by traits and by recency. New
+customers and new weeks thus need no training. A bag sums the vectors that are also the input of the article tower,
+so an article is close to the customers who bought it. Training drops the own vector of random articles, so that an
+article without training data is described by its attributes.
 """
 
 from typing import Annotated
@@ -18,22 +18,25 @@ from retail.params import Block, Days, NotNegative, Positive, Share
 from stage1_candidates.networks.two_tower.batches import Batch
 from stage1_candidates.networks.two_tower.inputs import ARTICLE_NUMBERS, CUSTOMER_NUMBERS, Bag, Customers
 
-SPREAD = 0.1  # standard deviation of first attribute and trait vectors
+SPREAD = 0.1  # standard deviation of initial attribute and trait vectors
 
 
 class Settings(Block):
+    """The settings of the network."""
+
     width: Positive  # of the vectors
-    hidden: Positive  # units of either tower's hidden layer
-    entries: Positive  # of a customer's log that stand in the bags, the most recent ones
-    half_lives: tuple[Days, ...]  # a bag for each
-    mass: Share  # a bag is divided by (the sum of its weights)^mass
-    own_dropout: Share  # chance that an article's own vector is left out
+    hidden: Positive  # units of the hidden layer of each tower
+    entries: Positive  # of a customer in the bags at most, the latest
+    half_lives: tuple[Days, ...]  # days, one bag each
+    mass: Share  # a bag is divided by (sum of its weights)^mass
+    own_dropout: Share  # probability that an article's own vector is dropped
     dropout: Share  # of hidden units
-    trait_customers: NotNegative  # that have a trait's value, for which it has a vector; rarer ones count as missing
-    temperature: Annotated[float, Field(gt=0)]  # that the cosine is divided by
+    trait_customers: NotNegative  # least number of customers of a trait's value; rarer values count as missing
+    temperature: Annotated[float, Field(gt=0)]  # divisor of the cosine
 
     @property
     def bag(self) -> Bag:
+        """Return the settings of the bags."""
         return Bag(self.entries, self.half_lives, self.mass)
 
 
@@ -41,7 +44,7 @@ class TwoTower(nn.Module):
     """Unit vectors of customers and articles; their dot product over the temperature is the log-odds of a purchase."""
 
     def __init__(self, codes: Array, traits: int, settings: Settings) -> None:
-        """``codes``: (items, attributes) rows of the table of attributes; ``traits``: rows of the table of traits."""
+        """Build the network; ``codes`` (items, attributes): see ``attribute_codes``; ``traits``: see ``trait_rows``."""
         super().__init__()
         size, hidden, bags = settings.width, settings.hidden, len(settings.half_lives)
         self.own_dropout, self.temperature = settings.own_dropout, settings.temperature
@@ -52,12 +55,12 @@ class TwoTower(nn.Module):
         self.gain = nn.Parameter(torch.ones(bags, size))
         self.customer = _tower((bags + 1) * size + CUSTOMER_NUMBERS, hidden, size, settings.dropout)
         self.article = _tower(size + ARTICLE_NUMBERS, hidden, size, settings.dropout)
-        nn.init.zeros_(self.own.weight)  # and so it stays for an article that training never meets
+        nn.init.zeros_(self.own.weight)  # an article without training data keeps this vector
         nn.init.normal_(self.attributes.weight, std=SPREAD)
         nn.init.normal_(self.traits.weight, std=SPREAD)
 
-    def known(self, items: Tensor) -> Tensor:
-        """(m, size): what is known of articles at all times, their own vector and the sum of their attributes'."""
+    def embed_articles(self, items: Tensor) -> Tensor:
+        """Embed articles (m, size): the own vector plus the sum of the attribute vectors."""
         own = self.own(items)
         if self.training:
             own = own * (torch.rand(len(items), 1, device=own.device) >= self.own_dropout)
@@ -65,43 +68,45 @@ class TwoTower(nn.Module):
         known: Tensor = own + self.attributes(codes)
         return known
 
-    def customers(self, known: Tensor, of: Customers) -> Tensor:
-        """(b, size) unit vectors; the entries of ``of`` are rows of ``known``."""
+    def encode_customers(self, known: Tensor, inputs: Customers) -> Tensor:
+        """Compute unit vectors (b, size) of customers; the entries of ``inputs`` are rows of ``known``."""
         bags = torch.stack(
             [
-                functional.embedding_bag(of.entry, known, of.start, mode="sum", per_sample_weights=weight)
-                for weight in of.weight
+                functional.embedding_bag(inputs.entry, known, inputs.start, mode="sum", per_sample_weights=weight)
+                for weight in inputs.weight
             ],
             dim=1,
         )  # (b, half-lives, size)
-        traits = self.traits(of.traits).sum(1)
-        more = self.customer(torch.cat([bags.flatten(1), traits, of.numbers], 1))
-        return functional.normalize((bags * self.gain).sum(1) + more, dim=1)
+        traits = self.traits(inputs.traits).sum(1)
+        correction = self.customer(torch.cat([bags.flatten(1), traits, inputs.numbers], 1))
+        return functional.normalize((bags * self.gain).sum(1) + correction, dim=1)
 
-    def articles(self, known: Tensor, numbers: Tensor) -> Tensor:
-        """(m, size) unit vectors of the articles ``known``, whose ``numbers`` are those of some day."""
+    def encode_articles(self, known: Tensor, numbers: Tensor) -> Tensor:
+        """Compute unit vectors (m, size) of the articles ``known`` with the ``numbers`` of a cutoff."""
         return functional.normalize(known + self.article(torch.cat([known, numbers], 1)), dim=1)
 
     def loss(self, batch: Batch) -> Tensor:
-        known = self.known(batch.items)
-        customers = self.customers(known, batch.customers)
-        articles = self.articles(known[batch.column], batch.numbers)
+        """Compute the corrected softmax loss of a batch."""
+        known = self.embed_articles(batch.items)
+        customers = self.encode_customers(known, batch.customers)
+        articles = self.encode_articles(known[batch.column], batch.numbers)
         return corrected_softmax(customers @ articles.T / self.temperature, batch)  # (b, size) @ (size, c) -> (b, c)
 
 
 def corrected_softmax(scores: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of every purchase against the columns that its customer did not buy in the label week.
+    """Compute the cross-entropy of every purchase against the columns that its customer did not buy in the week.
 
-    loss = -s_p + log(exp(s_p) + sum_j exp(s_j + log(times_j / expected_j))): the sum over a sample of articles
-    estimates that over all articles where each is weighed by one over its expected number (importance sampling, Bengio
-    and Senecal, 2008; the logQ correction of Yi et al., RecSys 2019). A popular article would otherwise be punished for
-    standing in every batch. The customer's other purchases of the week, hits by accident, are masked.
+    loss = -s_p + log(exp(s_p) + sum_j exp(s_j + log(times_j / expected_j)))
+
+    The sum over sampled articles estimates the sum over all articles if each is divided by its expected times
+    (importance sampling, Bengio and Senecal 2008; the logQ correction of Yi et al., RecSys 2019). Otherwise popular
+    articles would be penalised for being in every batch. The customer's other purchases of the week are masked.
     """
     bought = torch.zeros_like(scores, dtype=torch.bool)
     bought[batch.pair_row, batch.pair_column] = True
     others = (scores + batch.correction).masked_fill(bought, -torch.inf).logsumexp(1)
-    right = scores[batch.pair_row, batch.pair_column]
-    return (batch.pair_weight * (torch.logaddexp(right, others[batch.pair_row]) - right)).sum()
+    positive = scores[batch.pair_row, batch.pair_column]
+    return (batch.pair_weight * (torch.logaddexp(positive, others[batch.pair_row]) - positive)).sum()
 
 
 def _tower(width: int, hidden: int, size: int, dropout: float) -> nn.Sequential:

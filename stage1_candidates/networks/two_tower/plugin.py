@@ -1,6 +1,6 @@
-"""Two towers in the pipeline: the articles nearest to a customer's vector among those that sell.
+"""Plug two towers into the pipeline: propose the recently sold articles nearest to the customer's vector.
 
-Nothing is left out of a customer's list: articles bought before are often bought again, and lie near.
+The list includes articles that the customer bought before, because they are often bought again.
 """
 
 import copy
@@ -13,11 +13,12 @@ from pydantic import field_validator
 from torch import nn
 
 from retail.log import Array
-from retail.params import Positive
+from retail.params import Block, Positive
+from retail.ragged import offsets, row_of
 from retail.shop import Shop
 from retail.weeks import History
+from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.engine.source import Network
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.ann import Index, Search
@@ -26,14 +27,18 @@ from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_r
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower
 from stage1_candidates.networks.two_tower.vectors import article_vectors, customer_vectors
 
-# What ends a training is measured so, whatever ``take``, ``sold_days`` and ``search`` ask for: these may change without
-# another training.
+# The validation metric uses these constants instead of ``take``, ``sold_days`` and ``search``, so that a change of
+# these settings needs no retraining.
 MEASURED, MEASURED_SOLD, EXACT = 100, 60, Search(kind="flat", effort=1)
 
 
-class Params(Network):
-    sold_days: Positive  # only articles sold within so many days before the cutoff are proposed
+class Answer(Block):
+    sold_days: Positive  # only articles sold in the last so many days before the cutoff are proposed
     search: Search
+
+
+class Params(Network):
+    answer: Answer
     model: Settings
     examples: Examples
 
@@ -47,21 +52,21 @@ class Params(Network):
 
 @dataclass(frozen=True)
 class Ready:
-    """What all customers of a label week share."""
+    """The parts that all customers of a label week share."""
 
     state: dict[str, Array]
     network: TwoTower  # in double precision
-    shop: Shop  # as it sees it
+    shop: Shop  # without rare traits
     index: Index
 
 
-def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
-    """Weights trained on the label weeks before ``history.week``, the last ``hold`` of which end the training.
+def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+    """Train on the label weeks before ``history.week``; the last ``hold`` ones are held out for early stopping.
 
-    Every one is seen from its own first day. Nothing where no week is left to train on.
+    Each week uses the history before its own first day. Returns no weights if no training week is left.
     """
     from stage1_candidates.networks.base import (
-        training,  # brings Lightning, which takes seconds; asking needs none of it
+        training,  # here, because importing Lightning takes seconds and only training needs it
     )
 
     torch.manual_seed(seed)
@@ -69,7 +74,7 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     network = TwoTower(attribute_codes(shop), trait_rows(shop), params.model)
     first = max(1, history.week - params.examples.weeks - params.examples.hold)
     parts = [label_week(history.log, week, params.examples, seed) for week in range(first, history.week)]
-    parts = [part for part in parts if len(part.users)]  # a shop closes over Christmas
+    parts = [part for part in parts if len(part.users)]  # a week without sales has no examples
     train, held = parts[: -params.examples.hold], parts[-params.examples.hold :]
     if not train:
         return {}
@@ -87,34 +92,34 @@ def learn(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights, the articles' vectors as of the cutoff, and the articles that may be proposed."""
+    """Return the weights, the articles' vectors at the cutoff, and the articles that may be proposed."""
     known = stored.to_state(weights)
     seen = with_common_traits(shop, params.model.trait_customers)
     vectors = article_vectors(_network(seen, known, params), history)
-    return {**known, "vectors": vectors, "sold": ann.sold_lately(history, params.sold_days)}
+    return {**known, "vectors": vectors, "sold": ann.sold_lately(history, params.answer.sold_days)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
-    """Customer -> the articles nearest to it; one without a past is served by its traits."""
+    """Propose for each customer the nearest articles; a customer without a past is described by its traits."""
     ready = made_ready(history, shop, state, params)
     mine = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
     items, products = ann.search(ready.index, mine, params.take)
     weight = _positive(products, params)
-    order = np.lexsort((items, -weight), axis=1)  # two products may round to one weight
+    order = np.lexsort((items, -weight), axis=1)  # different products may round to the same weight
     items, weight = np.take_along_axis(items, order, 1), np.take_along_axis(weight, order, 1)
     found = weight > 0
-    return Lists(np.concatenate([np.zeros(1, np.int64), found.sum(1).cumsum()]), items[found], weight[found])
+    return Lists(offsets(found.sum(1)), items[found], weight[found])
 
 
 def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
-    """(n,) float32 exp((cosine - 1) / temperature) of every pair, in 0..1; 0 in a shop that has sold nothing yet."""
+    """Score (n,) float32 pairs by exp((cosine - 1) / temperature), in 0..1; 0 in a shop without any sale."""
     if not (history.stop > history.log.start[:-1]).any():
         return np.zeros(len(items), np.float32)
     ready = made_ready(history, shop, state, params)
     mine = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
-    return _positive(ann.dot(mine, state["vectors"], np.repeat(np.arange(len(users)), np.diff(ptr)), items), params)
+    return _positive(ann.dot(mine, state["vectors"], row_of(ptr), items), params)
 
 
 def _positive(products: Array, params: Params) -> Array:
@@ -123,19 +128,19 @@ def _positive(products: Array, params: Params) -> Array:
 
 
 def made_ready(history: History, shop: Shop, state: dict[str, Array], params: Params) -> Ready:
-    """``state`` ready to answer, made once for all shards of customers."""
+    """Prepare ``state`` for scoring, once for all shards of customers."""
 
     def made() -> Ready:
-        index = ann.build(state["vectors"], state["sold"], params.search)
+        index = ann.build(state["vectors"], state["sold"], params.answer.search)
         seen = with_common_traits(shop, params.model.trait_customers)
         return Ready(state, _network(seen, state, params), seen, index)
 
-    ready: Ready = history.once(("two_tower", id(state)), made)  # kept with its state, whose id stays its own
+    ready: Ready = history.once(("two_tower", id(state)), made)  # ``Ready`` holds the state: its id stays unique
     return ready
 
 
 def _network(shop: Shop, state: dict[str, Array], params: Params) -> TwoTower:
-    """The trained network in double precision."""
+    """Build the trained network in double precision."""
     weights = stored.of_state(state)
     network = TwoTower(attribute_codes(shop), trait_rows(shop), params.model)
     stored.with_arrays(network, weights)
@@ -143,7 +148,7 @@ def _network(shop: Shop, state: dict[str, Array], params: Params) -> TwoTower:
 
 
 def _recall(network: nn.Module, held: list[Week], shop: Shop, params: Params) -> float:
-    """Share of what customers of the held weeks bought that is among their MEASURED nearest articles."""
+    """Compute the share of purchases of the held-out weeks among the customers' MEASURED nearest articles."""
     trained = copy.deepcopy(network).double().to(stored.device())
     hits, purchases = 0, 0
     for week in held:
@@ -151,7 +156,7 @@ def _recall(network: nn.Module, held: list[Week], shop: Shop, params: Params) ->
         vectors = article_vectors(trained, week.history)  # type: ignore[arg-type]
         index = ann.build(vectors, ann.sold_lately(week.history, MEASURED_SOLD), EXACT)
         items, _ = ann.search(index, mine, MEASURED)
-        row = np.repeat(np.arange(len(week.users)), np.diff(week.ptr))
+        row = row_of(week.ptr)
         hits += int((items[row] == week.bought[:, None]).any(1).sum())
         purchases += len(week.bought)
     return hits / max(purchases, 1)

@@ -1,7 +1,7 @@
-"""Vectors of customers and articles, the same bit for bit whoever else is asked for.
+"""Compute vectors of customers and articles that do not depend on the other rows, bit for bit.
 
-Matrix products round otherwise for another height in their last bits, so that blocks have one size, the last one filled
-up; they are computed in double precision and rounded to single at the end.
+Matrix products of other heights may round differently in the last bit. Customers are therefore computed in blocks of
+one size, in double precision, and rounded to single precision at the end.
 """
 
 import numpy as np
@@ -14,43 +14,46 @@ from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.two_tower.inputs import Bag, Customers, article_numbers, bought, customers
 from stage1_candidates.networks.two_tower.network import TwoTower
 
-ROWS = 512
+ROWS = 512  # of a block
 
 
 @torch.no_grad()
 def customer_vectors(network: TwoTower, history: History, shop: Shop, users: Array, bag: Bag) -> Array:
-    """(u, size) float32 of ``users`` at the cutoff; ``network`` in double precision, in evaluation mode."""
+    """Compute vectors (u, size) float32 of ``users`` at the cutoff.
+
+    ``network``: in double precision and evaluation mode.
+    """
     out = np.empty((len(users), network.own.embedding_dim), np.float32)
     for begin in range(0, len(users), ROWS):
-        some = users[begin : begin + ROWS]
-        entry = bought(history, some, bag.entries)
+        block = users[begin : begin + ROWS]
+        entry = bought(history, block, bag.entries)
         items, row = np.unique(entry, return_inverse=True)
-        of = _filled(customers(history, shop, some, bag, row))
-        known = network.known(torch.from_numpy(items).to(device()))
-        vectors = network.customers(known, Customers(*(part.to(device()) for part in of)))
-        out[begin : begin + ROWS] = vectors[: len(some)].float().cpu().numpy()
+        padded = _pad_customers(customers(history, shop, block, bag, row))
+        known = network.embed_articles(torch.from_numpy(items).to(device()))
+        vectors = network.encode_customers(known, Customers(*(part.to(device()) for part in padded)))
+        out[begin : begin + ROWS] = vectors[: len(block)].float().cpu().numpy()
     return out
 
 
 @torch.no_grad()
 def article_vectors(network: TwoTower, history: History) -> Array:
-    """(items, size) float32 of every article as of the cutoff; ``network`` as above."""
+    """Compute vectors (items, size) float32 of all articles at the cutoff; ``network`` as in ``customer_vectors``."""
     numbers = torch.from_numpy(article_numbers(history)).double()
     out = np.empty((len(numbers), network.own.embedding_dim), np.float32)
     for begin in range(0, len(numbers), ROWS):
-        some = torch.arange(begin, min(begin + ROWS, len(numbers)))
-        vectors = network.articles(network.known(some.to(device())), numbers[some].to(device()))
+        block = torch.arange(begin, min(begin + ROWS, len(numbers)))
+        vectors = network.encode_articles(network.embed_articles(block.to(device())), numbers[block].to(device()))
         out[begin : begin + ROWS] = vectors.float().cpu().numpy()
     return out
 
 
-def _filled(of: Customers) -> Customers:
-    """``of`` in double precision with customers without a past, up to ROWS in all."""
-    missing = ROWS - len(of.start)
+def _pad_customers(block: Customers) -> Customers:
+    """Pad ``block`` to ROWS with customers without a past, and convert it to double precision."""
+    missing = ROWS - len(block.start)
     return Customers(
-        entry=of.entry,
-        start=torch.cat([of.start, torch.full((missing,), len(of.entry))]),
-        weight=of.weight.double(),
-        traits=torch.cat([of.traits, torch.zeros((missing, of.traits.shape[1]), dtype=torch.int64)]),
-        numbers=torch.cat([of.numbers, torch.zeros((missing, of.numbers.shape[1]))]).double(),
+        entry=block.entry,
+        start=torch.cat([block.start, torch.full((missing,), len(block.entry))]),
+        weight=block.weight.double(),
+        traits=torch.cat([block.traits, torch.zeros((missing, block.traits.shape[1]), dtype=torch.int64)]),
+        numbers=torch.cat([block.numbers, torch.zeros((missing, block.numbers.shape[1]))]).double(),
     )

@@ -1,7 +1,6 @@
-"""Reasons from the article's sales to everybody: this week's, last year's, to owners again, its type, price,
-baskets, channel.
+"""Describe the article by its sales to all customers: recent sales, season, repurchases, type, price, baskets, channel.
 
-Each function gives (n,) text, null where there is nothing to say.
+Each function returns (n,) text, null where it has no reason to give. "In the last 7 days" means before the cutoff.
 """
 
 import numpy as np
@@ -10,124 +9,133 @@ import polars as pl
 from features.engine import kernels
 from retail.log import Array
 from retail.weeks import History
-from submissions.explain.reasons import words
-from submissions.explain.reasons.chosen import Chosen
+from submissions.explain.reasons.format_numbers import format_days, format_money, format_times
+from submissions.explain.reasons.recommendations import Recommendations
 
-BEST = 50  # ranks that make a best seller, and the largest share of the week's articles
-BEST_SHARE = 0.1
-NEW = 28  # days since the first sale
-RISING = 1.5  # sales over those of the week before
-FEW = 3  # below it a count is chance, not a reason
+BEST_RANK = 50  # a best seller has at most this rank ...
+BEST_SHARE = 0.1  # ... and is among this share of the articles sold in the last 7 days
+NEW_DAYS = 28  # an article is new for so many days after its first sale
+RISING = 1.5  # sales of the last 7 days, as a multiple of the 7 days before
+LEAST_COUNT = 3  # a smaller count may be chance and gives no reason
 HALF = 0.5
-NEAR = 0.25  # a price or a basket this near to the usual one is like it
+NEAR = 0.25  # relative difference up to which a price or a basket size is close to the usual one
 
 
-def sales(of: Chosen) -> pl.Series:
-    """one of the week's best sellers (rank 4)"""
-    facts = _sales(of.history)[of.pairs.items]
+def describe_sales(recommended: Recommendations) -> pl.Series:
+    """Describe the recent sales, as in: one of the best sellers of the last 7 days (rank 4)."""
+    facts = _count_sales(recommended.history)[recommended.pairs.items]
     week, before, month, rank = (pl.col(name) for name in ("week", "before", "month", "rank"))
-    # a log that has just begun cannot tell what is new
-    new = pl.col("first").is_between(1, NEW) & (pl.lit(of.history.cutoff) - pl.col("first") > NEW)
+    # an article is known to be new only if the log begins more than NEW_DAYS before its first sale
+    age = pl.col("first")
+    new = age.is_between(1, NEW_DAYS) & (pl.lit(recommended.history.cutoff) - age > NEW_DAYS)
     return facts.select(
-        pl.when((week > 0) & (rank <= BEST) & (rank <= BEST_SHARE * pl.col("sold")))
-        .then(pl.format("one of the week's best sellers (rank {})", rank))
+        pl.when((week > 0) & (rank <= BEST_RANK) & (rank <= BEST_SHARE * pl.col("sold")))
+        .then(pl.format("one of the best sellers of the last 7 days (rank {})", rank))
         .when(new)
-        .then(pl.format("new: first sold {} ago, {} since", words.days(pl.col("first")), words.times(pl.col("ever"))))
-        .when((week >= FEW) & (week >= RISING * before))
-        .then(pl.format("selling faster: {} in the last 7 days, {} in the 7 before", week, before))
+        .then(pl.format("new: first sold {} ago, sold {} so far", format_days(age), format_times(pl.col("ever"))))
+        .when((week >= LEAST_COUNT) & (week >= RISING * before))
+        .then(pl.format("sales are rising: {} in the last 7 days, {} in the 7 days before", week, before))
         .when(week > 0)
-        .then(pl.format("sold {} in the last 7 days", words.times(week)))
+        .then(pl.format("sold {} in the last 7 days", format_times(week)))
         .when(month > 0)
-        .then(pl.format("sold {} in the last 28 days", words.times(month)))
+        .then(pl.format("sold {} in the last 28 days", format_times(month)))
         .when(pl.col("ever") > 0)
-        .then(pl.format("sold {} so far, last {} ago", words.times(pl.col("ever")), words.days(pl.col("last"))))
+        .then(
+            pl.format("sold {} so far, most recently {} ago", format_times(pl.col("ever")), format_days(pl.col("last")))
+        )
         .otherwise(None)
     ).to_series()
 
 
-def season(of: Chosen) -> pl.Series:
-    """sold 14 times in this week a year ago"""
-    facts, year_ago = _sales(of.history)[of.pairs.items], pl.col("year_ago")
-    text = pl.format("sold {} in this week a year ago", words.times(year_ago))
-    return facts.select(pl.when(year_ago >= FEW).then(text)).to_series()
+def describe_season(recommended: Recommendations) -> pl.Series:
+    """Describe the sales a year ago, as in: sold 14 times in the same week a year ago."""
+    facts, year_ago = _count_sales(recommended.history)[recommended.pairs.items], pl.col("year_ago")
+    text = pl.format("sold {} in the same week a year ago", format_times(year_ago))
+    return facts.select(pl.when(year_ago >= LEAST_COUNT).then(text)).to_series()
 
 
-def rebuy(of: Chosen) -> pl.Series:
-    """12 of its 40 buyers bought it again, after 35 days on average"""
-    table: pl.DataFrame = of.history.once("reasons: rebuys", lambda: _rebuys(of.history))
-    facts = table[of.pairs.items]
+def describe_repurchases(recommended: Recommendations) -> pl.Series:
+    """Describe how often it is bought again, as in: 12 of its 40 buyers bought it again, after 35 days on average."""
+    table: pl.DataFrame = recommended.history.once("reasons: rebuys", lambda: _count_repurchases(recommended.history))
+    facts = table[recommended.pairs.items]
     gap = (pl.col("gap_days") / pl.col("gaps")).round().cast(pl.Int64)
     text = pl.format(
-        "{} of its {} buyers bought it again, after {} on average", "again", "owners", words.days(gap)
+        "{} of its {} buyers bought it again, after {} on average", "again", "owners", format_days(gap)
     )  # fmt: skip
-    return facts.select(pl.when(pl.col("again") >= FEW).then(text)).to_series()
+    return facts.select(pl.when(pl.col("again") >= LEAST_COUNT).then(text)).to_series()
 
 
-def kind(of: Chosen) -> pl.Series:
-    """its type (BAG) makes 12% of the last four weeks' sales"""
-    if "product_type_no" not in of.shop.attributes:
-        return pl.Series([None] * of.rows, dtype=pl.String)
-    code = of.shop.attributes["product_type_no"]
-    share = of.history.once("reasons: kinds", lambda: _kind_shares(of.history, code))
-    label, says = of.label("product_type_no")
-    percent = np.where(says, np.rint(100 * share[code[of.pairs.items]]), 0).astype(np.int64)
+def describe_type_share(recommended: Recommendations) -> pl.Series:
+    """Describe its type's sales, as in: its type (BAG) accounts for 12% of the sales of the last 28 days."""
+    if "product_type_no" not in recommended.shop.attributes:
+        return pl.Series([None] * recommended.row_count, dtype=pl.String)
+    code = recommended.shop.attributes["product_type_no"]
+    share = recommended.history.once("reasons: kinds", lambda: _compute_type_shares(recommended.history, code))
+    label, informative = recommended.label_attribute("product_type_no")
+    percent = np.where(informative, np.rint(100 * share[code[recommended.pairs.items]]), 0).astype(np.int64)
     facts = pl.DataFrame({"percent": percent, "label": label})
-    text = pl.format("its type{} makes {}% of the last four weeks' sales", "label", "percent")
+    text = pl.format("its type{} accounts for {}% of the sales of the last 28 days", "label", "percent")
     return facts.select(pl.when(pl.col("percent") >= 1).then(text)).to_series()
 
 
-def price(of: Chosen) -> pl.Series:
-    """its price, 2.95, is near what you usually pay (3.10)"""
-    usual = of.customer["price_mean"]
-    now = of.article["price_last"]
-    facts = pl.DataFrame({"ratio": now / np.maximum(usual, 1e-9), "now": words.money(now), "usual": words.money(usual)})
+def describe_price(recommended: Recommendations) -> pl.Series:
+    """Compare its price with the customer's, as in: costs 2.95, close to the 3.10 you pay on average."""
+    usual = recommended.customer["price_mean"]
+    now = recommended.article["price_last"]
+    facts = pl.DataFrame(
+        {"ratio": now / np.maximum(usual, 1e-9), "now": format_money(now), "usual": format_money(usual)}
+    )
     ratio = pl.col("ratio")
-    middle = of.history.once("reasons: middle price", lambda: _middle_price(of.history))
+    median = recommended.history.once("reasons: median price", lambda: _compute_median_price(recommended.history))
     return facts.select(
         pl.when(pl.Series(np.isnan(now)))
         .then(pl.lit(None, pl.String))
-        .when(ratio.is_nan() & (pl.Series(now) < middle))
-        .then(pl.format("costs {}, less than most of what the shop sold this week", "now"))
+        .when(ratio.is_nan() & (pl.Series(now) < median))
+        .then(pl.format("costs {}, less than most purchases of the last 7 days", "now"))
         .when(ratio.is_between(1 - NEAR, 1 + NEAR))
-        .then(pl.format("its price, {}, is near what you usually pay ({})", "now", "usual"))
+        .then(pl.format("costs {}, close to the {} you pay on average", "now", "usual"))
         .when(ratio < 1)
-        .then(pl.format("costs {}, less than you usually pay ({})", "now", "usual"))
+        .then(pl.format("costs {}, less than the {} you pay on average", "now", "usual"))
         .otherwise(None)
     ).to_series()
 
 
-def baskets(of: Chosen) -> pl.Series:
-    """bought in baskets as large as yours, about 20 articles"""
-    yours = of.customer["basket_mean"]
-    facts = pl.DataFrame({"yours": yours, "its": of.article["basket_mean"]}).fill_nan(None)
+def describe_basket_size(recommended: Recommendations) -> pl.Series:
+    """Compare basket sizes, as in: usually bought in baskets about as large as yours: 20 articles on average."""
+    yours = recommended.customer["basket_mean"]
+    facts = pl.DataFrame({"yours": yours, "its": recommended.article["basket_mean"]}).fill_nan(None)
     like = (pl.col("its") / pl.col("yours")).is_between(1 - NEAR, 1 + NEAR)
     size = pl.col("its").round().cast(pl.Int64)
-    text = pl.format("bought in baskets about as large as yours, of {} articles on average", size)
+    text = pl.format("usually bought in baskets about as large as yours: {} articles on average", size)
     return facts.select(pl.when(like & (size > 1)).then(text)).to_series()
 
 
-def channel(of: Chosen) -> pl.Series:
-    """mostly sold online, as most of what you buy"""
-    online = (of.article["channel_mean"] > HALF) & (of.customer["online_share"] > HALF)
-    text = pl.when(pl.Series(online)).then(pl.lit("mostly sold online, as most of what you buy"))
+def describe_channel(recommended: Recommendations) -> pl.Series:
+    """Compare sales channels, as in: mostly sold online, like most of what you buy."""
+    online = (recommended.article["channel_mean"] > HALF) & (recommended.customer["online_share"] > HALF)
+    text = pl.when(pl.Series(online)).then(pl.lit("mostly sold online, like most of what you buy"))
     return pl.select(text).to_series()
 
 
-def _middle_price(history: History) -> float:
-    """The median price of the sales of the last 7 days, NaN where there are none."""
+def _compute_median_price(history: History) -> float:
+    """Return the median price of the sales of the last 7 days, NaN if there are none."""
     log, known = history.log, history.known
     week = log.price[known[log.day[known] >= history.cutoff - 7]]
     return float(np.median(week)) if len(week) else float("nan")
 
 
-def _sales(history: History) -> pl.DataFrame:
-    """Per article: sales (a customer's purchase on a day) of the last 7 days, the 7 before, 28 days, the label week a
-    year ago and ever; days since the first and the last; rank of the week, ties alike; articles sold in the week."""
+def _count_sales(history: History) -> pl.DataFrame:
+    """Count each article's sales, a sale being a customer's purchase on a day.
+
+    Columns: week, before, month, year_ago, ever: sales of the last 7 days, the 7 days before, the last 28 days, the
+    label week a year ago, and all time; first, last: days since the first and the last sale; sold: number of articles
+    sold in the last 7 days; rank: by sales of the last 7 days, equal sales share a rank.
+    """
 
     def count() -> pl.DataFrame:
-        log, none = history.log, np.zeros(0)
+        log, no_decay = history.log, np.zeros(0)
         windows = np.array([7, 14, 28])
-        table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, none)
+        table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, no_decay)
         columns = np.nan_to_num(table).astype(np.int64).T
         week, fortnight, month, first, last, year_ago = columns[:6]
         return pl.DataFrame(
@@ -143,12 +151,12 @@ def _sales(history: History) -> pl.DataFrame:
             }
         ).with_columns(rank=pl.col("week").rank("min", descending=True))
 
-    found: pl.DataFrame = history.once("reasons: sales", count)
-    return found
+    counts: pl.DataFrame = history.once("reasons: sales", count)
+    return counts
 
 
-def _rebuys(history: History) -> pl.DataFrame:
-    """Per article: owners, owners who bought it again, and the gaps in days between their purchases."""
+def _count_repurchases(history: History) -> pl.DataFrame:
+    """Count each article's owners, those who bought it again, and the days between their purchases."""
     log = history.log
     table = kernels.rebuys(
         log.start[:-1], history.stop, log.item, log.day, history.cutoff, np.zeros(0, np.int64), log.items
@@ -156,10 +164,10 @@ def _rebuys(history: History) -> pl.DataFrame:
     return pl.DataFrame(table, schema=["owners", "again", "gap_days", "gaps"]).cast(pl.Int64)
 
 
-def _kind_shares(history: History, category: Array) -> Array:
-    """(kinds + 1,) share of the sales of the last 28 days; the last place is for articles of no kind."""
+def _compute_type_shares(history: History, category: Array) -> Array:
+    """Return each type's share (types + 1,) of the sales of the last 28 days; the last counts articles without one."""
     log, known = history.log, history.known
-    late = known[log.day[known] >= history.cutoff - 28]
-    sold = np.bincount(category[log.item[late]] + 1, minlength=int(category.max(initial=-1)) + 2)
-    shares: Array = np.roll(sold / max(len(late), 1), -1)
+    recent = known[log.day[known] >= history.cutoff - 28]
+    sold = np.bincount(category[log.item[recent]] + 1, minlength=int(category.max(initial=-1)) + 2)
+    shares: Array = np.roll(sold / max(len(recent), 1), -1)
     return shares

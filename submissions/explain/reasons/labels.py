@@ -1,4 +1,4 @@
-"""What the values of an article's attributes are called, as articles.csv has it."""
+"""Read the names of the articles' attribute values from articles.csv."""
 
 from pathlib import Path
 
@@ -6,23 +6,24 @@ import polars as pl
 
 from retail.shop import ATTRIBUTES
 from retail_input import csvs
-from retail_input.dictionaries import twin
+from retail_input.dictionaries import find_name_column
 
-NAMELESS = ("", "none", "other", "unknown", "undefined")  # say that nothing is known
+NAMELESS = ("", "none", "other", "unknown", "undefined")  # names that carry no information
 
 
-def labels(folder: Path, articles: pl.DataFrame) -> pl.DataFrame:
-    """article_id, name, then a column per attribute; row r is article r of ``articles`` (article_id, name).
+def read_labels(folder: Path, articles: pl.DataFrame) -> pl.DataFrame:
+    """Return columns article_id, name and one column of labels per attribute, in the row order of ``articles``.
 
-    A label is "" where the file's word for it says nothing. An attribute without a column of names is left out.
+    ``articles``: article_id, name. A label is "" if the file's name for the value is in NAMELESS. Attributes without a
+    column of names in the file are left out.
     """
-    file = csvs.opened(folder / "articles.csv", ("article_id",))
-    named = {name: twin(name) for name in ATTRIBUTES if twin(name) in file.columns}
-    raw = file.read(["article_id", *named.values()]).select(
+    file = csvs.open_csv(folder / "articles.csv", ("article_id",))
+    name_columns = {name: find_name_column(name) for name in ATTRIBUTES if find_name_column(name) in file.columns}
+    raw = file.read(["article_id", *name_columns.values()]).select(
         "article_id",
         *(
             pl.when(pl.col(column).str.to_lowercase().is_in(NAMELESS)).then(pl.lit("")).otherwise(column).alias(name)
-            for name, column in named.items()
+            for name, column in name_columns.items()
         ),
     )
     return articles.select("article_id", "name").join(

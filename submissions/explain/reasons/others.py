@@ -1,6 +1,6 @@
-"""Reasons from what other customers buy: with the last basket, of a like taste, of the same age, of the same segment.
+"""Describe what other customers buy: buyers of the last basket's articles, similar customers, age groups, segments.
 
-Each function gives (n,) text, null where there is nothing to say.
+Each function returns (n,) text, null where it has no reason to give. "In the last 7 days" means before the cutoff.
 """
 
 from itertools import pairwise
@@ -9,109 +9,127 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
+from retail.ragged import pair_codes, pairs_of_codes
 from retail.shop import AGE_BINS
 from retail.weeks import History
-from stage1_candidates.engine import lists, user_neighbours, walks
+from stage1_candidates.engine import lists, sparse_product, user_neighbours
 from stage1_candidates.engine.lists import Lists
-from stage1_candidates.pooling.pool import codes
-from submissions.explain.reasons.chosen import Chosen, entries
+from submissions.explain.reasons.recommendations import Recommendations, list_entries
 
-LATELY = 28  # days
-SOLD_TOGETHER = 91  # days over which buyers in common count
-FEW = 2  # customers below whom it is chance, not a reason
-BEST = 20  # ranks that are worth a word
-NEIGHBOURS = ("tifu_knn", "neighbours_recent")  # sources that know a customer's nearest customers
-AGE_NEAR = 5  # years
+NEIGHBOUR_DAYS = 28  # days of the neighbours' purchases that count
+BUYER_DAYS = 91  # days of purchases over which common buyers are counted
+LEAST_BUYERS = 2  # fewer buyers may be chance and give no reason
+BEST_RANK = 20  # largest rank that gives a reason
+NEIGHBOUR_SOURCES = ("tifu_knn", "neighbours_recent")  # sources that store each customer's nearest customers
+AGE_DIFFERENCE = 5  # years up to which the buyers are about the customer's age
 
 
-def together(of: Chosen) -> pl.Series:
-    """sold with articles in your last basket: 12 of 40 other recent buyers of X bought it too"""
-    shared = _shared(of)
+def describe_bought_together(recommended: Recommendations) -> pl.Series:
+    """Describe common buyers of the article and the customer's last basket.
+
+    Example: 12 of 40 other recent buyers of X, an article in your last basket, also bought it.
+    """
+    shared = _count_common_buyers(recommended)
     best = (
-        shared.filter(pl.col("both") >= FEW)
+        shared.filter(pl.col("both") >= LEAST_BUYERS)
         .sort("row", -pl.col("both"), "buyers", "other")
         .unique("row", keep="first", maintain_order=True)
     )
-    words = "sold with articles in your last basket: {} of {} other recent buyers of {} bought it too"
-    text = best.select(pl.format(words, "both", "buyers", of.named(best["other"].to_numpy()))).to_series()
-    return of.filled(best["row"].to_numpy(), text)
+    names = recommended.name_articles(best["other"].to_numpy())
+    template = "{} of {} other recent buyers of {}, an article in your last basket, also bought it"
+    text = best.select(pl.format(template, "both", "buyers", names)).to_series()
+    return recommended.scatter(best["row"].to_numpy(), text)
 
 
-def neighbours(of: Chosen) -> pl.Series:
-    """customers with a taste like yours bought it lately: 7 of the 50 nearest"""
-    source = next(of.sources[name] for name in NEIGHBOURS if name in of.sources)
-    history, settings = of.history, source.settings
-    users = of.pairs.users
-    mine = user_neighbours.unit(user_neighbours.vectors(history, users, settings.decay))
-    near = user_neighbours.nearest(mine, source.state, users, settings.neighbours)
-    alike = Lists(near.ptr, near.target, np.ones(len(near.target), np.float32))
-    lately = _bought(history, source.state["reference"], LATELY)
-    count = walks.walk_at(alike, lately, history.log.items, of.pairs.ptr, of.pairs.items)
-    facts = pl.DataFrame({"count": np.rint(count).astype(np.int64), "of": np.diff(near.ptr)[of.pairs.run]})
-    text = pl.format("customers with a taste like yours bought it lately: {} of the {} nearest", "count", "of")
-    return facts.select(pl.when(pl.col("count") >= FEW).then(text)).to_series()
-
-
-def age(of: Chosen) -> pl.Series:
-    """popular with customers of your age this week (rank 3 among those of 25 to 29)"""
-    bins = of.shop.age_bin
-    if bins is None:
-        return pl.Series([None] * of.rows, dtype=pl.String)
-    facts = _ranks(of, "age", bins).with_columns(
-        bin=bins[of.pairs.user],
-        yours=pl.Series(of.customer["age"]).fill_nan(None),
-        its=pl.Series(of.article["age_mean"]).fill_nan(None),
+def describe_neighbours(recommended: Recommendations) -> pl.Series:
+    """Describe similar customers, as in: 7 of the 50 customers most similar to you bought it in the last 28 days."""
+    source = next(recommended.sources[name] for name in NEIGHBOUR_SOURCES if name in recommended.sources)
+    history, settings = recommended.history, source.settings
+    users = recommended.pairs.users
+    own = user_neighbours.unit(user_neighbours.vectors(history, users, settings.decay))
+    near = user_neighbours.nearest(own, source.state, users, settings.neighbours)
+    neighbours = Lists(near.ptr, near.target, np.ones(len(near.target), np.float32))
+    bought = _list_purchases(history, source.state["reference"], NEIGHBOUR_DAYS)
+    count = sparse_product.scores_at(
+        neighbours, bought, history.log.items, recommended.pairs.ptr, recommended.pairs.items
     )
-    years = pl.col("bin").replace_strict(range(len(AGE_BINS) + 1), _bins(), default=None, return_dtype=pl.String)
-    near = (pl.col("yours") - pl.col("its")).abs() <= AGE_NEAR
-    round_years = pl.col("its").round().cast(pl.Int64)
+    facts = pl.DataFrame({"count": np.rint(count).astype(np.int64), "near": np.diff(near.ptr)[recommended.pairs.run]})
+    template = f"{{}} of the {{}} customers most similar to you bought it in the last {NEIGHBOUR_DAYS} days"
+    text = pl.format(template, "count", "near")
+    return facts.select(pl.when(pl.col("count") >= LEAST_BUYERS).then(text)).to_series()
+
+
+def describe_age_group(recommended: Recommendations) -> pl.Series:
+    """Describe the customer's age group, as in: popular in your age group, 25 to 29, in the last 7 days (rank 3)."""
+    bins = recommended.shop.age_bin
+    if bins is None:
+        return pl.Series([None] * recommended.row_count, dtype=pl.String)
+    facts = _rank_in_segment(recommended, "age", bins).with_columns(
+        bin=bins[recommended.pairs.user],
+        yours=pl.Series(recommended.customer["age"]).fill_nan(None),
+        its=pl.Series(recommended.article["age_mean"]).fill_nan(None),
+    )
+    years = pl.col("bin").replace_strict(
+        range(len(AGE_BINS) + 1), _name_age_bins(), default=None, return_dtype=pl.String
+    )
+    near = (pl.col("yours") - pl.col("its")).abs() <= AGE_DIFFERENCE
+    mean_age = pl.col("its").round().cast(pl.Int64)
     return facts.select(
         pl.when(pl.col("bin") < 0)
         .then(pl.lit(None, pl.String))
-        .when((pl.col("rank") <= BEST) & (pl.col("sold") >= FEW))
-        .then(pl.format("popular with customers of your age this week (rank {} among those {})", "rank", years))
+        .when((pl.col("rank") <= BEST_RANK) & (pl.col("sold") >= LEAST_BUYERS))
+        .then(pl.format("popular in your age group, {}, in the last 7 days (rank {})", years, "rank"))
         .when(near)
-        .then(pl.format("bought by customers of about your age, {} on average", round_years))
-        .when(pl.col("sold") >= FEW)
-        .then(pl.format("bought by {} customers of your age ({}) this week", "sold", years))
+        .then(pl.format("its buyers are about your age: {} years on average", mean_age))
+        .when(pl.col("sold") >= LEAST_BUYERS)
+        .then(pl.format("sold {} times in your age group, {}, in the last 7 days", "sold", years))
         .otherwise(None)
     ).to_series()
 
 
-def segment(of: Chosen) -> pl.Series:
-    """a best seller of the week at your postal code (rank 2)"""
-    text = pl.Series([None] * of.rows, dtype=pl.String)
-    if "postal_code" in of.shop.traits:
-        text = _popular(_ranks(of, "postal_code", of.shop.traits["postal_code"]), pl.lit("at your postal code"))
-    if "product_type_no" not in of.shop.attributes:
+def describe_segment(recommended: Recommendations) -> pl.Series:
+    """Describe the customer's segment, as in: a best seller of the last 7 days in your postal code area (rank 2).
+
+    The segment is the postal code, or else the product type that the customer buys most often.
+    """
+    text = pl.Series([None] * recommended.row_count, dtype=pl.String)
+    if "postal_code" in recommended.shop.traits:
+        ranks = _rank_in_segment(recommended, "postal_code", recommended.shop.traits["postal_code"])
+        text = _describe_rank(ranks, pl.lit("in your postal code area"))
+    if "product_type_no" not in recommended.shop.attributes:
         return text
-    code = of.shop.attributes["product_type_no"]
-    favourite = of.history.once("reasons: favourites", lambda: _favourites(of.history, code))
-    ranks = _ranks(of, "favourite", favourite)
-    if "product_type_no" not in of.articles.columns:
-        return pl.select(
-            pl.coalesce(text, _popular(ranks, pl.lit("with customers of your favourite type")))
-        ).to_series()
-    types = of.articles["product_type_no"].gather(_an_article_of_each(code)[favourite[of.pairs.user]])
-    like = _popular(ranks, pl.format("with customers who, like you, buy {} most", types))
+    code = recommended.shop.attributes["product_type_no"]
+    favourite = recommended.history.once(
+        "reasons: favourites",
+        lambda: lists.favourites(recommended.history, code, np.ones(len(recommended.history.known))),
+    )
+    ranks = _rank_in_segment(recommended, "favourite", favourite)
+    if "product_type_no" not in recommended.articles.columns:
+        like = _describe_rank(ranks, pl.lit("among customers with the same favourite type as you"))
+        return pl.select(pl.coalesce(text, like)).to_series()
+    types = recommended.articles["product_type_no"].gather(_find_examples(code)[favourite[recommended.pairs.user]])
+    like = _describe_rank(ranks, pl.format("among customers who, like you, buy {} most often", types))
     return pl.select(pl.coalesce(text, pl.when(types != "").then(like))).to_series()
 
 
-def _popular(ranks: pl.DataFrame, where: pl.Expr) -> pl.Series:
-    best = (pl.col("rank") <= BEST) & (pl.col("sold") >= FEW)
+def _describe_rank(ranks: pl.DataFrame, segment: pl.Expr) -> pl.Series:
+    best = (pl.col("rank") <= BEST_RANK) & (pl.col("sold") >= LEAST_BUYERS)
     return ranks.select(
-        pl.when(best).then(pl.format("a best seller of the week {} (rank {})", where, "rank"))
+        pl.when(best).then(pl.format("a best seller of the last 7 days {} (rank {})", segment, "rank"))
     ).to_series()
 
 
-def _ranks(of: Chosen, kind: str, member: Array) -> pl.DataFrame:
-    """Per row: ``sold``, the last 7 days' sales of the article in the segment of its customer, and ``rank`` there;
-    null where there are none. ``member`` (users,): each customer's segment, -1 for none."""
+def _rank_in_segment(recommended: Recommendations, division: str, segment: Array) -> pl.DataFrame:
+    """Rank the articles by sales of the last 7 days within the customer's segment.
+
+    Columns sold: the article's sales in the segment; rank: its rank there. Both are null without sales. ``segment``
+    (users,): each customer's segment, -1 for none; ``division``: the name under which the ranks are cached.
+    """
 
     def count() -> pl.DataFrame:
-        log, known = of.history.log, of.history.known
-        week = known[log.day[known] >= of.history.cutoff - 7]
-        sales = pl.DataFrame({"segment": member[log.user[week]].astype(np.int64), "item": log.item[week]})
+        log, known = recommended.history.log, recommended.history.known
+        week = known[log.day[known] >= recommended.history.cutoff - 7]
+        sales = pl.DataFrame({"segment": segment[log.user[week]].astype(np.int64), "item": log.item[week]})
         return (
             sales.filter(pl.col("segment") >= 0)
             .group_by("segment", "item")
@@ -119,87 +137,78 @@ def _ranks(of: Chosen, kind: str, member: Array) -> pl.DataFrame:
             .with_columns(rank=pl.col("sold").rank("min", descending=True).over("segment"))
         )
 
-    table = of.history.once(("reasons: ranks", kind), count)
-    wanted = pl.DataFrame({"segment": member[of.pairs.user].astype(np.int64), "item": of.pairs.items})
-    return wanted.join(table, on=["segment", "item"], how="left", validate="m:1", maintain_order="left")
+    table = recommended.history.once(("reasons: ranks", division), count)
+    rows = pl.DataFrame({"segment": segment[recommended.pairs.user].astype(np.int64), "item": recommended.pairs.items})
+    return rows.join(table, on=["segment", "item"], how="left", validate="m:1", maintain_order="left")
 
 
-def _shared(of: Chosen) -> pl.DataFrame:
-    """Row, ``other`` article of the customer's last basket, its ``buyers`` of the last 91 days and how many of them
-    bought ``both``, the customer left out."""
-    history, items = of.history, of.shop.log.items
-    run, other = _last_baskets(history, of.pairs.users)
+def _count_common_buyers(recommended: Recommendations) -> pl.DataFrame:
+    """Count the buyers that each recommended article has in common with each article of the customer's last basket.
+
+    Columns row; other: article of the last basket; buyers: its buyers of the last 91 days; both: how many of them also
+    bought the recommended article. The customer is not counted.
+    """
+    history, items = recommended.history, recommended.shop.log.items
+    run, other = _list_last_baskets(history, recommended.pairs.users)
     basket = pl.DataFrame({"run": run, "other": other})
-    wanted = pl.DataFrame({"run": of.pairs.run, "item": of.pairs.items}).with_row_index("row")
-    pairs = wanted.join(basket, on="run").filter(pl.col("item") != pl.col("other"))
-    bought = _bought(history, np.arange(history.log.users), SOLD_TOGETHER)
+    rows = pl.DataFrame({"run": recommended.pairs.run, "item": recommended.pairs.items}).with_row_index("row")
+    pairs = rows.join(basket, on="run").filter(pl.col("item") != pl.col("other"))
+    bought = _list_purchases(history, np.arange(history.log.users), BUYER_DAYS)
     buyers = lists.transposed(bought, items)
     item, other = pairs["item"].to_numpy(), pairs["other"].to_numpy()
-    code, place = np.unique(codes(item, other), return_inverse=True)
-    left, right = (code >> np.uint64(32)).astype(np.int64), (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    code, place = np.unique(pair_codes(item, other), return_inverse=True)
+    left, right = pairs_of_codes(code)
     ptr = np.searchsorted(left, np.arange(items + 1))
-    asked = np.isin(buyers.key_of_rows(), left)
-    only = lists.gather(buyers.key_of_rows()[asked], buyers.target[asked], np.ones(asked.sum()), items)
-    # article -> its buyers -> what they bought: each buyer in common counts 1
-    both = np.rint(walks.walk_at(only, bought, items, ptr, right)).astype(np.int64)[place]
-    user = of.pairs.users[pairs["run"].to_numpy()]
-    has_other, has_item = _has(bought, user, other), _has(bought, user, item)
+    needed = np.isin(buyers.key_of_rows(), left)
+    buyers_of_left = lists.gather(buyers.key_of_rows()[needed], buyers.target[needed], np.ones(needed.sum()), items)
+    # article -> its buyers -> their articles: the product counts the common buyers
+    both = np.rint(sparse_product.scores_at(buyers_of_left, bought, items, ptr, right)).astype(np.int64)[place]
+    user = recommended.pairs.users[pairs["run"].to_numpy()]
+    has_other, has_item = _has_bought(bought, user, other), _has_bought(bought, user, item)
     return pairs.select("row", "other").with_columns(
         buyers=pl.Series(np.diff(buyers.ptr)[other] - has_other),
         both=pl.Series(both - (has_other & has_item)),
     )
 
 
-def _has(bought: Lists, user: Array, item: Array) -> Array:
-    """(n,) bool: whether the customer is among the buyers."""
-    code, wanted = codes(bought.key_of_rows(), bought.target), codes(user, item)
-    place = np.minimum(np.searchsorted(code, wanted), max(len(code) - 1, 0))
-    return code[place] == wanted if len(code) else np.zeros(len(wanted), bool)
+def _has_bought(bought: Lists, user: Array, item: Array) -> Array:
+    """Return (n,) bool: whether the customer bought the article."""
+    code, pair = pair_codes(bought.key_of_rows(), bought.target), pair_codes(user, item)
+    place = np.minimum(np.searchsorted(code, pair), max(len(code) - 1, 0))
+    return code[place] == pair if len(code) else np.zeros(len(pair), bool)
 
 
-def _bought(history: History, users: Array, days: int) -> Lists:
-    """Row: a customer of ``users``, ascending; targets: the articles of its last ``days`` days, weight 1 each."""
+def _list_purchases(history: History, users: Array, days: int) -> Lists:
+    """Return the articles that each of ``users`` (ascending) bought in the last ``days`` days, weight 1 each."""
 
-    def find() -> Lists:
-        row, position = entries(history, users)
-        late = history.log.day[position] >= history.cutoff - days
-        code = np.unique(codes(row[late], history.log.item[position[late]]))
-        ptr = np.searchsorted(code >> np.uint64(32), np.arange(len(users) + 1))
-        target = (code & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        return Lists(ptr, target, np.ones(len(code), np.float32))
+    def collect() -> Lists:
+        row, position = list_entries(history, users)
+        recent = history.log.day[position] >= history.cutoff - days
+        buyer, target = pairs_of_codes(np.unique(pair_codes(row[recent], history.log.item[position[recent]])))
+        ptr = np.searchsorted(buyer, np.arange(len(users) + 1))
+        return Lists(ptr, target, np.ones(len(target), np.float32))
 
-    found: Lists = history.once(("reasons: bought", days, len(users)), find)
-    return found
+    purchases: Lists = history.once(("reasons: bought", days, len(users)), collect)
+    return purchases
 
 
-def _last_baskets(history: History, users: Array) -> tuple[Array, Array]:
-    """(k,) row in ``users`` and article of every customer's latest known basket."""
-    row, position = entries(history, users)
+def _list_last_baskets(history: History, users: Array) -> tuple[Array, Array]:
+    """Return (k,) row in ``users`` and (k,) article of every customer's last basket before the cutoff."""
+    row, position = list_entries(history, users)
     last = history.log.visit[np.maximum(history.stop[users] - 1, 0)]
     inside = history.log.visit[position] == last[row]
     return row[inside], history.log.item[position[inside]]
 
 
-def _favourites(history: History, category: Array) -> Array:
-    """(users,) int64 the type of most entries, ties by code; -1 for a customer without a past."""
-    log, known = history.log, history.known
-    kind = category[log.item[known]].astype(np.int64)
-    seen = kind >= 0
-    best = lists.gather(log.user[known][seen].astype(np.int64), kind[seen], np.ones(seen.sum()), log.users, 1)
-    favourite = np.full(log.users, -1, np.int64)
-    favourite[np.diff(best.ptr) > 0] = best.target
-    return favourite
-
-
-def _an_article_of_each(category: Array) -> Array:
-    """(categories,) an article of each, to read the category's name off."""
+def _find_examples(category: Array) -> Array:
+    """Return one article (categories,) of each category, from which its name can be read."""
     example = np.zeros(int(category.max(initial=0)) + 1, np.int64)
     known = np.flatnonzero(category >= 0)
     example[category[known]] = known
     return example
 
 
-def _bins() -> list[str]:
-    """Of each code of ``Shop.age_bin``, the years in words."""
-    inner = [f"of {low} to {high - 1}" for low, high in pairwise(AGE_BINS)]
-    return [f"under {AGE_BINS[0]}", *inner, f"of {AGE_BINS[-1]} or more"]
+def _name_age_bins() -> list[str]:
+    """Return the age range of each code of ``Shop.age_bin``."""
+    inner = [f"{low} to {high - 1}" for low, high in pairwise(AGE_BINS)]
+    return [f"under {AGE_BINS[0]}", *inner, f"{AGE_BINS[-1]} or older"]

@@ -1,4 +1,4 @@
-"""The three strongest reasons of each recommended pair: the topics that contribute most and have something to say."""
+"""Choose the three strongest reasons of each recommendation: the topics that contribute most to its score."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,51 +8,53 @@ import polars as pl
 from retail.log import Array
 from submissions.explain.explanation_table import REASONS
 from submissions.explain.reasons import article, others, past, votes
-from submissions.explain.reasons.called import called
-from submissions.explain.reasons.chosen import Chosen
+from submissions.explain.reasons.article_words import describe_shared_words
+from submissions.explain.reasons.recommendations import Recommendations
 
-SAID_BY: Mapping[str, Callable[[Chosen], pl.Series]] = {
-    "own": past.own,
-    "paid": past.paid,
-    "product": past.product,
-    "taste": past.taste,
-    "words": called,
-    "together": others.together,
-    "neighbours": others.neighbours,
-    "age": others.age,
-    "segment": others.segment,
-    "sales": article.sales,
-    "season": article.season,
-    "rebuy": article.rebuy,
-    "kind": article.kind,
-    "price": article.price,
-    "baskets": article.baskets,
-    "channel": article.channel,
-    "pool": votes.pool,
+DESCRIBE_TOPIC: Mapping[str, Callable[[Recommendations], pl.Series]] = {
+    "own": past.describe_own_purchases,
+    "paid": past.describe_price_paid,
+    "product": past.describe_same_product,
+    "taste": past.describe_taste,
+    "words": describe_shared_words,
+    "together": others.describe_bought_together,
+    "neighbours": others.describe_neighbours,
+    "age": others.describe_age_group,
+    "segment": others.describe_segment,
+    "sales": article.describe_sales,
+    "season": article.describe_season,
+    "rebuy": article.describe_repurchases,
+    "kind": article.describe_type_share,
+    "price": article.describe_price,
+    "baskets": article.describe_basket_size,
+    "channel": article.describe_channel,
+    "pool": votes.describe_proposals,
 }
 
 
-def strongest(of: Chosen, topics: Mapping[str, Array]) -> pl.DataFrame:
-    """(n rows) reason_1..reason_3, the strongest first; "" where fewer topics speak for the pair.
+def choose_strongest(recommended: Recommendations, topics: Mapping[str, Array]) -> pl.DataFrame:
+    """Return columns reason_1..reason_3 (n rows), the strongest first; "" if a pair has fewer reasons.
 
-    ``topics``: name -> (n,) contribution, names ascending. A topic is a reason where its contribution is positive and
-    its words are not null; equal contributions go by name.
+    ``topics``: name -> (n,) contribution, names ascending. A topic gives a reason if its contribution is positive and
+    its text is not null. Equal contributions are ordered by name.
     """
-    nothing = pl.Series("text", [None] * of.rows, dtype=pl.String)
-    said = [_said(of, topic).alias("text") for topic in topics]
-    text = pl.concat([*said, *[nothing] * REASONS])  # (topics * n,), the last of them silent
-    silent = text.is_null().to_numpy().reshape(len(said) + REASONS, of.rows)
-    weight = np.zeros(silent.shape)
-    weight[: len(said)] = np.stack(list(topics.values()))
-    weight[silent] = 0
+    no_text = pl.Series("text", [None] * recommended.row_count, dtype=pl.String)
+    texts = [_describe(recommended, topic).alias("text") for topic in topics]
+    text = pl.concat([*texts, *[no_text] * REASONS])  # ((topics + 3) * n,)
+    is_null = text.is_null().to_numpy().reshape(len(texts) + REASONS, recommended.row_count)
+    weight = np.zeros(is_null.shape)
+    weight[: len(texts)] = np.stack(list(topics.values()))
+    weight[is_null] = 0
     order = np.argsort(-weight, axis=0, kind="stable")[:REASONS]  # (3, n)
-    good = np.take_along_axis(weight, order, axis=0) > 0
-    at = order * of.rows + np.arange(of.rows)
+    positive = np.take_along_axis(weight, order, axis=0) > 0
+    cell = order * recommended.row_count + np.arange(recommended.row_count)
     return pl.select(
-        pl.when(pl.Series(good[k])).then(text.gather(at[k])).otherwise(pl.lit("")).alias(f"reason_{k + 1}")
+        pl.when(pl.Series(positive[k])).then(text.gather(cell[k])).otherwise(pl.lit("")).alias(f"reason_{k + 1}")
         for k in range(REASONS)
     )
 
 
-def _said(of: Chosen, topic: str) -> pl.Series:
-    return SAID_BY[topic](of) if topic in SAID_BY else votes.by_name(of, topic)
+def _describe(recommended: Recommendations, topic: str) -> pl.Series:
+    if topic in DESCRIBE_TOPIC:
+        return DESCRIBE_TOPIC[topic](recommended)
+    return votes.describe_rank_or_group(recommended, topic)

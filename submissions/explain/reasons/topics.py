@@ -1,4 +1,4 @@
-"""What a reason may be about: every column of the ranker's table belongs to one topic, and its contributions add up."""
+"""Group the ranker's feature columns into topics; a topic's contribution is the sum over its columns."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 
-# Columns that know the same of a pair are one topic: else three reasons would say one thing. The longest prefix counts.
+# Columns with the same information are one topic, otherwise three reasons could say the same. The longest prefix wins.
 PREFIXES = {
     "own__": "own",
     "repurchase__": "own",
@@ -46,28 +46,28 @@ PREFIXES = {
 }
 
 
-def topics(columns: Sequence[str], params: Params, shop: Shop) -> dict[str, list[int]]:
-    """Topic -> the places of its columns in ``columns``, topics ascending by name.
+def group_columns(columns: Sequence[str], params: Params, shop: Shop) -> dict[str, list[int]]:
+    """Return topic -> the places of its columns in ``columns``, topics ascending by name.
 
-    A group or source that PREFIXES lacks is a topic of its own name. A group whose row is the customer is none: it
-    says the same of all the customer's articles.
+    A group or source without a prefix in PREFIXES is a topic of its own name. A group with one row per customer has no
+    topic, because it is the same for all articles of the customer.
     """
-    of_customers = {name for name in group.switched_on(params) if group.load(name, params)[0].KEY == "user"}
-    found: dict[str, list[int]] = {}
+    customer_groups = {name for name in group.switched_on(params) if group.load(name, params)[0].KEY == "user"}
+    places: dict[str, list[int]] = {}
     for place, column in enumerate(columns):
         name = column.split("__")[0]
-        if name not in of_customers:
-            found.setdefault(_topic(column, name, shop), []).append(place)
-    return dict(sorted(found.items()))
+        if name not in customer_groups:
+            places.setdefault(_find_topic(column, name, shop), []).append(place)
+    return dict(sorted(places.items()))
 
 
-def _topic(column: str, name: str, shop: Shop) -> str:
-    fitting = [prefix for prefix in PREFIXES if column.startswith(prefix)]
-    topic = PREFIXES[max(fitting, key=len)] if fitting else name
-    # in a shop without ages the one age bin is the whole shop
+def _find_topic(column: str, name: str, shop: Shop) -> str:
+    matching = [prefix for prefix in PREFIXES if column.startswith(prefix)]
+    topic = PREFIXES[max(matching, key=len)] if matching else name
+    # without ages, the only age bin is the whole shop
     return "sales" if topic == "age" and shop.age is None else topic
 
 
-def summed(contributions: Array, of: dict[str, list[int]]) -> Array:
-    """(n, topics) float32: the contributions (n, f) of each topic's columns, added up."""
-    return np.stack([contributions[:, places].sum(axis=1) for places in of.values()], axis=1)
+def sum_by_topic(contributions: Array, places: dict[str, list[int]]) -> Array:
+    """Return each topic's contribution (n, topics) float32, the sum of ``contributions`` (n, f) over its columns."""
+    return np.stack([contributions[:, columns].sum(axis=1) for columns in places.values()], axis=1)

@@ -1,4 +1,4 @@
-"""Nearest articles: the flat index is the brute force with ties by id, the others come near it."""
+"""Test the search for nearest articles: flat equals brute force with ties by id, the other kinds come close."""
 
 import numpy as np
 import pytest
@@ -30,21 +30,21 @@ def test_by_hand() -> None:
     vectors = np.array([[9, 9], [1, 0], [0, 1], [9, 9], [3, -1]], np.float32)
     index = ann.build(vectors, np.array([1, 2, 4], np.uint32), FLAT)
     ids, scores = ann.search(index, np.array([[1, 2]], np.float32), 2)
-    assert ids.tolist() == [[2, 1]] and scores.tolist() == [[2, 1]]  # 1 and 4 are equal: the smaller id
-    ids, scores = ann.search(index, np.array([[1, 2], [1, 0]], np.float32), 9)  # fewer articles than asked for
+    assert ids.tolist() == [[2, 1]] and scores.tolist() == [[2, 1]]  # 1 and 4 have equal scores: the smaller id
+    ids, scores = ann.search(index, np.array([[1, 2], [1, 0]], np.float32), 9)  # fewer articles than requested
     assert ids.tolist() == [[2, 1, 4], [4, 1, 2]] and scores.tolist() == [[2, 1, 1], [3, 1, 0]]
 
 
-def test_flat_is_brute_force() -> None:
+def test_flat_equals_brute_force() -> None:
     vectors, queries = random_vectors(500, 1), random_vectors(90, 2)
     ids = np.flatnonzero(np.arange(500) % 3 > 0).astype(np.uint32)
-    found = ann.search(ann.build(vectors, ids, FLAT), queries, 40)
-    expected = brute_force(vectors, ids, queries, 40)
-    assert np.array_equal(found[0], expected[0]) and np.allclose(found[1], expected[1], atol=1e-6)
+    best, scores = ann.search(ann.build(vectors, ids, FLAT), queries, 40)
+    expected_best, expected_scores = brute_force(vectors, ids, queries, 40)
+    assert np.array_equal(best, expected_best) and np.allclose(scores, expected_scores, atol=1e-6)
 
 
-def test_more_ties_than_slack_stand_by_id() -> None:
-    """Of 200 equal articles among 400 the first by id are found, wherever faiss would have cut."""
+def test_more_ties_than_slack_are_sorted_by_id() -> None:
+    """Of 200 articles with equal scores among 400, the first by id are found, wherever faiss stops."""
     vectors = np.repeat(np.array([[1.0, 0.5], [1.0, 0.5], [0.0, 1.0], [0.0, 1.0]], np.float32), 100, axis=0)
     shuffled = np.random.default_rng(1).permutation(400)
     index = ann.build(vectors[shuffled], np.arange(400, dtype=np.uint32), FLAT)
@@ -55,18 +55,18 @@ def test_more_ties_than_slack_stand_by_id() -> None:
 
 
 @pytest.mark.parametrize(("kind", "effort"), [("ivf", 8), ("hnsw", 64)])
-def test_approximate_kinds_find_most_and_score_alike(kind: str, effort: int) -> None:
+def test_approximate_kinds_find_most_articles_with_the_same_scores(kind: str, effort: int) -> None:
     vectors, queries = random_vectors(2000, 1, 8), random_vectors(50, 2, 8)
     ids = np.arange(2000, dtype=np.uint32)
     settings = Search.model_validate({"kind": kind, "effort": effort})
-    found, scores = ann.search(ann.build(vectors, ids, settings), queries, 20)
+    best, scores = ann.search(ann.build(vectors, ids, settings), queries, 20)
     exact, _ = ann.search(ann.build(vectors, ids, FLAT), queries, 20)
-    assert np.mean([np.isin(row, right).mean() for row, right in zip(found, exact, strict=True)]) > 0.8
+    assert np.mean([np.isin(row, right).mean() for row, right in zip(best, exact, strict=True)]) > 0.8
     assert (np.diff(scores, axis=1) <= 0).all()
     row = np.repeat(np.arange(50), 20)
-    assert np.array_equal(scores.ravel(), ann.dot(queries, vectors, row, found.ravel()))
-    again = ann.search(ann.build(vectors, ids, settings), queries, 20)
-    assert np.array_equal(found, again[0]) and np.array_equal(scores, again[1])
+    assert np.array_equal(scores.ravel(), ann.dot(queries, vectors, row, best.ravel()))
+    repeated = ann.search(ann.build(vectors, ids, settings), queries, 20)
+    assert np.array_equal(best, repeated[0]) and np.array_equal(scores, repeated[1])
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
@@ -79,7 +79,7 @@ def test_few_articles(kind: str, articles: int) -> None:
     assert [sorted(row) for row in ids.tolist()] == [list(range(articles))] * 2
 
 
-def test_chunks_and_single_queries_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, queries = random_vectors(300, 1), random_vectors(50, 2)
     index = ann.build(vectors, np.arange(300, dtype=np.uint32), FLAT)
     whole = ann.search(index, queries, 12)
@@ -88,22 +88,24 @@ def test_chunks_and_single_queries_make_no_difference(monkeypatch: pytest.Monkey
     chunked = ann.search(index, queries, 12)
     for part in (0, 1):
         assert np.array_equal(whole[part], chunked[part])
-        assert np.array_equal(whole[part], np.concatenate([one[part] for one in alone]))
+        assert np.array_equal(whole[part], np.concatenate([result[part] for result in alone]))
 
 
-def test_nobody_asks() -> None:
+def test_no_queries_give_empty_results() -> None:
     index = ann.build(random_vectors(9, 1), np.arange(9, dtype=np.uint32), FLAT)
     assert ann.search(index, np.zeros((0, 16), np.float32), 3)[0].shape == (0, 3)
 
 
-def test_ids_out_of_order_are_refused() -> None:
+def test_unsorted_ids_are_refused() -> None:
     with pytest.raises(InputError, match="must ascend"):
         ann.build(random_vectors(5, 1), np.array([3, 1], np.uint32), FLAT)
 
 
 def test_articles_sold_in_the_last_days() -> None:
-    """Days 0..20; week 2 begins on day 7: of its last three days, 4 to 6, article 1 was sold on day 4, article 3 on
-    day 6; article 0 on day 3 is too old, article 2 was sold on the cutoff itself."""
+    """The cutoff is day 7. Of the last three days, article 1 sold on day 4 and article 3 on day 6.
+
+    Article 0 sold on day 3, which is too early. Article 2 sold on the cutoff itself.
+    """
     shop = small([(0, 0, 3), (0, 1, 0), (1, 1, 4), (1, 2, 7), (0, 3, 6), (1, 3, 8)], 2, 5, 21)
     history = weeks.history(shop.log, 1)
     assert history.cutoff == 7
@@ -112,22 +114,20 @@ def test_articles_sold_in_the_last_days() -> None:
     assert ann.sold_lately(weeks.history(shop.log, 0), 3).tolist() == []
 
 
-def test_a_product_is_summed_in_double_precision() -> None:
+def test_dot_products_are_summed_in_double_precision() -> None:
     left = np.array([[1e8, 1, -1e8]], np.float32)
     assert ann.dot(left, np.ones((1, 3), np.float32), np.array([0]), np.array([0])).tolist() == [1]
 
 
-def test_the_check_of_a_gpu_tells_ties_from_faults() -> None:
-    """Scores 3, 2, 1, 1, 0: articles 2 and 3 are a tie, an article of score 2 that is missing is a fault."""
-    table, asked = np.array([[3], [2], [1], [1], [0]], np.float32), np.ones((1, 1), np.float32)
-    assert gpu_check.count_differences(table, asked, np.array([[0, 1, 2]]), np.array([[0, 1, 3]])) == 0
-    assert gpu_check.count_differences(table, asked, np.array([[0, 1, 2]]), np.array([[0, 2, 3]])) == 1
-    assert gpu_check.count_differences(table, asked, np.array([[0, 3, 4]]), np.array([[0, 1, 3]])) == 1
+def test_the_gpu_check_tells_ties_from_errors() -> None:
+    """Scores 3, 2, 1, 1, 0: exchanging articles 2 and 3 is a tie; missing the article of score 2 is an error."""
+    table, query = np.array([[3], [2], [1], [1], [0]], np.float32), np.ones((1, 1), np.float32)
+    assert gpu_check.count_differences(table, query, np.array([[0, 1, 2]]), np.array([[0, 1, 3]])) == 0
+    assert gpu_check.count_differences(table, query, np.array([[0, 1, 2]]), np.array([[0, 2, 3]])) == 1
+    assert gpu_check.count_differences(table, query, np.array([[0, 3, 4]]), np.array([[0, 1, 3]])) == 1
 
 
-def test_the_check_of_a_gpu_is_short_where_there_is_none(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gpu_check_ends_without_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr("sys.argv", ["gpu_check"])
     gpu_check.main()

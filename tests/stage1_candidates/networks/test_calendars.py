@@ -1,4 +1,4 @@
-"""Calendars and rebuy rates by hand, on a shop that can be read off the drawing."""
+"""Test calendars and repurchase rates by hand, on a drawn shop."""
 
 from pathlib import Path
 
@@ -16,48 +16,48 @@ NONE = np.zeros(3, np.float32)
 SHOP = drawn("a.a.b.. ..a.... .c.....".replace(" ", ""), "....c.. c...... c......".replace(" ", ""))
 
 
-def at(week: int, horizon: int = 364, most: int = 99, rate: Array = NONE) -> Candidates:
+def build_at(week: int, horizon: int = 364, most: int = 99, rate: Array = NONE) -> Candidates:
     users = np.arange(2, dtype=np.uint32)
     return calendars.calendars(weeks.history(SHOP.log, week), users, rate, horizon, most)
 
 
-def days(of: Candidates) -> list[list[int]]:
-    return [part.tolist() for part in np.split(of.day, of.day_ptr[1:-1])]
+def list_days(rows: Candidates) -> list[list[int]]:
+    return [part.tolist() for part in np.split(rows.day, rows.day_ptr[1:-1])]
 
 
 def test_articles_and_days_before_the_cutoff() -> None:
-    one = at(1)
-    assert one.ptr.tolist() == [0, 2, 3] and one.item.tolist() == [1, 2, 3]
-    assert days(one) == [[4, 6], [2], [2]]  # a on days 0 and 2, b on day 4, c on day 4; day 6 is the day before
-    two = at(2)
-    assert two.item.tolist() == [1, 2, 3]
-    assert days(two) == [[4, 11, 13], [9], [6, 9]]
+    first = build_at(1)
+    assert first.ptr.tolist() == [0, 2, 3] and first.item.tolist() == [1, 2, 3]
+    assert list_days(first) == [[4, 6], [2], [2]]  # a on days 0 and 2, b and c on day 4; the cutoff is day 7
+    second = build_at(2)
+    assert second.item.tolist() == [1, 2, 3]
+    assert list_days(second) == [[4, 11, 13], [9], [6, 9]]
 
 
-def test_the_horizon_forgets_days_but_no_article() -> None:
-    of = at(2, horizon=9)
-    assert of.item.tolist() == [1, 2, 3] and days(of) == [[4], [], [6]]
-    assert np.exp(of.prior[:, 0]).round().tolist() == [3, 1, 2]  # the counts remember
+def test_the_horizon_removes_days_but_no_article() -> None:
+    rows = build_at(2, horizon=9)
+    assert rows.item.tolist() == [1, 2, 3] and list_days(rows) == [[4], [], [6]]
+    assert np.exp(rows.prior[:, 0]).round().tolist() == [3, 1, 2]  # counts ignore the horizon
 
 
-def test_at_most_so_many_articles_the_last_bought_ones() -> None:
-    of = at(2, most=1)
-    assert of.ptr.tolist() == [0, 1, 2] and of.item.tolist() == [1, 3] and days(of) == [[4, 11, 13], [6, 9]]
+def test_only_the_articles_bought_last_are_kept() -> None:
+    rows = build_at(2, most=1)
+    assert rows.ptr.tolist() == [0, 1, 2] and rows.item.tolist() == [1, 3] and list_days(rows) == [[4, 11, 13], [6, 9]]
 
 
 def test_priors_by_hand() -> None:
     rate = np.array([0.5, 0.25, 0.2], np.float32)
-    prior = at(2, rate=rate).prior
+    prior = build_at(2, rate=rate).prior
     sold_a, sold_b = [np.log(2), np.log(4), np.log(4)], [0.0, np.log(2), np.log(2)]  # in 7, 28, 91 days
     a = [np.log(3), np.log(5), np.log(2), np.log(14), np.log(5), np.log(3), 0.0, np.log(1.5), *sold_a]
     b = [0.0, np.log(10), np.log(3), np.log(10), np.log(5), np.log(3), np.log(1 / 3), np.log(0.25), *sold_b]
-    assert prior[:2] == pytest.approx(np.array([a, b]), abs=1e-6)  # b: in the last basket but one of four
+    assert prior[:2] == pytest.approx(np.array([a, b]), abs=1e-6)  # b was in the third of four baskets
 
 
-def test_labels_are_what_was_bought_in_the_week() -> None:
+def test_labels_are_the_purchases_of_the_week() -> None:
     users = np.arange(2, dtype=np.uint32)
-    of = [calendars.labelled(weeks.history(SHOP.log, week), users, NONE, 364, 99).label.tolist() for week in (1, 2)]
-    assert of == [[1, 0, 1], [0, 0, 1]]  # in week 2 customer 0 bought c for the first time
+    labels = [calendars.labelled(weeks.history(SHOP.log, week), users, NONE, 364, 99).label.tolist() for week in (1, 2)]
+    assert labels == [[1, 0, 1], [0, 0, 1]]  # in week 2 customer 0 bought c for the first time
 
 
 def test_rebuy_rates_by_hand() -> None:
@@ -68,51 +68,53 @@ def test_rebuy_rates_by_hand() -> None:
     assert calendars.rebuy_rates([], 2.0, 3).tolist() == pytest.approx([0.05] * 3)
 
 
-def test_counts_are_those_of_the_labelled_calendars() -> None:
+def test_rebuy_counts_equal_the_labelled_calendars() -> None:
     log = random_world(seed=3).shop.log
     for week in (1, 20, 57):
         users = calendars.buyers_with_a_past(log, week, 9, 0)
         assert 0 < len(users) <= 9
         none = np.zeros(log.items, np.float32)
-        of = calendars.labelled(weeks.history(log, week), users, none, 364, log.items)
-        slow = np.stack([np.bincount(of.item - 1, w, log.items) for w in (np.ones(len(of.item)), of.label)])
+        rows = calendars.labelled(weeks.history(log, week), users, none, 364, log.items)
+        slow = np.stack([np.bincount(rows.item - 1, w, log.items) for w in (np.ones(len(rows.item)), rows.label)])
         assert np.array_equal(calendars.rebuy_counts(log, week, 9, 0), slow)
 
 
-def test_joined_calendars_are_the_customers_of_both() -> None:
-    both = calendars.joined([at(1), at(2)])
+def test_joined_calendars_hold_the_customers_of_both() -> None:
+    both = calendars.joined([build_at(1), build_at(2)])
     assert both.ptr.tolist() == [0, 2, 3, 5, 6] and both.item.tolist() == [1, 2, 3, 1, 2, 3]
-    assert days(both) == days(at(1)) + days(at(2)) and len(both.prior) == len(both.label) == 6
+    assert (
+        list_days(both) == list_days(build_at(1)) + list_days(build_at(2)) and len(both.prior) == len(both.label) == 6
+    )
 
 
-def test_the_articles_bought_last_are_kept_though_they_lie_beyond_the_horizon() -> None:
-    """Ages 899, 409, 509 and 9 days with a horizon of 364: of the older three the one of 409 is kept."""
-    of = small([(0, 0, 10), (0, 1, 500), (0, 2, 400), (0, 3, 900)], 1, 4, 910)
-    history = weeks.history(of.log, 130)
-    found = calendars.calendars(history, np.zeros(1, np.int64), np.full(4, 0.1, np.float32), 364, 2)
-    assert found.item.tolist() == [2, 4] and found.day.tolist() == [9] and found.day_ptr.tolist() == [0, 0, 1]
+def test_an_article_bought_last_is_kept_beyond_the_horizon() -> None:
+    """Ages 899, 409, 509 and 9 days, horizon 364: of the three older articles, the one of age 409 is kept."""
+    shop = small([(0, 0, 10), (0, 1, 500), (0, 2, 400), (0, 3, 900)], 1, 4, 910)
+    history = weeks.history(shop.log, 130)
+    rows = calendars.calendars(history, np.zeros(1, np.int64), np.full(4, 0.1, np.float32), 364, 2)
+    assert rows.item.tolist() == [2, 4] and rows.day.tolist() == [9] and rows.day_ptr.tolist() == [0, 0, 1]
 
 
 def test_the_weeks_held_out_are_the_last_with_sales(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """At week 14 they are 8 and 9, not 12 and 13."""
+    """At week 14 the held-out weeks are 8 and 9, not 12 and 13."""
     shop = closed()
     examples, joined = plugin._examples, calendars.joined
     week_of: dict[int, int] = {}
     parts_of: list[list[Candidates]] = []
 
-    def noted(log: Log, week: int, counts: dict[int, Array], params: plugin.Params) -> Candidates:
+    def record_week(log: Log, week: int, counts: dict[int, Array], params: plugin.Params) -> Candidates:
         part = examples(log, week, counts, params)
         week_of[id(part)] = week
         return part
 
-    def cut(parts: list[Candidates]) -> Candidates:
+    def record_parts(parts: list[Candidates]) -> Candidates:
         parts_of.append(parts)
         return joined(parts)
 
-    monkeypatch.setattr(plugin, "_examples", noted)
-    monkeypatch.setattr(calendars, "joined", cut)
+    monkeypatch.setattr(plugin, "_examples", record_week)
+    monkeypatch.setattr(calendars, "joined", record_parts)
     _, params = network_of("case")
     few = params.model_copy(update={"examples": params.examples.model_copy(update={"hold": 2})})
-    assert plugin.learn(weeks.history(shop.log, 14), shop, few, 1, tmp_path)
+    assert plugin.train(weeks.history(shop.log, 14), shop, few, 1, tmp_path)
     train, held = ([week_of[id(part)] for part in parts] for parts in parts_of)
     assert held == [8, 9] and train == [*range(1, 8)]

@@ -1,4 +1,4 @@
-"""Commands side by side: the first failure's exit code, shares of the cores, nothing left behind by a killed parent."""
+"""Test parallel commands: the exit code of the first failure, shares of cores, no children after a killed parent."""
 
 import os
 import signal
@@ -27,12 +27,12 @@ if what == "sleep":
     time.sleep(60)
 sys.exit(int(what))
 """
-LIMIT = 30.0  # seconds after which a test gives up waiting
+LIMIT = 30.0  # seconds: longest wait of a test
 
 
 @pytest.fixture
 def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module ``child`` that the commands find."""
+    """Write a module ``child`` on the import path of the commands."""
     (tmp_path / "child.py").write_text(CHILD)
     root = str(Path(__file__).parents[3])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), root]))
@@ -42,46 +42,47 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_each_command_runs_with_its_share_of_the_cores(child: Path) -> None:
     side_by_side.run("child", [["0", str(child / str(k))] for k in range(3)], 2)
-    said = [(child / str(k)).read_text().split() for k in range(3)]
-    assert [threads for _, threads, _ in said] == ["2", "2", "2"]
-    assert {line for *_, line in said} == {"0", "1"}
+    written = [(child / str(k)).read_text().split() for k in range(3)]
+    assert [threads for _, threads, _ in written] == ["2", "2", "2"]
+    assert {line for *_, line in written} == {"0", "1"}
 
 
-def test_the_exit_code_of_what_failed_is_the_end(child: Path) -> None:
+def test_the_exit_code_of_the_first_failure_is_raised(child: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         side_by_side.run("child", [["0", str(child / "a")], ["2", str(child / "b")], ["0", str(child / "c")]], 1)
     assert ended.value.code == 2
 
 
-def test_cores_are_those_that_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_limited_by_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    given = side_by_side.cores()
-    assert given >= 1
+    available = side_by_side.cores()
+    assert available >= 1
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert side_by_side.cores() == 1
-    monkeypatch.setenv("OMP_NUM_THREADS", str(given + 1))
-    assert side_by_side.cores() == given
+    monkeypatch.setenv("OMP_NUM_THREADS", str(available + 1))
+    assert side_by_side.cores() == available
 
 
 def test_a_killed_parent_leaves_no_child(child: Path) -> None:
     file = child / "asleep"
-    words = f"from stage1_candidates import side_by_side; side_by_side.run('child', [['sleep', {str(file)!r}]], 1)"
-    parent = subprocess.Popen([sys.executable, "-c", words])
-    assert waited(lambda: file.exists() and bool(file.read_text()))
+    run = f"side_by_side.run('child', [['sleep', {str(file)!r}]], 1)"
+    program = f"from stage1_candidates.networks.base import side_by_side; {run}"
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    assert wait_until(lambda: file.exists() and bool(file.read_text()))
     pid = int(file.read_text().split()[0])
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
-    assert waited(lambda: not runs(pid))
+    assert wait_until(lambda: not runs(pid))
 
 
-def test_memory_of_children_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peak_includes_the_memory_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "LOOK", 0.02)
     with stage.ProcessTree() as family:
         alone = family.peak()
         program = f"import time; block = b'x' * {alone}; print(len(block), flush=True); time.sleep(60)"
         process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
         assert process.stdout and process.stdout.readline()
-        grown = waited(lambda: family.peak() > 1.3 * alone)
+        grown = wait_until(lambda: family.peak() > 1.3 * alone)
         process.kill()
         process.wait()
     assert grown
@@ -97,22 +98,22 @@ def test_no_stage_leaves_a_thread_behind(tmp_path: Path, monkeypatch: pytest.Mon
     stage.run(lambda: within.append(threading.active_count()), "done")
     with pytest.raises(SystemExit):
         stage.run(failed, "failed")
-    assert within == [before + 1]  # it was there to look
+    assert within == [before + 1]  # the thread that measures memory
     assert threading.active_count() == before
 
 
-def waited(what: Callable[[], bool]) -> bool:
-    """Whether ``what`` came true before the limit."""
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Wait until ``condition`` is true; return False at the time limit."""
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
-        if what():
+        if condition():
             return True
         time.sleep(0.05)
     return False
 
 
 def runs(pid: int) -> bool:
-    """Whether the process is there and no zombie."""
+    """Tell whether the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The one training loop: the best epoch is kept, the same seed gives the same weights, a killed training goes on."""
+"""Test the training loop: it keeps the best epoch, is deterministic, and resumes a killed training."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from retail.log import Array
-from stage1_candidates.engine.source import Training
+from stage1_candidates.engine.blocks import Training
 from stage1_candidates.networks.base import training
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.training import Curve
@@ -26,7 +26,7 @@ class KilledError(Exception):
 
 
 class Sum(nn.Module):
-    """Learns the sum of four numbers; dropout makes every training step draw."""
+    """A network that learns the sum of four numbers; dropout draws in every training step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def batches(epoch: int) -> Iterator[Batch]:
 
 
 class Measure:
-    """Given metrics, one an epoch; dies in the epoch after ``alive`` ones."""
+    """Return the given metrics, one per epoch; raise after ``alive`` epochs."""
 
     def __init__(self, metrics: list[float], alive: int = 99) -> None:
         self.metrics, self.alive, self.trained = metrics, alive, False
@@ -66,70 +66,70 @@ def run(folder: Path, measure: Measure, settings: Training = SETTINGS) -> tuple[
     return curve, stored.arrays(network)
 
 
-def same(one: dict[str, Array], other: dict[str, Array]) -> bool:
-    return list(one) == list(other) and all(np.array_equal(one[name], other[name]) for name in one)
+def same(left: dict[str, Array], right: dict[str, Array]) -> bool:
+    return list(left) == list(right) and all(np.array_equal(left[name], right[name]) for name in left)
 
 
 def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
     curve, best = run(tmp_path / "a", Measure([0.1, 0.5, 0.3, 0.5, 0.2]))
     assert curve.metric == [0.1, 0.5, 0.3, 0.5, 0.2] and curve.best == 1 and len(curve.loss) == 5
-    two = SETTINGS.model_copy(update={"epochs": 2, "warmup": 0.25})  # as many steps of warming up
+    two = SETTINGS.model_copy(update={"epochs": 2, "warmup": 0.25})  # the same number of warm-up steps
     _, second = run(tmp_path / "b", Measure([0.1, 0.5]), two)
     assert same(best, second)
 
 
-def test_training_ends_where_nothing_gets_better(tmp_path: Path) -> None:
+def test_training_ends_without_improvement(tmp_path: Path) -> None:
     patient = SETTINGS.model_copy(update={"patience": 2})
     curve, _ = run(tmp_path, Measure([0.1, 0.5, 0.4, 0.5, 0.9]), patient)
     assert curve.metric == [0.1, 0.5, 0.4, 0.5]
 
 
-def test_the_metric_sees_no_dropout(tmp_path: Path) -> None:
+def test_the_metric_is_measured_without_dropout(tmp_path: Path) -> None:
     measure = Measure([0.1, 0.2, 0.3, 0.4, 0.5])
     run(tmp_path, measure)
     assert not measure.trained
 
 
 @pytest.mark.parametrize("alive", [0, 1, 3])
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, alive: int) -> None:
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path, alive: int) -> None:
     metrics = [0.1, 0.5, 0.3, 0.6, 0.2]
     whole, weights = run(tmp_path / "whole", Measure(metrics[:]))
     with pytest.raises(KilledError):
         run(tmp_path / "killed", Measure(metrics[:], alive))
-    resumed, again = run(tmp_path / "killed", Measure(metrics[alive:]))
-    assert resumed == whole and same(weights, again)
+    resumed, resumed_weights = run(tmp_path / "killed", Measure(metrics[alive:]))
+    assert resumed == whole and same(weights, resumed_weights)
 
 
-def test_an_ended_training_is_not_trained_again(tmp_path: Path) -> None:
+def test_an_ended_training_is_not_repeated(tmp_path: Path) -> None:
     for name, settings, metrics in (
         ("epochs", SETTINGS, [0.1, 0.5, 0.3, 0.4, 0.2]),
         ("patience", SETTINGS.model_copy(update={"patience": 1}), [0.2, 0.1]),
     ):
         first = run(tmp_path / name, Measure(metrics[:]), settings)
-        again = run(tmp_path / name, Measure([]), settings)
-        assert again[0] == first[0] and same(again[1], first[1])
+        second = run(tmp_path / name, Measure([]), settings)
+        assert second[0] == first[0] and same(second[1], first[1])
 
 
-def test_two_trainings_give_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+def test_training_is_deterministic_and_depends_on_the_seed(tmp_path: Path) -> None:
     metrics = [0.1, 0.2, 0.3, 0.4, 0.5]
-    found = [run(tmp_path / name, Measure(metrics[:]))[1] for name in "ab"]
-    assert same(*found)
+    first, second = (run(tmp_path / name, Measure(metrics[:]))[1] for name in "ab")
+    assert same(first, second)
     torch.manual_seed(3)
     other = Sum()
     training.train(other, batches, 6, Measure(metrics[:]), SETTINGS, 8, tmp_path / "c", "sum")
-    assert not same(found[0], stored.arrays(other))
+    assert not same(first, stored.arrays(other))
 
 
 def test_two_processes_share_the_batches(tmp_path: Path) -> None:
     two = SETTINGS.model_copy(update={"devices": 2, "epochs": 2})
     curve, weights = run(tmp_path / "two", Measure([0.1, 0.5]), two)
-    again, same_weights = run(tmp_path / "again", Measure([0.1, 0.5]), two)
-    assert curve.metric == [0.1, 0.5] and curve == again and same(weights, same_weights)
+    repeated, repeated_weights = run(tmp_path / "again", Measure([0.1, 0.5]), two)
+    assert curve.metric == [0.1, 0.5] and curve == repeated and same(weights, repeated_weights)
     _, alone = run(tmp_path / "alone", Measure([0.1, 0.5]), SETTINGS.model_copy(update={"epochs": 2}))
-    assert not same(weights, alone)  # half as many steps of twice the batch
+    assert not same(weights, alone)  # two devices take half the steps with twice the batch
 
 
-def test_weights_survive_as_arrays() -> None:
+def test_weights_convert_to_arrays_and_back() -> None:
     torch.manual_seed(1)
     network, other = Sum(), Sum()
     weights = stored.arrays(network)

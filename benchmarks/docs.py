@@ -1,0 +1,178 @@
+"""Paste recorded figures into the documentation: ``python -m benchmarks.docs`` (``make docs``).
+
+Fills every block between ``<!-- figures: NAME -->`` and ``<!-- end -->`` in README.md, docs/ and research/*/README.md,
+and writes docs/results.md as a whole. All figures come from the JSON files in benchmarks/results.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks import research_tables, result_tables
+from benchmarks.result_tables import Json
+from retail import stage
+from retail.errors import InputError
+
+RESULTS = Path("benchmarks/results")
+PAGE = Path("docs/results.md")
+INDEX = "benchmarks.experiment_index"  # writes docs/experiments/INDEX.md
+BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MISSING = "Not recorded."
+FAULTS = {"faults": "small", "faults_finished": "competition size", "faults_finished_disk": "competition size, disk"}
+HM_REPORT = ("hm_report_hm", "hm_report_hm_sample")
+TABLES: Mapping[str, Callable[[Json], str]] = {  # name of the JSON file -> how its table is made
+    "networks": result_tables.networks,
+    "networks_lens_parsrec": result_tables.networks,
+    "ablate": result_tables.ablation,
+    "tuning": result_tables.tuning,
+    "scale": result_tables.scale,
+    "sources_table": result_tables.sources,
+    "scoring": result_tables.scoring,
+    "kernels": result_tables.kernels,
+    "case": research_tables.case,
+    "trex": research_tables.trex,
+    "two_tower": research_tables.two_tower,
+    "lens": research_tables.lens,
+    "parsrec": research_tables.parsrec,
+}
+SECTIONS = (  # of docs/results.md: table, title, what it shows
+    ("shops", "Shops", "MAP@12 of the reported label weeks. A record is one run of the whole pipeline."),
+    ("shop_details", "Differences and limits", "A perfect ranker would order the pool without error."),
+    (
+        "networks",
+        "Networks",
+        "The pipeline with and without each network, on Online Retail. `default` is `two_tower` in both uses; "
+        "`all` is `case`, `trex` and `two_tower`.",
+    ),
+    (
+        "networks_lens_parsrec",
+        "LENS and PARSRec",
+        "A second run with its own baseline. Another machine gave other signs: see "
+        "[networks.md](networks.md#what-each-network-gains).",
+    ),
+    (
+        "ablate",
+        "Without each part",
+        "Online Retail, rankers trained on a third of the usual rows. A part pays where the difference is negative. "
+        "The row `everything, other seeds` shows what other seeds alone change.",
+    ),
+    ("tuning", "Search for the ranker's models", "Online Retail; the search does not read the reported weeks."),
+    (
+        "scale",
+        "Cost by stage",
+        "An invented shop as large as the competition's. An exponent of 1: twice the transactions cost twice as much. "
+        f"Stages under {result_tables.LEAST_SECONDS} seconds are left out.",
+    ),
+    (
+        "sources_table",
+        "Sources compared with the competition's 11th place",
+        "Recall on an invented shop of a tenth of the competition's size; the published column is of the real shop.",
+    ),
+    ("scoring", "Scoring speed", "Rows per second of the ranker's trees. All scorers give identical lists."),
+    ("kernels", "Kernels", "Our numba kernels compared with plain polars; a value below 1 means that ours are slower."),
+    ("faults", "Kills and shortages", "Stages killed, or run short of memory or disk, then run again."),
+)
+PAPERS = ("case", "trex", "two_tower", "parsrec", "lens", "hm_report")
+
+
+def read(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
+    """Read one JSON file of results; None where it does not exist."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def tables(folder: Path = RESULTS) -> dict[str, str]:
+    """Make every table that a block may name: name -> Markdown, ``MISSING`` where nothing is recorded."""
+    runs = {name: read(f"shops/{name}", folder) for name in result_tables.SHOPS}
+    made = {"shops": result_tables.shops(runs), "shop_details": result_tables.shop_details(runs)}
+    for name, table in TABLES.items():
+        figures = read(name, folder)
+        made[name] = MISSING if figures is None else table(figures)
+    faults = {size: figures for name, size in FAULTS.items() if (figures := read(name, folder))}
+    made["faults"] = result_tables.faults(faults) if faults else MISSING
+    reports = {name: figures for name in HM_REPORT if (figures := read(name, folder))}
+    made["hm_report"] = research_tables.hm_report(reports) if reports else MISSING
+    return made
+
+
+def filled(text: str, made: Mapping[str, str], page: str) -> str:
+    """Return ``text`` with the table of each of its blocks pasted in; InputError where a block's name is unknown.
+
+    >>> filled("a\\n<!-- figures: x -->\\nold\\n<!-- end -->\\n", {"x": "new"}, "page")
+    'a\\n<!-- figures: x -->\\nnew\\n<!-- end -->\\n'
+    """
+
+    def paste(block: re.Match[str]) -> str:
+        if block[2] not in made:
+            raise InputError(f"{page}: block '{block[2]}' is unknown; expected one of: {', '.join(sorted(made))}")
+        return f"{block[1]}{made[block[2]]}\n{block[3]}"
+
+    return BLOCK.sub(paste, text)
+
+
+def results_page(made: Mapping[str, str], folder: Path = RESULTS) -> str:
+    """Make the text of docs/results.md: for each benchmark a section with its table and how it was recorded."""
+    parts = [
+        "# Results",
+        "For readers who want every recorded figure of the pipeline. `make docs` writes this page from the JSON files "
+        "in [benchmarks/results](../benchmarks/results). Do not edit it by hand.",
+        "Brackets hold 95% intervals by bootstrap over customers; differences are paired by customer. "
+        "[trust.md](trust.md) says what the intervals do not cover.",
+    ]
+    for name, title, about in SECTIONS:
+        parts += [f"## {title}", about, made[name], *_records(name, folder)]
+    parts += ["## Papers", "Each paper has a folder with its citation, its benchmark and its tables:"]
+    parts.append("\n".join(f"- [research/{name}](../research/{name})" for name in PAPERS))
+    return "\n\n".join(parts) + "\n"
+
+
+def _records(name: str, folder: Path) -> list[str]:
+    """Say in one paragraph how the section's files were recorded; nothing where there is no file."""
+    shops = [f"shops/{shop}" for shop in result_tables.SHOPS]
+    files = {"shops": shops, "shop_details": [], "faults": [*FAULTS]}.get(name, [name])
+    lines = []
+    for file in files:
+        made = (read(file, folder) or {}).get("made_from")
+        if made:
+            seconds = made["seconds"]
+            time = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+            link = f"[{file}.json](../benchmarks/results/{file}.json)"
+            lines.append(f"- {link}: `{made['command']}`, {time}, {made['device']}")
+    return ["Recorded by:", "\n".join(lines)] if lines else []
+
+
+def pages(root: Path = Path()) -> dict[Path, str]:
+    """Make the text of every page with generated parts: path relative to ``root`` -> text."""
+    folder = root / RESULTS
+    made = tables(folder)
+    written = [Path("README.md"), *_under(root, "docs/*.md"), *_under(root, "research/*/README.md")]
+    text = {
+        path: filled((root / path).read_text(encoding="utf-8"), made, path.as_posix())
+        for path in written
+        if path != PAGE and (root / path).is_file()
+    }
+    return {**text, PAGE: results_page(made, folder)}
+
+
+def _under(root: Path, pattern: str) -> list[Path]:
+    return sorted(path.relative_to(root) for path in root.glob(pattern))
+
+
+def main() -> None:
+    """Write the pages that changed, then the index of experiments."""
+    for path, text in pages().items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            with stage.whole_file(path) as part:
+                part.write_text(text, encoding="utf-8")
+            print(f"docs: wrote {path}")
+    if find_spec(INDEX):
+        subprocess.run([sys.executable, "-m", INDEX], check=True)
+
+
+if __name__ == "__main__":
+    stage.guarded(main, "docs")

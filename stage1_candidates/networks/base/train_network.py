@@ -1,0 +1,90 @@
+"""Stage ``train_network@<name>``: train one network before each of its ``training_weeks``.
+
+Writes data/networks/<name>/: weights_<week>.safetensors and, beside it, weights_<week>.json with the settings. Until
+the stage has ended, checkpoints and finished weights lie in data/checkpoints/<name>, under a fingerprint of all that
+the training knows, so that a killed run resumes and a changed one starts again. On a CPU the trainings, which are
+independent of each other, run in parallel, each with its share of the cores. ``train_network <name> <week>`` trains
+before one week alone.
+"""
+
+import json
+import shutil
+import sys
+from itertools import chain
+from pathlib import Path
+
+import torch
+from safetensors.numpy import save_file
+
+from retail import kept, paths, shop, stage, weeks
+from retail import params as parameters
+from retail.weeks import History
+from stage1_candidates.engine import source
+from stage1_candidates.engine.blocks import Network
+from stage1_candidates.engine.plugin_types import Weights
+from stage1_candidates.networks.base import side_by_side
+
+CODE = Path(__file__).parents[2]  # stage1_candidates
+
+
+def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int) -> str:
+    """A digest of the known past, the articles and customers, the settings and the code that a training may run."""
+    log = history.log
+    ages = {} if whole.age is None else {"age": whole.age}
+    values = {**whole.attributes, **whole.traits, **ages}
+    about = [settings, seed, history.week, log.users, log.items, sorted(values)]
+    code = sorted([*CODE.rglob("*.py"), *Path(shop.__file__).parent.glob("*.py")])
+    columns = (log.user, log.item, log.day, log.price, log.channel, log.quantity)
+    past = (column[history.known] for column in columns)
+    return kept.fingerprint(about, code, chain(past, (values[name] for name in sorted(values))))
+
+
+def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> Weights:
+    """Train network ``name`` on what lies before ``week``, or resume where an earlier run ended."""
+    module, settings = source.load_network(name, params)
+    history = weeks.history(whole.log, week)
+    file = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, whole, settings, params.seed)}.npz"
+    return kept.keep(file, lambda folder: dict(module.train(history, whole, settings, params.seed, folder)))
+
+
+def at_once(trainings: int) -> int:
+    """Count the trainings that run in parallel: as many as there are cores; one on a GPU."""
+    return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
+
+
+def main() -> None:
+    name = sys.argv[1]
+    params = parameters.read()
+    _, settings = source.load_network(name, params)
+    with stage.whole_folder(paths.NETWORKS / name) as folder:
+        trained = settings.model_dump_json(include={"use", "examples", "model", "training", "retrain_every"}, indent=1)
+        (folder / paths.SETTINGS).write_text(trained)
+        if not settings.use:
+            (folder / "off").touch()
+            return
+        whole = shop.read()
+        asked = settings.training_weeks(weeks.plan(whole.log, params.weeks))
+        if at_once(len(asked)) > 1:
+            latest_first = [[name, str(week)] for week in reversed(asked)]  # the longest first
+            side_by_side.run("stage1_candidates.networks.base.train_network", latest_first, at_once(len(asked)))
+        for week in asked:
+            weights = learned(name, whole, week, params)
+            if not weights:
+                print(f"{name}: too little to learn from before label week {week}; it says nothing there")
+            save_file(weights, paths.of_week(folder, "weights", week, "safetensors"))
+            description = {"network": name, "week": week, "seed": params.seed, "settings": settings.model_dump()}
+            paths.of_week(folder, "weights", week, "json").write_text(json.dumps(description, indent=1))
+    shutil.rmtree(paths.CHECKPOINTS / name, ignore_errors=True)
+
+
+def one_week() -> None:
+    """Train before one week and leave the weights under the checkpoints."""
+    side_by_side.end_with_parent()
+    learned(sys.argv[1], shop.read(), int(sys.argv[2]), parameters.read())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        stage.guarded(one_week, f"train_network_{sys.argv[1]}")
+    else:
+        stage.run(main, f"train_network_{sys.argv[1]}")
