@@ -1,7 +1,9 @@
-"""Stage ``build_features@<name>``: one group's columns for the rows that training keeps of every label week.
+"""Stage ``build_features@<name>``: compute a feature group for the sampled rows of every label week.
 
-Writes data/features/<name>/: rows_<week>.parquet (Float32 columns; rows as the kept rows of the week's pool) and
-settings.json, the group's block of params.yaml.
+Writes data/features/<name>/:
+
+- rows_<week>.parquet: Float32 columns ``<name>__<column>``; a row per kept row of the week's sample, in its order.
+- settings.json: the group's block of params.yaml. If it says ``use: false``, an empty file ``off`` replaces the rows.
 """
 
 import sys
@@ -17,6 +19,7 @@ from retail.errors import InputError
 
 
 def main() -> None:
+    """Compute and write the group named on the command line; InputError if its columns have a wrong shape or dtype."""
     name = sys.argv[1]
     params = parameters.read()
     module, settings = group.load(name, params)
@@ -27,11 +30,13 @@ def main() -> None:
         shop = shops.read()
         for week in tqdm(weeks.plan(shop.log, params.weeks).labelled, desc=f"features {name}", unit="week"):
             pool = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))
-            whole = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
-            rows = group.compute(name, module, weeks.history(shop.log, week), shop, whole, settings)
-            odd = [column for column, dtype in rows.schema.items() if dtype != pl.Float32]
-            if odd or rows.height != pool.height:
-                raise InputError(f"features {name}: expected {pool.height} rows of Float32, found {rows.height}, {odd}")
+            candidates = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
+            rows = group.compute(name, module, weeks.history(shop.log, week), shop, candidates, settings)
+            wrong = [column for column, dtype in rows.schema.items() if dtype != pl.Float32]
+            if wrong or rows.height != pool.height:
+                raise InputError(
+                    f"features {name}: expected {pool.height} rows of Float32; got {rows.height}; wrong dtype: {wrong}"
+                )
             rows.filter(pool["kept"]).write_parquet(paths.of_week(folder, "rows", week))
 
 

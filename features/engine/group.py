@@ -87,37 +87,39 @@ def compute(name: str, module: GroupModule, history: History, shop: Shop, pairs:
         columns = {what: values[pairs.run] for what, values in of_users.items()}
     else:
         columns = dict(module.compute(history, shop, pairs, settings))
-    lacking = _lacking(shop)
+    lacking = _list_missing(shop)
     if not columns:
         raise InputError(
             f"params.yaml: 'features.{name}' makes no column of this shop, which lacks {', '.join(lacking)}; expected "
             "one or more; name others or set use: false"
         )
-    return named(name, columns, pairs, settings.within, lacking)
+    return label_columns(name, columns, pairs, settings.within, lacking)
 
 
-def _lacking(shop: Shop) -> tuple[str, ...]:
-    """The optional columns that this shop's files lack."""
+def _list_missing(shop: Shop) -> tuple[str, ...]:
+    """List the optional columns that this shop's files lack."""
     age = ("age",) if shop.age is None else ()
     traits = (name for name in TRAITS if name not in shop.traits)
     return *age, *traits, *(name for name in ATTRIBUTES if name not in shop.attributes)
 
 
-def named(
+def label_columns(
     name: str, columns: dict[str, Array], pairs: Pairs, within: tuple[str, ...], lacking: tuple[str, ...]
 ) -> pl.DataFrame:
-    """``columns`` as Float32 under ``<name>__``, with ``_of_best`` and ``_place`` of those listed in ``within``.
+    """Make a table of ``columns`` as Float32 named ``<name>__<column>``; add comparisons of the columns in ``within``.
 
-    Both compare a row with all candidates of its customer, so they are made before any row is sampled away. A
-    column of ``within`` that begins with one that the shop is ``lacking`` is left out like the feature itself.
+    For each column in ``within``, ``_of_best`` divides by the largest value among the customer's candidates, and
+    ``_place`` is the rank among them (1 is the largest). Both need all candidates, so they come before any sampling. A
+    column of ``within`` that starts with a name in ``lacking`` is skipped, as this shop has no such feature.
+    InputError if ``within`` names an unknown column.
     """
-    whole = {what: np.ascontiguousarray(values, np.float32) for what, values in columns.items()}
-    for what in within:
-        if what not in whole and not what.startswith(lacking):
+    table = {column: np.ascontiguousarray(values, np.float32) for column, values in columns.items()}
+    for column in within:
+        if column not in table and not column.startswith(lacking):
             raise InputError(
-                f"params.yaml: 'features.{name}.within' names {what!r}; expected one of: {', '.join(sorted(columns))}"
+                f"params.yaml: 'features.{name}.within' names {column!r}; expected one of: {', '.join(sorted(columns))}"
             )
-        if what in whole:
-            whole[f"{what}_of_best"] = pairs_of.of_best(pairs.ptr, whole[what])
-            whole[f"{what}_place"] = pairs_of.place(pairs.ptr, whole[what])
-    return pl.DataFrame({f"{name}__{what}": values for what, values in whole.items()})
+        if column in table:
+            table[f"{column}_of_best"] = pairs_of.of_best(pairs.ptr, table[column])
+            table[f"{column}_place"] = pairs_of.place(pairs.ptr, table[column])
+    return pl.DataFrame({f"{name}__{column}": values for column, values in table.items()})

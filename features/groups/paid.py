@@ -1,4 +1,11 @@
-"""What the customer paid for the article before, against what it costs now: a price that fell brings owners back."""
+"""Compare the article's price with what the customer last paid for it. A lower price brings owners back.
+
+now_to_paid    article's latest price / price last paid
+mean_to_paid   article's mean price / price last paid
+
+The article's prices are those of the last ``window`` days. NaN if the customer never bought the article, or no one did
+in these days.
+"""
 
 from typing import Literal
 
@@ -16,11 +23,11 @@ KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):
-    window: Positive  # days of sales that make an article's mean price
+    window: Positive  # days of sales that an article's prices cover
 
 
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
-    """Per pair: the article's latest and mean price over the price last paid; NaN where it was never bought."""
+    """Compute the columns of each pair."""
     log = history.log
     paid = kernels.last_paid(
         log.start[pairs.users], history.stop[pairs.users], log.item, log.price, log.items, pairs.ptr, pairs.items
