@@ -6,15 +6,23 @@ VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 network-on network-off: .venv/ready  # NAME=lens: bring a network into params.yaml, or take it out again
 	.venv/bin/python -m retail_input.switch_network $(@:network-%=%) "$(NAME)"
 
-.PHONY: docs network-on network-off repro test lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
+.PHONY: docs network-on network-off repro test-fast test test-slow lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
 
 repro: .venv/ready  # from CSV files to outputs/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail_input.point "$(DATA)",@true)
 	.venv/bin/python -m submissions.check
 	$(VENV_PATH) dvc repro
 
-test: .venv/ready
-	$(VENV_PATH) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(VENV_PATH) python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
+test-fast: .venv/ready  # contracts and units: no graph, no training
+	$(PYTEST) --ignore tests/slow --ignore research -m "not trains"
+
+test: .venv/ready  # what a contributor runs before a commit
+	$(PYTEST) --ignore tests/slow --ignore research
+
+test-slow: .venv/ready  # whole-graph runs, kills, and the reproductions of papers
+	$(PYTEST) tests/slow research
 
 lint: .venv/ready
 	$(VENV_PATH); ruff check && ruff format --check && mypy && lint-imports
