@@ -14,15 +14,19 @@ def load(place: str, block: str, name: str, blocks: Mapping[str, dict[str, Any]]
 
     ``place``: dotted name of the plug-in's module, ``{}`` in place of its name ("features.groups.{}").
 
-    InputError where the block ``<block>.<name>`` is missing from params.yaml, holds a fault, or has no file.
+    InputError where the block ``<block>.<name>`` is missing from params.yaml, holds a fault or has no file, or where a
+    library that the plug-in imports is not installed.
     """
     if name not in blocks:
         raise InputError(f"params.yaml: '{block}.{name}' is missing; add its block")
     try:
         module = importlib.import_module(place.format(name))
     except ModuleNotFoundError as error:
-        if not f"{place.format(name)}.".startswith(f"{error.name}."):
-            raise  # a library that the plug-in imports
+        if not f"{place.format(name)}.".startswith(f"{error.name}."):  # a library that the plug-in imports
+            raise InputError(
+                f"params.yaml: '{block}.{name}' needs the package {error.name}, which is not installed; run "
+                f"`pip install -e '.[deep]'` or set {block}.{name}.use to false"
+            ) from error
         folder, what = place.split(".{}")[0].replace(".", "/"), "folder" if place.endswith(".plugin") else "file"
         raise InputError(f"params.yaml: unknown '{block}.{name}'; expected the name of a {what} in {folder}") from error
     return module, validated(module.Params, blocks[name], f"{block}.{name}")

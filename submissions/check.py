@@ -6,6 +6,7 @@ stops the run before the first stage. It also puts aside the DVC files that a ki
 
 import json
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from dvc.exceptions import DvcException
@@ -19,13 +20,19 @@ from stage1_candidates.engine import source
 
 LOCK = Path("dvc.lock")
 RWLOCK = Path(".dvc/tmp/rwlock")  # which run holds which path; DVC ignores the entries of a run that has ended
+DEEP_INSTALLED = all(
+    map(find_spec, ("torch", "lightning", "faiss"))
+)  # else the block of a network that is off stays unread
 MOMENT = 1.0  # seconds to wait: DVC finishes writing either file within this time
 
 
 def main() -> None:
     params = parameters.read()
-    for name in (*params.sources, *params.networks):
+    for name in params.sources:
         source.load(name, params)
+    for name in params.networks:
+        if DEEP_INSTALLED or not source.is_off(name, params):
+            source.load_network(name, params)
     for name in params.features:
         group.load(name, params)
     from stage2_ranker.model import recipe

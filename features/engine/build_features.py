@@ -26,7 +26,6 @@ def main() -> None:
     with stage.whole_folder(paths.FEATURES / name) as folder:
         (folder / paths.SETTINGS).write_text(settings.model_dump_json(indent=1))
         if not settings.use:
-            (folder / "off").touch()
             return
         shop = shops.read()
         for week in tqdm(weeks.plan(shop.log, params.weeks).labelled, desc=f"features {name}", unit="week"):

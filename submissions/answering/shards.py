@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from retail import kept, paths
@@ -29,7 +30,7 @@ class Shards:
         states = [paths.of_week(paths.SOURCES / name, "state", week, "npz") for name in source.switched_on(params)]
         files = [*sorted(paths.PREPARED.iterdir()), *sorted(paths.FINAL_MODEL.iterdir()), *states]
         code = [file for package in ANSWERING_PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
-        versions = {name: version(name) for name in LIBRARIES}
+        versions = {name: version(name) for name in LIBRARIES if find_spec(name)}
         answering = {"sources", "networks", "pool", "features", "seed", "submit"}
         settings = params.model_dump(mode="json", include=answering)
         return Shards(FOLDER / kept.fingerprint([settings, versions], [*files, *code]))

@@ -253,9 +253,9 @@ def test_anomalies_as_a_program(project: Project, tmp_path: Path, monkeypatch: p
 def test_segments_as_a_program(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, segments.main, tmp_path / "out", "--project", project.folder)
     articles = pl.read_csv(tmp_path / "out/articles.csv")
-    assert articles.height == 120 and clusters.purity(articles["segment"].to_numpy(), PLANTED.of_item) > 0.95
+    assert articles.height == 120 and clusters.purity(articles["segment"].to_numpy(), PLANTED.item_group) > 0.95
     customers = pl.read_csv(tmp_path / "out/customers.csv")
-    assert clusters.purity(customers["segment"].to_numpy(), PLANTED.of_user) > 0.95
+    assert clusters.purity(customers["segment"].to_numpy(), PLANTED.user_group) > 0.95
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_a_bad_resupply_is_reported_in_one_line(
             "nowhere/data/prepared: no prepared shop; run `dvc repro",
         ),
         (anomalies.main, ["out.csv", "--days", "0"], "--days is 0; expected 1 or more"),
-        (anomalies.main, ["data"], "data: a folder lies where a file is to be; move it away or name another file"),
+        (anomalies.main, ["data"], "data: a folder lies where a file is needed; move it away or name another file"),
         (anomalies.main, ["out.csv", "--seed", "-1"], "--seed is -1; expected 0 to 2**63 - 1"),
         (segments.main, ["out", "--seed", "-1"], "--seed is -1; expected 0 to 2**63 - 1"),
         (segments.main, ["out", "--articles", "0"], "--articles is 0; expected 1 or more"),

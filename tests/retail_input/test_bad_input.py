@@ -495,7 +495,7 @@ def test_a_folder_in_the_place_of_the_file(tmp_path: Path, capsys: pytest.Captur
         error = capsys.readouterr().err
         assert ended.value.code == 2
         assert (
-            error == f"insight: {tmp_path}/out.csv: a folder lies where a file is to be; move it away or name "
+            error == f"insight: {tmp_path}/out.csv: a folder lies where a file is needed; move it away or name "
             "another file\n"
         )
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]

@@ -315,7 +315,7 @@ def test_a_missing_source_state_gives_one_line_of_error(
     Blend(model, {"binary": 1.0}, {"binary": 1.0}, {"binary": 12}, "scores").save(paths.FINAL_MODEL)
     if off:
         (paths.SOURCES / "category").mkdir(parents=True)
-        (paths.SOURCES / "category/off").touch()
+        (paths.SOURCES / "category" / paths.SETTINGS).write_text('{"use": false}')
     with pytest.raises(SystemExit) as ended:
         stage.guarded(lambda: explain.show("c0001"), "explain")
     error = capsys.readouterr().err

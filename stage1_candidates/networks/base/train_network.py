@@ -13,13 +13,12 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-import torch
 from safetensors.numpy import save_file
 
 from retail import kept, paths, shop, stage, weeks
 from retail import params as parameters
 from retail.weeks import History
-from stage1_candidates.engine import source
+from stage1_candidates.engine import proposals, source
 from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.plugin_types import Weights
 from stage1_candidates.networks.base import side_by_side
@@ -49,19 +48,21 @@ def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -
 
 def at_once(trainings: int) -> int:
     """Count the trainings that run in parallel: as many as there are cores; one on a GPU."""
+    import torch  # not installed where every network is off
+
     return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
 
 
 def main() -> None:
     name = sys.argv[1]
     params = parameters.read()
+    if source.is_off(name, params):
+        proposals.write_off(paths.NETWORKS / name)
+        return
     _, settings = source.load_network(name, params)
     with stage.whole_folder(paths.NETWORKS / name) as folder:
         trained = settings.model_dump_json(include={"use", "examples", "model", "training", "retrain_every"}, indent=1)
         (folder / paths.SETTINGS).write_text(trained)
-        if not settings.use:
-            (folder / "off").touch()
-            return
         whole = shop.read()
         asked = settings.training_weeks(weeks.plan(whole.log, params.weeks))
         if at_once(len(asked)) > 1:
