@@ -250,7 +250,7 @@ def find_run(folder: Path, size: float, finished: Path | None) -> tuple[Path, di
         return finished.resolve(), scale.read_finished(finished)["steps"]
     root = folder.resolve() / f"{size:g}"
     if not (root / scale.COSTS).exists():
-        raise InputError(f"{root}: no shop has run root; run `python -m benchmarks.scale --scales {size:g}` first")
+        raise InputError(f"{root}: no shop has run here; run `python -m benchmarks.scale --scales {size:g}` first")
     return root, scale.read_costs(root)
 
 

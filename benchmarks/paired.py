@@ -32,6 +32,7 @@ def compared(ap: Mapping[str, pl.DataFrame], base: str) -> dict[str, dict[str, A
 
 
 def _summarise(frame: pl.DataFrame) -> dict[str, float]:
+    """Average the column twelve within each week, then over weeks; add the bootstrap's interval and p."""
     weeks = frame.partition_by("week", maintain_order=True)
     pairs = [(week["user"].to_numpy(), week["twelve"].to_numpy()) for week in weeks]
     means = metrics.bootstrap_means(pairs, DRAWS, 1)

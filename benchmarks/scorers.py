@@ -36,6 +36,7 @@ class ScorerModel:
     score: Score
 
     def predict(self, features: Array, raw_score: bool) -> Array:
+        """Score ``features`` (n, f) float32: (n,) float64 raw scores; ValueError unless ``raw_score``."""
         if not raw_score:
             raise ValueError("only raw scores are compiled; call with raw_score=True")
         return self.score(features)

@@ -44,10 +44,12 @@ class Scratch:
 
     @property
     def params(self) -> Params:
+        """The checked params.yaml of the folder."""
         return parameters.read(self.folder / paths.PARAMS)
 
     @property
     def finished(self) -> bool:
+        """Whether the folder's ranker has been evaluated."""
         return (self.folder / AP).exists()
 
     def write(self) -> "Scratch":
@@ -143,6 +145,7 @@ def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
 
 
 def _prepare(scratch: Scratch, drop: int) -> None:
+    """Run stage ``prepare``; cut the last ``drop`` weeks off the log."""
     if not drop or (scratch.folder / paths.PREPARED).exists():
         scratch.run_stage(paths.PREPARED, "retail_input.prepare", silent=False)
         return
@@ -205,6 +208,7 @@ def blank_columns(table: Path, target: Path, dropped: Iterable[str]) -> None:
 
 
 def _evaluate(variant: Scratch, reference: Scratch | None) -> pl.DataFrame:
+    """Train and evaluate the variant's ranker, unless done before; remove its tables; read AP@12 per buyer and week."""
     if reference is None:
         variant.run_stage(paths.MODEL, "stage2_ranker.train")
     else:
