@@ -1,4 +1,6 @@
 PYTHON ?= python3
+# `make repro EXTRAS=` installs neither torch nor faiss; switch the networks off in params.yaml first
+EXTRAS ?= deep,dev
 # threads that wait in a busy loop slow down other processes on the same cores
 export OMP_WAIT_POLICY = passive
 VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
@@ -78,5 +80,5 @@ clean:  # everything that was made, the environment and your own files excepted
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[deep,dev]'
+	.venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.$(if $(EXTRAS),[$(EXTRAS)])'
 	touch $@
