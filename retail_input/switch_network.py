@@ -40,8 +40,10 @@ def switched(text: str, name: str, on: bool) -> str:
     raw: Any = yaml.load(text)
     networks = raw["networks"]
     if name in optional():
-        if on:
+        if on and name not in networks:
             networks.insert(len(networks), name, block(name))
+        elif on:
+            networks[name]["use"] = True
         else:
             networks.pop(name, None)
     elif name in networks:
@@ -71,7 +73,7 @@ def main() -> None:
     text = switched(paths.PARAMS.read_text(encoding="utf-8"), name, on)
     with stage.whole_file(paths.PARAMS) as part:
         part.write_text(text, encoding="utf-8")
-    if not on and name in optional():  # else the pool would take its proposals for those of a network that is on
+    if not on and name in optional():  # else its folder would remain an input of the pool
         for folder in (paths.NETWORKS / name, paths.SOURCES / name):
             shutil.rmtree(folder, ignore_errors=True)
 

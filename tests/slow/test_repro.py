@@ -24,7 +24,8 @@ from submissions import check
 CUSTOMERS = 200
 KILLED = (  # every stage; of the sources, networks and groups, which share one command, one each
     "synthesize", "prepare", "propose@item_cf", "train_network@two_tower", "propose_network@case", "pool",
-    "build_features@own", "table", "tune", "train", "train_final", "evaluate", "submit", "explain", "summary", "report",
+    "sample", "build_features@own", "table", "tune", "train", "train_final", "evaluate", "submit", "explain",
+    "summary", "report",
 )  # fmt: skip
 NETWORKS = ("case", "two_tower")  # on: one that tells of the past alone, one that finds by vectors
 FEW = {
@@ -33,11 +34,11 @@ FEW = {
     "features": ("item_sales", "match", "own"),
 }
 MADE = (  # outside of data/
-    "dvc.lock", "stage2_ranker/best.json", "outputs/submission.csv", "outputs/metrics.json",
-    "outputs/cost.json", "outputs/explanations.parquet", "outputs/report.html",
+    "dvc.lock", "outputs/submission.csv", "outputs/metrics.json", "outputs/cost.json", "outputs/map_by_week.csv",
+    "outputs/recall.csv", "outputs/explanations.parquet", "outputs/report.html",
 )  # fmt: skip
 AFTER_POOL = (  # stages that run again where the pool is another
-    "pool", *(f"build_features@{name}" for name in FEW["features"]), "table", "tune", "train", "train_final",
+    "pool", "sample", *(f"build_features@{name}" for name in FEW["features"]), "table", "tune", "train", "train_final",
     "evaluate", "submit", "explain", "summary", "report",
 )  # fmt: skip
 RUNNING = re.compile(r"Running stage '(.+)':")
