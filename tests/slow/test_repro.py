@@ -150,7 +150,7 @@ class Project:
 
     @property
     def submission(self) -> bytes:
-        return (self.root / "submissions" / "submission.csv").read_bytes()
+        return (self.root / "outputs" / "submission.csv").read_bytes()
 
 
 def _update(block: Any, values: dict[str, Any]) -> None:
