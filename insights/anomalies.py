@@ -125,10 +125,10 @@ def score_project(project: Project, choice: models.Choice, days: int, seed: int)
     return description, queries, scores
 
 
-def roc_auc(score: Array, positive: Array) -> float:
+def compute_roc_auc(score: Array, positive: Array) -> float:
     """Compute the probability that a positive scores above a negative, ties counted half.
 
-    >>> roc_auc(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, False, False, True]))  # 2 + 0.5 of 4 pairs
+    >>> compute_roc_auc(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, False, False, True]))  # 2 + 0.5 of 4 pairs
     0.625
     """
     rank, n = rankdata(score), int(positive.sum())

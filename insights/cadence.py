@@ -113,7 +113,7 @@ def count_by_article(pairs: Pairs, items: int, day: int, least: int) -> pl.DataF
             "gaps": gaps[item],
             "median_gap": median[item],
             "steady": steady[item] / gaps[item],
-            "steady_low": wilson_lower_bound(steady[item], gaps[item]),
+            "steady_low": compute_wilson_lower_bound(steady[item], gaps[item]),
             "due": np.bincount(pairs.item[due], minlength=items)[item],
             "late": np.bincount(pairs.item[late], minlength=items)[item],
         }
@@ -121,10 +121,10 @@ def count_by_article(pairs: Pairs, items: int, day: int, least: int) -> pl.DataF
     return rows.sort(["steady_low", "item"], descending=[True, False])
 
 
-def wilson_lower_bound(hits: Array, tries: Array) -> Array:
+def compute_wilson_lower_bound(hits: Array, tries: Array) -> Array:
     """Compute (k,) float64 the lower end of the 95% Wilson interval of a share.
 
-    >>> wilson_lower_bound(np.array([8]), np.array([10])).round(3)
+    >>> compute_wilson_lower_bound(np.array([8]), np.array([10])).round(3)
     array([0.49])
     """
     share = hits / tries

@@ -26,7 +26,7 @@ VECTORS = 5000  # best sellers that get a vector: article pairs grow with the sq
 
 
 class Model(Protocol):
-    """A model: ``expected`` predicts the next basket of each query, a place in the basket sequences ``funnels``."""
+    """A model of what customers buy next. A query is a place in ``sequences``, the basket sequences of all customers."""
 
     @property
     def sequences(self) -> BasketSequences: ...
@@ -34,7 +34,9 @@ class Model(Protocol):
     @property
     def vocabulary(self) -> Array: ...
 
-    def expected(self, queries: Query) -> Expected: ...
+    def expected(self, queries: Query) -> Expected:
+        """Predict the basket that follows each query, and the days until it."""
+        ...
 
     def articles(self) -> Array:
         """Return (V, d) float32 a vector of each article of the vocabulary."""
@@ -42,7 +44,7 @@ class Model(Protocol):
 
 
 class LensModel(Twins):
-    """LENS: the decoded basket, the clock network's days, the sequence vector and the trained article vectors."""
+    """LENS, as the graph trained it; its article vectors are the trained embedding."""
 
     def articles(self) -> Array:
         vectors: Array = self.basket.encoder.embed.weight[1:].detach().cpu().numpy()
@@ -50,7 +52,7 @@ class LensModel(Twins):
 
 
 class PlainModel:
-    """The customer's own past: the articles bought most often, recent purchases weighing more.
+    """Predict the articles that the customer bought most often; recent purchases weigh more.
 
     The basket has as many articles as the customer's mean basket. It comes after the customer's median gap. The vector
     is that of ``compute_customer_vectors``.
@@ -114,7 +116,7 @@ def compute_median_gaps(sequences: BasketSequences, queries: Query) -> Array:
 
 
 def choose_model(project: Project, choice: Choice, week: int) -> tuple[Model, str, int]:
-    """Return the model, its description, and the label week before which it was trained.
+    """Choose the model; return it, its description, and the label week before which it was trained.
 
     The model is trained on weeks before ``week`` only; it reads every customer's baskets as input. InputError where
     ``choice`` is "lens" and LENS is not trained.

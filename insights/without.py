@@ -36,12 +36,12 @@ def compare_without(visits: Visits, removed: int) -> Comparison:
     total, without = len(visits.user), int(free.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (left / without) / (sold / total)
-        error = Z * _log_errors(visits, free, sold, left)
+        error = Z * _compute_log_errors(visits, free, sold, left)
         low, high = (np.where(left > 0, ratio * np.exp(sign * error) - 1, np.nan) for sign in (-1, 1))
     return Comparison(total, without, sold, left, ratio - 1, low, high)
 
 
-def _log_errors(visits: Visits, free: Array, sold: Array, left: Array) -> Array:
+def _compute_log_errors(visits: Visits, free: Array, sold: Array, left: Array) -> Array:
     """Compute (C,) the standard error of log((left / visits without) / (sold / visits)) by the delta method.
 
     Customer u contributes l/L - s/S - (n/N - m/M): l of the L articles left, s of the S articles sold, n of the N

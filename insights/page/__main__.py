@@ -19,7 +19,7 @@ from insights.project import Project, read_params, read_project, read_weights
 from insights.seeds import parse_seed
 from retail import stage
 from retail.errors import InputError
-from submissions.report.document import html
+from submissions.report.document import render_html
 from submissions.report.figure import Section
 
 PAGE = Path("insights/report.html")
@@ -125,7 +125,7 @@ def main() -> None:
     arguments = parse_arguments(sys.argv[1:])
     project = read_project(arguments.project)
     options = read_options(project, arguments)
-    page = html("Twelve: insights", build_sections(project, options), list_facts(project), LEAD)
+    page = render_html("Twelve: insights", build_sections(project, options), list_facts(project), LEAD)
     with stage.whole_file(project.folder / PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"insights: {project.folder / PAGE}")

@@ -10,7 +10,7 @@ from insights import cadence
 from insights.page import drawing
 from insights.project import Project
 from retail import weeks
-from submissions.report.figure import FROM_SOURCES, PLAIN, Figure, Section, Table, bars, plot
+from submissions.report.figure import FROM_SOURCES, PLAIN, Figure, Section, Table, plot, plot_bars
 
 TITLE = ("cadence", "Bought regularly")
 TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500]  # days, on the axis
@@ -56,7 +56,7 @@ def _label(project: Project, rows: pl.DataFrame) -> list[str]:
 
 def _draw_bars(project: Project, rows: pl.DataFrame) -> Any:
     ends = [f"{gap:.0f} days" for gap in rows["median_gap"]]
-    figure = bars(_label(project, rows), rows["steady"].to_list(), FROM_SOURCES, "share of regular gaps", ends)
+    figure = plot_bars(_label(project, rows), rows["steady"].to_list(), FROM_SOURCES, "share of regular gaps", ends)
     down = (rows["steady"] - rows["steady_low"]).to_list()
     whisker = {"array": [0.0] * len(down), "arrayminus": down, "thickness": 1.5, "width": 0}
     figure.update_traces(error_x={**whisker, "color": "#222222"})

@@ -12,7 +12,7 @@ from insights.parsrec import Trained
 from insights.project import Project, suggest_training
 from insights.spillover import Spillover
 from retail.log import Array
-from submissions.report.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Section, Table, bars, plot
+from submissions.report.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Section, Table, plot, plot_bars
 
 TITLE = ("removal", "If a category is removed")
 SHOWN = 15  # categories
@@ -105,7 +105,7 @@ def _draw_together(result: Spillover, categories: Array) -> Any:
     order = (-share).argsort(kind="stable")
     names = [drawing.shorten(result.categories.names[k], drawing.CATEGORY) for k in categories[order]]
     ends = [f"{value:.0%}" for value in share[order]]
-    figure = bars(names, share[order].tolist(), AGAINST, "share of its sales", ends)
+    figure = plot_bars(names, share[order].tolist(), AGAINST, "share of its sales", ends)
     figure.update_xaxes(tickformat=".0%")
     return figure
 

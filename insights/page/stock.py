@@ -11,7 +11,7 @@ from insights.page import drawing
 from insights.project import Project
 from insights.stock_alerts import Alerts
 from retail.log import Array
-from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, bars, plot
+from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, plot, plot_bars
 
 TITLE = ("stock", "Expected demand")
 SHOWN = 15  # articles
@@ -77,7 +77,9 @@ def _draw_largest(project: Project, alerts: Alerts) -> Figure:
     total = alerts.expected.sum(axis=1)
     order = np.lexsort((alerts.item, -total))[:SHOWN]
     ends = [f"{n:,.0f}" for n in total[order]]
-    figure = bars(drawing.label_articles(project, alerts.item[order]), total[order].tolist(), PLAIN, "pieces", ends)
+    figure = plot_bars(
+        drawing.label_articles(project, alerts.item[order]), total[order].tolist(), PLAIN, "pieces", ends
+    )
     caption = (
         "The articles with the most expected pieces in these days, summed over all customers' next baskets. Only one "
         "basket per customer counts, so articles bought every few days are underestimated."

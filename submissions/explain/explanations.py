@@ -41,7 +41,7 @@ def explain_shard(
     a list has a null score, no sources, and the reason FILLER_REASON.
     """
     pairs, rows, score = answer.score_candidates(history, shop, users, sources, explainer.blend, params)
-    lists = answer.top(pairs, score, answer.cached_best_sellers(history))  # (u, 12)
+    lists = answer.select_top(pairs, score, answer.list_cached_best_sellers(history))  # (u, 12)
     code = pair_codes(pairs.run, pairs.items)  # ascending
     list_code = pair_codes(np.repeat(np.arange(len(users)), K), lists.ravel())
     row = np.minimum(np.searchsorted(code, list_code), max(len(code) - 1, 0))

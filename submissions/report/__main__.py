@@ -19,7 +19,7 @@ from stage2_ranker.search import trials
 from submissions.cost import COST
 from submissions.report.candidates import build_recall_section
 from submissions.report.cost import build_cost_section
-from submissions.report.document import html
+from submissions.report.document import render_html
 from submissions.report.figure import Section
 from submissions.report.gain import build_gain_section
 from submissions.report.people import build_customers_section
@@ -116,7 +116,7 @@ def write_lead(metrics: dict[str, Any]) -> str:
 def main() -> None:
     params = parameters.read()
     lead = write_lead(json.loads(paths.METRICS.read_text()))
-    page = html("Twelve: report", build_sections(params), list_facts(params), lead)
+    page = render_html("Twelve: report", build_sections(params), list_facts(params), lead)
     with stage.whole_file(PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"report: {PAGE}")

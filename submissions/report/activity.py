@@ -44,8 +44,10 @@ def count_basket_sizes(log: pl.DataFrame) -> pl.DataFrame:
 
 
 def count_last_purchases(log: pl.DataFrame, days: int, customers: int) -> pl.DataFrame:
-    """Count customers by days from the last purchase to the forecast week: columns days (a class or never), "
-    "customers."""
+    """Count customers by days from the last purchase to the forecast week.
+
+    Columns: days (a class of DAY_ENDS, or never), customers.
+    """
     last = log.group_by("user").agg((days - pl.col("day").max().cast(pl.Int32)).alias("value"))
     never = pl.DataFrame({"part": ["never"], "len": [customers - last.height]}, schema_overrides={"len": pl.Int64})
     return pl.concat([_count_classes(last, DAY_ENDS), never]).rename({"part": "days", "len": "customers"})

@@ -4,7 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from submissions.report.figure import AGAINST, BOUGHT, DASHES, FROM_SOURCES, SOURCES, Figure, Section, bars, plot
+from submissions.report.figure import AGAINST, BOUGHT, DASHES, FROM_SOURCES, SOURCES, Figure, Section, plot, plot_bars
 
 
 def build_recall_section(figures: dict[str, Any]) -> Section:
@@ -52,7 +52,7 @@ def _plot_losses(figures: dict[str, Any], names: list[str], key: str) -> Figure:
     losses = {name: figures["union"][key] - figures[f"union without {name}"][key] for name in names}
     order = sorted(names, key=lambda name: (-losses[name], name))
     values = [losses[name] for name in order]
-    figure = bars(
+    figure = plot_bars(
         order,
         values,
         [FROM_SOURCES if value > 0 else AGAINST for value in values],

@@ -12,7 +12,7 @@ from submissions.report.figure import Section
 HERE = Path(__file__).parent
 
 
-def html(title: str, sections: list[Section], facts: dict[str, str], lead: str) -> str:
+def render_html(title: str, sections: list[Section], facts: dict[str, str], lead: str) -> str:
     """Return the whole page as HTML; ``lead``: its first paragraph, ``facts``: name -> text, listed below it."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

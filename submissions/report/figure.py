@@ -80,7 +80,7 @@ def apply_style(figure: Any, height: int, **layout: Any) -> Any:
     return figure
 
 
-def bars(names: list[str], values: list[float], colour: str | list[str], label: str, texts: list[str]) -> Any:
+def plot_bars(names: list[str], values: list[float], colour: str | list[str], label: str, texts: list[str]) -> Any:
     """Plot horizontal bars, the first name on top, with ``texts`` at their ends."""
     trace = go.Bar(
         x=values, y=names, orientation="h", marker={"color": colour}, text=texts, textposition="outside",

@@ -136,7 +136,7 @@ class SmallShop:
         self.params, self.shop = make_small_params(*names), random_world(3).shop
         self.users = np.arange(self.shop.log.users, dtype=np.uint32)
         (history, sources), truth = self.load_week(50), weeks.truth(self.shop.log, 50)
-        pairs, table = answer.table(history, self.shop, self.users, sources, self.params)
+        pairs, table = answer.build_table(history, self.shop, self.users, sources, self.params)
         bought = np.isin(pair_codes(pairs.user, pairs.items), pair_codes(*truth))
         data = lgb.Dataset(ranker.matrix(table), bought.astype(np.uint8), feature_name=table.columns[2:])
         model = lgb.train({**SETTINGS, "min_data_in_leaf": 5}, data, 20)
