@@ -26,7 +26,7 @@ VECTORS = 5000  # best sellers that get a vector: article pairs grow with the sq
 
 
 class Model(Protocol):
-    """A model of what customers buy next. A query is a place in ``sequences``, the basket sequences of all customers."""
+    """Predict what customers buy next; a query is a place in ``sequences``, the basket sequences of all customers."""
 
     @property
     def sequences(self) -> BasketSequences: ...

@@ -28,8 +28,8 @@ def build_recall_section(figures: dict[str, Any]) -> Section:
                 yaxis={"title": "share of purchases", "tickformat": ".0%", "rangemode": "tozero"},
                 legend={"font": {"size": 11}, "maxheight": 400},  # pixels; on a phone the names are listed vertically
             ),
-            "A point shows the share of the purchases in a held-out week that are among the customer's first N "
-            "candidates, mean of the weeks; higher is better. A line is flat beyond the number of candidates that "
+            "A point is the share of a held-out week's purchases that are among the customer's first N candidates. It "
+            "is the mean of the weeks; higher is better. A line is flat beyond the number of candidates that "
             "the source proposes.",
         )
     ]

@@ -1,4 +1,4 @@
-"""Build the sections about the quality of the lists: MAP@12 of Twelve and the baselines, and what a score means."""
+"""Build the sections about quality: MAP@12 of Twelve and the baselines, and purchases by score and by place."""
 
 from typing import Any
 

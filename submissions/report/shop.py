@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from submissions.report import activity
 from submissions.report.figure import PLAIN, Figure, Section, apply_style, plot, plot_bars
 
-COUNTS = {"buyers": "buyers", "baskets": "baskets", "entries": "purchases"}  # column -> label
+COUNTS = {"buyers": "buyers", "baskets": "baskets", "entries": "purchases"}  # column of count_by_week -> label
 SHARES = {"repurchase": ("repeat purchases", "#882255"), "cold": ("first-time buyers", "#44AA99")}
 
 
