@@ -6,16 +6,16 @@ from scipy.spatial.distance import cdist
 
 from retail.log import Array
 
-MAX_CLUSTERS = 8  # the largest number of clusters that is tried
+MAX_CLUSTERS = 8  # largest number of clusters that is tried
 SILHOUETTE_SAMPLE = 1000  # vectors, at most, on which a silhouette is measured
-FIT_SAMPLE = 50_000  # vectors, at most, on which the centres are fitted
+FIT_SAMPLE = 50_000  # vectors, at most, to which the centres are fitted
 BLOCK = 50_000  # vectors that are assigned to a cluster at once
 
 
 def cluster_vectors(vectors: Array, clusters: int | None, seed: int) -> Array:
     """Assign ``vectors`` (n, F) to clusters: (n,) int64, 0 the largest cluster.
 
-    ``clusters``: how many; None chooses the number with the best silhouette. Vectors are scaled to length 1, so that
+    ``clusters``: their number; None chooses the number with the best silhouette. Vectors are scaled to length 1, so
     only their directions are compared. The centres are fitted on a sample of at most FIT_SAMPLE vectors.
     """
     if not len(vectors):

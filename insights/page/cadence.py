@@ -18,7 +18,7 @@ BARS, ROWS, MARKS = 15, 10, 1000  # articles in the bar chart, the table and the
 
 
 def build_section(project: Project) -> Section:
-    """Build the section; InputError where no article has enough repeat buyers."""
+    """Build the section; raise InputError if no article has enough repeat buyers."""
     log = project.shop.log
     rows = cadence.build_table(project, cadence.MIN_REPEAT_BUYERS)
     backtest = cadence.backtest_due(weeks.history(log, log.weeks - 1), cadence.MIN_REPEAT_BUYERS)

@@ -16,7 +16,7 @@ from submissions.report.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Se
 
 TITLE = ("removal", "If a category is removed")
 SHOWN = 15  # categories
-CLEARLY = 0.8  # an estimate is clearly better where its error is below so much of another's
+CLEARLY = 0.8  # an estimate is clearly better if its error is below this share of the other's
 ESTIMATES = {
     "counted": "counted: visits without it, in the year before",
     "blind": "blind: no category changes",
@@ -49,7 +49,7 @@ def build_section(
             "If customers still come",
             _draw_changes(result, order),
             "The change of each other category's articles per visit, in visits without the removed category, with 95% "
-            "intervals. Such visits have a different length in general: the dotted line is the change of all other "
+            "intervals. Such visits generally have a different length: the dotted line is the change of all other "
             f"categories together, {result.total_change:+.1%}. Categories to its left depend on the removed one; "
             "categories to its right do not.",
         ),
@@ -69,7 +69,7 @@ def _compare_estimates(result: Spillover) -> str:
     missed = result.check.missed
     text = (
         "Trust the counted estimate. On a synthetic shop with a planted truth it misses the sales of related "
-        "categories by 7%, PARSRec by 47%, the mean of five seeds (make bench-parsrec)."
+        "categories by 7%. PARSRec misses them by 47%. Both are means of five seeds (make bench-parsrec)."
     )
     if missed.get("network", 1) < CLEARLY * missed["counted"]:
         text += " In the table below PARSRec is better on this shop: treat it as a second opinion."

@@ -32,7 +32,7 @@ PAGE = paths.OUTPUTS / "report.html"
 EXPLANATIONS = paths.OUTPUTS / "explanations.parquet"
 NAME_AS_TEXT = {
     "name": pl.String
-}  # of intervals.csv: it begins with week numbers, which polars would take for integers
+}  # of intervals.csv, whose first names are week numbers, so polars would infer integers
 COUNTED_FILES = {"customers": paths.CUSTOMERS, "articles": paths.ARTICLES, "purchases": paths.LOG}
 EXPLANATION_KEYS = {"customer_id": pl.String, "article_id": pl.String}
 

@@ -10,8 +10,9 @@ def count_by_week(log: pl.DataFrame, days: int) -> pl.DataFrame:
     """Count the activity of each week, ascending: week, buyers, baskets, entries, repurchase, cold.
 
     ``log``: unique rows user, item, day; ``days``: length of the data. A basket is one customer's purchases of a day.
-    entries: purchases of different articles, summed over baskets. repurchase: share of the week's (customer, article) pairs that the customer bought in an earlier week. cold: share
-    of the week's buyers without a purchase in an earlier week. Both shares are null in a week without purchases.
+    entries: rows of ``log``. repurchase: share of the week's (customer, article) pairs that the customer bought in an
+    earlier week. cold: share of the week's buyers without a purchase in an earlier week. Both shares are null in a week
+    without purchases.
     """
     weeks = -(-days // 7)
     dated = log.select("user", "item", "day", week=(weeks - 1 - (days - 1 - pl.col("day").cast(pl.Int32)) // 7))
