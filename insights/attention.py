@@ -26,7 +26,7 @@ class Heat:
     """
 
     attention: Array  # (G, C, C) of each customer group
-    company: Array  # (G, C, C) with uniform attention, which shows only the categories that are bought together
+    uniform: Array  # (G, C, C) with uniform attention, which shows only the categories that are bought together
 
 
 def measure_attention(network: Parsrec, visits: Sessions, category: Array, categories: int, group: Array) -> Heat:

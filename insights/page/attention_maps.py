@@ -29,8 +29,8 @@ def build_section(categories: Categories, network: Trained | None, group: Array,
         raise InputError(f"PARSRec is not trained: to see its attention, {suggest_training(parsrec.PARSREC)}")
     text = (
         f"PARSRec, trained on the weeks before week {network.week}, predicts the articles of a visit one by one. It "
-        "attends to the earlier articles of the visit. Attention shows what is bought together and little more. Where the truth is "
-        "planted (make bench-parsrec), uniform attention to the whole visit agrees with it just as well."
+        "attends to the earlier articles of the visit. Attention shows what is bought together and little more. Where "
+        "the truth is planted (make bench-parsrec), uniform attention to the whole visit agrees with it just as well."
     )
     sold = np.bincount(categories.item_category[network.visits.item], minlength=len(categories.names))
     shown = np.lexsort((np.arange(len(sold)), -sold))[: min(CATEGORIES, int((sold > 0).sum()))]

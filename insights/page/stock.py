@@ -15,7 +15,7 @@ from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, pl
 
 TITLE = ("stock", "Expected demand")
 SHOWN = 15  # articles
-HEADROOM = 1.3  # height of the axis, as a multiple of the highest bar after the first day
+HEADROOM = 1.3  # height of the axis, as a multiple of the highest bar, the demand of the first day left out
 OVERDUE = (
     "Overdue customers are expected on the first day; its bar may be cut off below its number. A customer without a "
     f"purchase for {stock_alerts.GONE:.0f} expected gaps counts as gone."
