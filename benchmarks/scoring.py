@@ -45,8 +45,8 @@ def read_shard(customers: int) -> tuple[Pairs, Array, Array]:
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
     users = np.sort(pl.read_parquet(paths.WANTED)["user"].to_numpy())[:customers]
-    pairs, rows = answer.table(history, shop, users, loaded(plan.submission, params), params)
-    return pairs, ranker.matrix(rows), answer.best_sellers(history)
+    pairs, rows = answer.build_table(history, shop, users, loaded(plan.submission, params), params)
+    return pairs, ranker.matrix(rows), answer.list_best_sellers(history)
 
 
 @dataclass
@@ -104,7 +104,7 @@ def summarise(entries: Sequence[Entry], pairs: Pairs, features: Array, filler: A
     """
     plain_seconds = {entry.threads: np.array(entry.seconds) for entry in entries if entry.name == PLAIN}
     expected = next(entry.blend for entry in entries if entry.blend).predict(features, pairs.run)
-    lists = answer.top(pairs, expected, filler)
+    lists = answer.select_top(pairs, expected, filler)
     rows = []
     for entry in entries:
         row: dict[str, Any] = {"scorer": entry.name, "threads": entry.threads, "fault": entry.fault}
@@ -118,7 +118,7 @@ def summarise(entries: Sequence[Entry], pairs: Pairs, features: Array, filler: A
                 "ratio_high": float(np.quantile(ratios, 0.75)),
                 "compiled_in": entry.compiled_in,
                 "scores_apart": float(np.abs(score - expected).max()),
-                "lists_apart": int((answer.top(pairs, score, filler) != lists).any(axis=1).sum()),
+                "lists_apart": int((answer.select_top(pairs, score, filler) != lists).any(axis=1).sum()),
             }
         rows.append(row)
     return rows

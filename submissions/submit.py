@@ -23,7 +23,7 @@ from submissions.answering.shards import Shards
 
 
 def format_rows(lists: Array, users: Array, customer_id: pl.Series, article_id: pl.Series) -> pl.DataFrame:
-    """Return columns customer_id and prediction, one row per row of ``lists`` (users, 12).
+    """Format the rows of submission.csv, customer_id and prediction: one for each row of ``lists`` (users, 12).
 
     ``prediction`` holds the article ids, separated by a space. ``customer_id`` and ``article_id`` are ordered by code.
     """
@@ -44,6 +44,7 @@ def check_lists(lists: Array, requested: Array, items: int) -> None:
 
 
 def main() -> None:
+    """Answer every requested customer, check the lists, and write submission.csv."""
     params = parameters.read()
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)

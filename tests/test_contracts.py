@@ -348,7 +348,7 @@ def answered(of: World, week: int) -> pl.DataFrame:
     for name in source.switched_on(PARAMS):
         module, settings = source_of(name, take=TAKE)
         sources[name] = Loaded.fit(module, settings, history, one, learned(name, one, week))
-    return answer.table(history, one, everyone(one), sources, PARAMS)[1]
+    return answer.build_table(history, one, everyone(one), sources, PARAMS)[1]
 
 
 @plugins(SOURCES + GROUPS)
@@ -456,7 +456,7 @@ def test_training_rows_are_answering_rows(built: Built) -> None:
     for week in built.plan.labelled:
         trained = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
         history, sources = weeks.history(built.shop.log, week), merge.loaded(week, built.params)
-        _, rows = answer.table(history, built.shop, everyone(built.shop), sources, built.params)
+        _, rows = answer.build_table(history, built.shop, everyone(built.shop), sources, built.params)
         assert trained.drop("label", "sampled").columns == rows.columns
         keys = trained[["user", "item"]]
         same = keys.join(rows, on=["user", "item"], how="left", validate="1:1", maintain_order="left")
@@ -523,16 +523,16 @@ def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built
     week = built.plan.submission
     history, sources = weeks.history(built.shop.log, week), merge.loaded(week, params)
     cold = np.array([built.shop.log.users - 1], np.uint32)
-    _, rows = answer.table(history, built.shop, cold, sources, params)
+    _, rows = answer.build_table(history, built.shop, cold, sources, params)
     assert rows.height == 0
     # a ranker of these columns: any labels will do
-    _, all_rows = answer.table(history, built.shop, everyone(built.shop), sources, params)
+    _, all_rows = answer.build_table(history, built.shop, everyone(built.shop), sources, params)
     labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
     settings = params.ranker.model_copy(update={"rounds": 2})
     rows_of_week = Rows.of({1: labelled}, only_sampled=False)
     blend = ranker.fit(rows_of_week, None, recipe.of_params(settings), settings, None, None)
     lists = answer.answer(history, built.shop, cold, sources, blend, params)
-    assert lists.tolist() == [answer.best_sellers(history)[:12].tolist()]
+    assert lists.tolist() == [answer.list_best_sellers(history)[:12].tolist()]
 
 
 def test_features_other_than_the_fitted_ones_are_refused(built: Built) -> None:

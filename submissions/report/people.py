@@ -21,6 +21,8 @@ REASONS = ("reason_1", "reason_2", "reason_3")
 
 @dataclass(frozen=True)
 class Basket:
+    """A customer's purchases of one day, cut to ARTICLES names."""
+
     day: str
     articles: list[str]
     more: int  # number of further articles
@@ -28,7 +30,9 @@ class Basket:
 
 @dataclass(frozen=True)
 class Place:
-    article: str
+    """A recommended article with the text of the report about it."""
+
+    article: str  # its name
     article_id: str
     sources: str
     reasons: list[str]
@@ -36,11 +40,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Person:
+    """An example customer: past baskets and recommended articles, in order."""
+
     customer_id: str
     short: str  # the id, cut to LONGEST_ID characters
-    segment: str  # days since the last purchase
+    segment: str  # name of the recency segment, such as 1-7 days
     baskets: int
-    entries: int
+    entries: int  # purchases: different articles of a day count once each
     history: list[Basket]
     places: list[Place]
 

@@ -467,17 +467,13 @@ def test_votes() -> None:
         None,
     ]
     assert votes.describe_rank_or_group(recommended, "ease").to_list() == [None, None]  # it does not rank
-    assert (
-        votes.describe_rank_or_group(recommended, "rain_fall").to_list()
-        == ['its feature group "rain_fall" raises the score'] * 2
-    )
+    text = 'its feature group "rain_fall" raises the score'
+    assert votes.describe_rank_or_group(recommended, "rain_fall").to_list() == [text] * 2
     columns |= {"two_tower__place": [1.0, 1.0], "two_tower__score": [0.0, 0.4]}
     first = make_recommendations(recommended.shop, 1, [(0, 0), (1, 0)], None, columns, None, sources)
     new = "suits a new customer (two_tower ranks it number 1 of your 10 candidates)"
-    assert votes.describe_rank_or_group(first, "two_tower").to_list() == [
-        None,
-        new,
-    ]  # all candidates of score 0 share place 1
+    # all candidates of score 0 share place 1, so the first customer gets no reason
+    assert votes.describe_rank_or_group(first, "two_tower").to_list() == [None, new]
 
 
 def test_labels(tmp_path: Path) -> None:
