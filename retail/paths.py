@@ -11,6 +11,7 @@ CUSTOMERS = PREPARED / "customers.parquet"
 ARTICLES = PREPARED / "articles.parquet"
 WANTED = PREPARED / "wanted.parquet"
 CALENDAR = PREPARED / "calendar.json"
+PLUGINS = DATA / "plugins.json"  # names of the sources, networks and feature groups in params.yaml
 NETWORKS = DATA / "networks"  # <network>/weights_<week>.safetensors, .json
 CHECKPOINTS = DATA / "checkpoints"  # of trainings that have not ended; no stage depends on them
 SOURCES = DATA / "sources"  # <source>/state_<week>.npz, <source>/candidates_<week>.parquet

@@ -17,7 +17,7 @@ def read_costs(params: Params) -> dict[str, Any]:
     groups = [f"build_features_{name}" for name in params.features]
     sources = [f"propose_{name}" for name in params.sources] + [f"propose_network_{name}" for name in params.networks]
     later = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
-    names = ["synthesize", "prepare", *networks, *sources, "pool", "sample", *groups, *later]
+    names = ["synthesize", "prepare", "list_plugins", *networks, *sources, "pool", "sample", *groups, *later]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
