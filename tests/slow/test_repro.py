@@ -23,8 +23,8 @@ from submissions import check
 
 CUSTOMERS = 200
 KILLED = (  # every stage; of the sources, networks and groups, which share one command, one each
-    "synthesize", "prepare", "list_plugins", "propose@item_cf", "train_network@two_tower", "propose_network@case", "pool",
-    "sample", "build_features@own", "table", "tune", "train", "train_final", "evaluate", "submit", "explain",
+    "synthesize", "prepare", "list_plugins", "propose@item_cf", "train_network@two_tower", "propose_network@case",
+    "pool", "sample", "build_features@own", "table", "tune", "train", "train_final", "evaluate", "submit", "explain",
     "summary", "report",
 )  # fmt: skip
 NETWORKS = ("case", "two_tower")  # on: one that tells of the past alone, one that finds by vectors
