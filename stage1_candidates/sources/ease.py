@@ -25,7 +25,7 @@ class Params(Source):
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Compute each article's ``neighbours`` largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
+    """Compute each article's largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
     log, known = history.log, history.known
     sales = np.bincount(log.item[known], weights=history.decay(params.sales_half_life), minlength=log.items)
     chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[: params.articles])

@@ -47,6 +47,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, articles) by (articles, articles); leave out articles bought before, which repurchase has."""
+    """Multiply (customers, articles) by (articles, articles); leave out articles bought before (see repurchase)."""
     own = lists.own(history, users, params.profile_half_life)
     return own, Lists.of(state, "near"), own

@@ -60,7 +60,7 @@ def _baskets(user: Array, day: Array) -> Array:
 
 @numba.njit(cache=True)
 def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Array, Array]:
-    """Find for each entry the run first:last of its customer's entries in later baskets, at most ``within`` days later."""
+    """Find each entry's run first:last of its customer's later entries, at most ``within`` days later."""
     n = len(user)
     first, last = np.empty(n, np.int64), np.empty(n, np.int64)
     end, begin = 0, 0

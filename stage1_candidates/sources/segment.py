@@ -26,7 +26,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """Compute for each segment the ``depth`` articles with the highest smoothed share.
 
     share(s, i) = (n_si + smoothing * p_i) / (n_s + smoothing), p_i the share of article i in the whole shop. The
-    segments of all kinds that the data offers are numbered one after another. ``member`` is (kinds, users), -1 for none.
+    segments of all kinds that the data offers are numbered in one sequence. ``member`` is (kinds, users), -1 for none.
     """
     log, known = history.log, history.known
     sales = history.decay(params.half_life)
