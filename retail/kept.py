@@ -40,8 +40,8 @@ def fingerprint(about: object, files: Iterable[Path] = (), arrays: Iterable[Arra
 def keep(file: Path, compute: Callable[[Path], Mapping[str, Array]]) -> dict[str, Array]:
     """Return the arrays that ``file`` (.npz) holds; where it is missing, compute them first and write it whole.
 
-    ``compute`` gets a folder for checkpoints beside the file, which it may have to make. The folder outlives a kill,
-    so that the next call can resume; it is removed as soon as the result is written.
+    ``compute`` gets the path of a folder for checkpoints, and makes it if it needs one. The folder outlives a kill, so
+    that the next call can resume. It is removed as soon as the result is written.
     """
     if not file.exists():
         checkpoints = file.with_suffix(".checkpoint")

@@ -185,7 +185,7 @@ def test_package_files_hold_no_code() -> None:
 
 
 def test_folders_count_sources_alone() -> None:
-    """Compiled code beside the sources and the halves of killed stages must change no dependency."""
+    """Compiled code next to the sources and the halves of killed stages must change no dependency."""
     assert {"__pycache__", ".*.part"} <= set((ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines())
 
 

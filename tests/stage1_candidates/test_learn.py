@@ -72,7 +72,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
     monkeypatch.setattr(parameters, "read", lambda: PARAMS)
     monkeypatch.setattr(shop, "read", lambda: WORLD.shop)
     monkeypatch.setattr(weeks, "plan", lambda log, settings: PLAN)
-    monkeypatch.setattr(learn, "at_once", lambda trainings: 1)
+    monkeypatch.setattr(learn, "count_parallel", lambda trainings: 1)
     return monkeypatch
 
 

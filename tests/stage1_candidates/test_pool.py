@@ -180,7 +180,7 @@ def test_pairs_of_columns_and_back() -> None:
 
 def test_labels() -> None:
     truth = np.array([0, 1, 2], np.uint32), np.array([3, 1, 0], np.uint32)
-    found = merge.labels(pairs_of([1, 3], [1, 3], []), truth)
+    found = merge.label_pairs(pairs_of([1, 3], [1, 3], []), truth)
     assert found.tolist() == [0, 1, 1, 0] and found.dtype == np.uint8
 
 
@@ -210,7 +210,7 @@ def test_without_any_source_there_is_no_pool() -> None:
     off = {name: {**block, "use": False} for name, block in PARAMS.sources.items()}
     scoring = {name: {**block, "use": True, "source": False} for name, block in PARAMS.networks.items()}
     with pytest.raises(InputError, match="switch at least one on"):
-        merge.loaded(3, PARAMS.model_copy(update={"sources": off, "networks": scoring}))
+        merge.load_sources(3, PARAMS.model_copy(update={"sources": off, "networks": scoring}))
 
 
 # Recall. Customer 10 bought 1 and 2, customer 20 bought 3.
