@@ -29,7 +29,7 @@ class Pairs:
         return self.users[self.run]
 
 
-def of_columns(user: Array, item: Array) -> Pairs:
+def build_pairs(user: Array, item: Array) -> Pairs:
     """Pairs of two columns sorted by customer, then article."""
     users = np.unique(user)
     ptr = np.concatenate([np.searchsorted(user, users), [len(user)]]).astype(np.int64)
@@ -37,7 +37,7 @@ def of_columns(user: Array, item: Array) -> Pairs:
 
 
 @numba.njit(parallel=True, cache=True)
-def of_best(ptr: Array, values: Array) -> Array:
+def divide_by_best(ptr: Array, values: Array) -> Array:
     """(n,) float32: each value over the largest of its run; 0 where that is not positive, NaN counts as 0."""
     out = np.zeros(len(values), np.float32)
     for r in numba.prange(len(ptr) - 1):
@@ -52,7 +52,7 @@ def of_best(ptr: Array, values: Array) -> Array:
 
 
 @numba.njit(parallel=True, cache=True)
-def place(ptr: Array, values: Array) -> Array:
+def rank_in_run(ptr: Array, values: Array) -> Array:
     """(n,) float32: 1 + the number of larger values in the run; NaN counts as -infinity. Ties share a place."""
     out = np.zeros(len(values), np.float32)
     for r in numba.prange(len(ptr) - 1):

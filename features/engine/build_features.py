@@ -30,7 +30,7 @@ def main() -> None:
         shop = shops.read()
         for week in tqdm(weeks.plan(shop.log, params.weeks).labelled, desc=f"features {name}", unit="week"):
             pool = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))
-            candidates = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
+            candidates = pairs.build_pairs(pool["user"].to_numpy(), pool["item"].to_numpy())
             rows = group.compute(name, module, weeks.history(shop.log, week), shop, candidates, settings)
             wrong = [column for column, dtype in rows.schema.items() if dtype != pl.Float32]
             if wrong or rows.height != pool.height:

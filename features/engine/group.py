@@ -120,6 +120,6 @@ def label_columns(
                 f"params.yaml: 'features.{name}.within' names {column!r}; expected one of: {', '.join(sorted(columns))}"
             )
         if column in table:
-            table[f"{column}_of_best"] = pairs_of.of_best(pairs.ptr, table[column])
-            table[f"{column}_place"] = pairs_of.place(pairs.ptr, table[column])
+            table[f"{column}_of_best"] = pairs_of.divide_by_best(pairs.ptr, table[column])
+            table[f"{column}_place"] = pairs_of.rank_in_run(pairs.ptr, table[column])
     return pl.DataFrame({f"{name}__{column}": values for column, values in table.items()})
