@@ -137,10 +137,10 @@ def read(path: Path = paths.PARAMS) -> Params:
         raise InputError(f"{path}: not valid YAML ({error}); fix the line it names") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}: expected blocks such as 'data:' and 'weeks:', found {type(raw).__name__}")
-    return validated(Params, raw, "")
+    return validate_block(Params, raw, "")
 
 
-def validated(model: type[B], raw: dict[str, Any], under: str) -> B:
+def validate_block(model: type[B], raw: dict[str, Any], under: str) -> B:
     """Check ``raw`` by ``model``; an InputError names the params key below ``under`` and what was expected."""
     try:
         return model.model_validate(raw)

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from retail.errors import InputError
-from retail.params import validated
+from retail.params import validate_block
 
 
 def load(place: str, block: str, name: str, blocks: Mapping[str, dict[str, Any]]) -> tuple[ModuleType, Any]:
@@ -29,4 +29,4 @@ def load(place: str, block: str, name: str, blocks: Mapping[str, dict[str, Any]]
             ) from error
         folder, what = place.split(".{}")[0].replace(".", "/"), "folder" if place.endswith(".plugin") else "file"
         raise InputError(f"params.yaml: unknown '{block}.{name}'; expected the name of a {what} in {folder}") from error
-    return module, validated(module.Params, blocks[name], f"{block}.{name}")
+    return module, validate_block(module.Params, blocks[name], f"{block}.{name}")

@@ -33,7 +33,7 @@ TRAITS = ("FN", "Active", "club_member_status", "fashion_news_frequency", "posta
 AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster below 35
 
 
-def called(columns: Sequence[str]) -> pl.Expr:
+def name_article(columns: Sequence[str]) -> pl.Expr:
     """Name an article of a table with these columns: by its name, else by its type's name, else by its id."""
     known = [pl.col(name).replace("", None) for name in NAMES if name in columns]
     return pl.coalesce(*known, "article_id")
@@ -57,7 +57,7 @@ class Shop:
     @cached_property
     def wording(self) -> Wording:
         """The words of the articles' texts."""
-        return wording.of_texts(list(self.texts.values()), self.log.items)
+        return wording.weigh_words(list(self.texts.values()), self.log.items)
 
     @cached_property
     def age_bin(self) -> Array | None:
@@ -74,10 +74,10 @@ def read() -> Shop:
     customers = schema.check(pl.read_parquet(paths.CUSTOMERS), schema.CUSTOMERS, "prepared customers", more=True)
     articles = schema.check(pl.read_parquet(paths.ARTICLES), schema.ARTICLES, "prepared articles", more=True)
     days = json.loads(paths.CALENDAR.read_text())["days"]
-    return of_tables(tx, customers, articles, days)
+    return build(tx, customers, articles, days)
 
 
-def of_tables(tx: pl.DataFrame, customers: pl.DataFrame, articles: pl.DataFrame, days: int) -> Shop:
+def build(tx: pl.DataFrame, customers: pl.DataFrame, articles: pl.DataFrame, days: int) -> Shop:
     """Build a Shop from tables; rows of ``customers`` and ``articles`` stand in the order of their codes."""
     return Shop(
         log=logs.build(tx, customers.height, articles.height, days),

@@ -104,13 +104,13 @@ def guarded(main: Callable[[], None], name: str) -> None:
     except InputError as error:
         _end(f"{name}: {error}")
     except Exception as error:  # not OSError alone: polars reports a full disk by a ComputeError
-        line = os_line(error)
+        line = describe_os_error(error)
         if line is None:
             raise
         _end(f"{name}: {line}")
 
 
-def os_line(error: BaseException) -> str | None:
+def describe_os_error(error: BaseException) -> str | None:
     """Return the line for a full disk, an unwritable folder or a file in its place; None for any other error."""
     where = getattr(error, "filename", None) or "the output folder"
     code = getattr(error, "errno", None)

@@ -98,10 +98,12 @@ def customers(log: Log, plan: "Plan", week: int, settings: Weeks, seed: int) -> 
     users = buyers(log, week)
     if week in plan.validation:
         return users
-    return sample_users(users, stop_share(plan, settings) if week in plan.stop else share(plan, settings), week, seed)
+    return sample_users(
+        users, stop_share(plan, settings) if week in plan.stop else train_share(plan, settings), week, seed
+    )
 
 
-def share(plan: "Plan", settings: Weeks) -> int:
+def train_share(plan: "Plan", settings: Weeks) -> int:
     """Return how many customers a training week may have."""
     return -(-settings.train.customers // len(plan.train))
 
@@ -162,7 +164,7 @@ def plan(log: Log, settings: Weeks) -> Plan:
             f"transactions_train.csv: {log.weeks} week(s) of history, expected at least {needed} for "
             f"{settings.validation} validation weeks; bring more weeks or lower weeks.validation in params.yaml"
         )
-    counts = buyers_per_week(log)
+    counts = count_buyers(log)
     # a week without buyers, such as Christmas, is left out
     open_weeks = [week for week in range(validation[0] - 1, 0, -1) if counts[week] > 0]
     stop = open_weeks[: max(1, min(settings.stop, len(open_weeks) // 4))]
@@ -191,13 +193,13 @@ def plan(log: Log, settings: Weeks) -> Plan:
     )
 
 
-def buyers_per_week(log: Log) -> list[int]:
+def count_buyers(log: Log) -> list[int]:
     """Count the customers with a purchase in each week of the data."""
-    return [int(n) for n in _buyers(log.user, log.day, first_day(log.days, 0), log.weeks)]
+    return [int(n) for n in _count_buyers(log.user, log.day, first_day(log.days, 0), log.weeks)]
 
 
 @numba.njit(cache=True)
-def _buyers(user: Array, day: Array, first: int, weeks: int) -> Array:
+def _count_buyers(user: Array, day: Array, first: int, weeks: int) -> Array:
     """Count customers (weeks,); entries ascend by user and day, so a customer's entries of a week lie together."""
     count = np.zeros(weeks, np.int64)
     last = -1

@@ -29,16 +29,16 @@ class Wording:
         """(n,) int64 the article of each entry."""
         return row_of(self.ptr)
 
-    def of_articles(self, per_word: Array) -> Array:
+    def sum_by_article(self, per_word: Array) -> Array:
         """Return (items,) float64: the weighted sum of ``per_word`` (words,) over each article's words."""
         return np.bincount(self.article, self.weight * per_word[self.word], len(self.ptr) - 1)
 
-    def of_words(self, per_article: Array) -> Array:
+    def sum_by_word(self, per_article: Array) -> Array:
         """Return (words,) float64: the weighted sum of ``per_article`` (items,) over the articles with each word."""
         return np.bincount(self.word, self.weight * per_article[self.article], len(self.words))
 
 
-def of_texts(texts: Sequence[pl.Series], items: int) -> Wording:
+def weigh_words(texts: Sequence[pl.Series], items: int) -> Wording:
     """Weigh the words of ``items`` articles; each of ``texts`` (items,) is a text column, null where empty.
 
     A word counts once for an article, because names repeat what descriptions say. Its weight is log(articles / articles

@@ -9,7 +9,7 @@ from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.weeks import History
 
-# Columns of ``affinity``, the statistics of a (user, code) pair. Days and visits count back from the cutoff.
+# Columns of ``summarise_affinity``, the statistics of a (user, code) pair. Days and visits count back from the cutoff.
 #   VISITS            visits with the code
 #   D7, D14, D28, D91 visits with it in the last 7, 14, 28, 91 days
 #   YEAR              visits with it about a year ago, ages YEAR_AGO
@@ -32,7 +32,7 @@ VISIT_DECAY = 0.8  # weight of a visit relative to the next later one
 YEAR_AGO = (350, 371)  # ages in days: the label week a year ago (358 to 364), the 7 days before it, the 8 days after it
 
 
-def affinity(
+def summarise_affinity(
     history: History, code: Array, codes: int, users: Array, ptr: Array, wanted: Array, half_lives: Sequence[float],
     columns: Sequence[int],
 ) -> Array:  # fmt: skip
@@ -48,7 +48,7 @@ def affinity(
     column = np.asarray(columns)
     empty = np.where(np.isin(column, (LAST_DAY, FIRST_DAY, LAST_VISIT, FIRST_VISIT)), np.nan, 0.0).astype(np.float32)
     out = np.empty((len(column), len(wanted)), np.float32)
-    _affinity(
+    _summarise_affinity(
         log.start[users], history.stop[users], log.item, log.day, log.visit, history.cutoff, code, codes, decay,
         ptr, wanted, column, empty, out,
     )  # fmt: skip
@@ -56,7 +56,7 @@ def affinity(
 
 
 @numba.njit(parallel=True, cache=True)
-def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
+def _summarise_affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
               decay: Array, ptr: Array, wanted: Array, columns: Array, empty: Array, out: Array) -> None:  # fmt: skip
     width = DECAY + len(decay)
     for chunk in numba.prange(CHUNKS):
@@ -110,7 +110,7 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
 
 
 @numba.njit(parallel=True, cache=True)
-def item_sales(
+def count_item_sales(
     item_start: Array, item_stop: Array, item_day: Array, cutoff: int, windows: Array, lives: Array
 ) -> Array:
     """Count the sales of each article: (items, windows + lives + 5) float32.
@@ -138,7 +138,7 @@ def item_sales(
 
 
 @numba.njit(cache=True)
-def rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, windows: Array, items: int) -> Array:
+def count_rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, windows: Array, items: int) -> Array:
     """Count how owners of each article buy it again: (items, 2 w + 4) float64.
 
     An owner is a customer who bought the article; visits count from the one after the first purchase. Columns: for each
@@ -183,7 +183,7 @@ def rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, wind
 
 
 @numba.njit(parallel=True, cache=True)
-def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, value: Array, cutoff: int,
+def average_by_item(item_start: Array, item_stop: Array, by_item: Array, day: Array, value: Array, cutoff: int,
                window: int) -> Array:  # fmt: skip
     """Compute mean, standard deviation and latest of ``value`` over each article's entries of the last ``window`` days.
 
@@ -211,7 +211,7 @@ def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, 
 
 
 @numba.njit(parallel=True, cache=True)
-def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
+def find_last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
     """Find the price that run r's customer last paid for each article ``wanted[ptr[r]:ptr[r+1]]``: (n,) float32.
 
     NaN if the customer never bought the article.
@@ -232,7 +232,7 @@ def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, p
     return paid
 
 
-# Columns of ``customers``, per customer at the cutoff:
+# Columns of ``summarise_customers``, per customer at the cutoff:
 #   C_VISITS, C_ENTRIES        days with a purchase; entries of the log
 #   C_D7, C_D28, C_D91         visits in the last 7, 28, 91 days
 #   C_LAST, C_FIRST            days since the last and the first visit
@@ -248,7 +248,7 @@ def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, p
 
 
 @numba.njit(parallel=True, cache=True)
-def customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, channel: Array, quantity: Array,
+def summarise_customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, channel: Array, quantity: Array,
               cutoff: int, items: int) -> Array:  # fmt: skip
     """Summarise each customer's history: (r, 15) float64, columns as named above.
 

@@ -26,7 +26,7 @@ def estimate_rebuys(history: History, windows: tuple[int, ...], smoothing: float
 
 def _estimate_rebuys(history: History, windows: tuple[int, ...], smoothing: float) -> dict[str, Array]:
     log = history.log
-    table = kernels.rebuys(
+    table = kernels.count_rebuys(
         log.start[:-1], history.stop, log.item, log.day, history.cutoff, np.asarray(windows), log.items
     )
     out = {}

@@ -12,7 +12,7 @@ from retail.shop import Shop
 from retail.weeks import History
 from retail.wording import Wording
 
-# Columns of ``overlap``.
+# Columns of ``compare_words``.
 COLUMNS = ("sum", "mean", "lift", "best")
 SUM, MEAN, LIFT, BEST = range(4)
 RARE = 1e-4  # added to a word's share in the shop, so that a word without sales gives no large lift
@@ -24,19 +24,21 @@ def average_words(history: History, shop: Shop, window: int) -> Array:
     """Average the word weights of the sales of the last ``window`` days: (words,) float32."""
     wording = shop.wording
     sold = count_sales(history, [window])[:, 0]
-    mean: Array = (wording.of_words(sold) / max(sold.sum(), 1.0)).astype(np.float32)
+    mean: Array = (wording.sum_by_word(sold) / max(sold.sum(), 1.0)).astype(np.float32)
     return mean
 
 
 def count_sales(history: History, windows: Sequence[int]) -> Array:
-    """Count sales as ``kernels.item_sales`` does, without decayed sales: (items, windows + 5) float64."""
+    """Count sales as ``kernels.count_item_sales`` does, without decayed sales: (items, windows + 5) float64."""
     log, no_half_lives = history.log, np.zeros(0)
     days = np.asarray(windows)
-    sales = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, days, no_half_lives)
+    sales = kernels.count_item_sales(
+        log.item_start, history.item_stop, log.item_day, history.cutoff, days, no_half_lives
+    )
     return sales.astype(np.float64)
 
 
-def overlap(
+def compare_words(
     history: History, wording: Wording, average: Array, users: Array, ptr: Array, wanted: Array,
     half_lives: Sequence[float],
 ) -> Array:  # fmt: skip
@@ -56,7 +58,7 @@ def overlap(
     ages = np.arange(history.cutoff + 1)
     decay = np.stack([np.exp2(-ages / life) for life in half_lives])  # (h, ages)
     out = np.zeros((len(half_lives), len(COLUMNS), len(wanted)), np.float32)
-    _overlap(
+    _compare_words(
         log.start[users], history.stop[users], log.item, log.day, history.cutoff, log.items, decay,
         wording.ptr, wording.word, wording.weight, average, ptr, wanted, out,
     )  # fmt: skip
@@ -64,7 +66,7 @@ def overlap(
 
 
 @numba.njit(parallel=True, cache=True)
-def _overlap(begin: Array, end: Array, item: Array, day: Array, cutoff: int, items: int, decay: Array, word_ptr: Array,
+def _compare_words(begin: Array, end: Array, item: Array, day: Array, cutoff: int, items: int, decay: Array, word_ptr: Array,
              word: Array, weight: Array, average: Array, ptr: Array, wanted: Array, out: Array) -> None:  # fmt: skip
     lives = len(decay)
     for chunk in numba.prange(CHUNKS):

@@ -29,4 +29,4 @@ class Params(Group):
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:
     """Compute the columns of the articles ``keys``."""
-    return {name: values[keys] for name, values in profiles.articles(history, shop, params.window).items()}
+    return {name: values[keys] for name, values in profiles.describe_articles(history, shop, params.window).items()}

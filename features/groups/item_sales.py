@@ -40,7 +40,7 @@ def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[s
     """Compute the columns of the articles ``keys``."""
     log = history.log
     windows, lives = np.asarray(params.windows), np.asarray(params.half_lives, np.float64)
-    table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, lives)
+    table = kernels.count_item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, lives)
     first = len(windows) + len(lives)  # column of the days since the first sale
     total = np.maximum(table.sum(axis=0, dtype=np.float64), 1.0)
     share = (table * (1e4 / total)).astype(np.float32)  # per 10,000 sales of the shop
@@ -69,7 +69,7 @@ def _forecast(history: History) -> Array:
     With sales c1 (latest week) to c4 the line's next value is c1 + c2 / 2 - c4 / 2.
     """
     log, windows = history.log, np.array([7, 14, 21, 28])
-    table = kernels.item_sales(
+    table = kernels.count_item_sales(
         log.item_start, history.item_stop, log.item_day, history.cutoff, windows, np.zeros(0)
     )  # fmt: skip
     c1, c2, _, c4 = np.diff(table[:, :4], axis=1, prepend=0).T

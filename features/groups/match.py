@@ -32,8 +32,8 @@ class Params(Group):
 
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
     """Compute the columns of each pair."""
-    item = profiles.articles(history, shop, params.window)
-    user = profiles.customers(history, shop, pairs.users)
+    item = profiles.describe_articles(history, shop, params.window)
+    user = profiles.describe_customers(history, shop, pairs.users)
     i, r = pairs.items, pairs.run
     out = {
         "price_to_mean": item["price_last"][i] / np.maximum(user["price_mean"], 1e-9)[r],

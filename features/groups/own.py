@@ -73,7 +73,7 @@ class Params(Group):
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
     """Compute the columns of each pair."""
     items = shop.log.items
-    t = kernels.affinity(
+    t = kernels.summarise_affinity(
         history, np.arange(items, dtype=np.int32), items, pairs.users, pairs.ptr, pairs.items.astype(np.int64),
         params.half_lives, range(DECAY + len(params.half_lives)),
     )  # fmt: skip

@@ -29,10 +29,10 @@ class Params(Group):
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
     """Compute the columns of each pair."""
     log = history.log
-    paid = kernels.last_paid(
+    paid = kernels.find_last_paid(
         log.start[pairs.users], history.stop[pairs.users], log.item, log.price, log.items, pairs.ptr, pairs.items
     )
-    article = profiles.articles(history, shop, params.window)
+    article = profiles.describe_articles(history, shop, params.window)
     paid = np.maximum(paid, 1e-9)
     return {
         "now_to_paid": article["price_last"][pairs.items] / paid,

@@ -48,7 +48,7 @@ def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[
         if attribute not in shop.attributes:
             continue
         code = shop.attributes[attribute]
-        t = kernels.affinity(
+        t = kernels.summarise_affinity(
             history, code, int(code.max()) + 1, pairs.users, pairs.ptr, code[pairs.items].astype(np.int64),
             [params.half_life], [*PLAIN.values(), DECAY],
         )  # fmt: skip

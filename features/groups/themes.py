@@ -45,7 +45,7 @@ def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[s
 
 def _compare_words(shop: Shop, sales: Array) -> Array:
     """Compute the mean cosine of each article's words with those of ``sales`` (items,): (items,) float64."""
-    mean: Array = shop.wording.of_articles(shop.wording.of_words(sales)) / max(sales.sum(), 1.0)
+    mean: Array = shop.wording.sum_by_article(shop.wording.sum_by_word(sales)) / max(sales.sum(), 1.0)
     return mean
 
 

@@ -37,4 +37,4 @@ class Params(Group):
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:
     """Compute the columns of the customers ``keys``."""
-    return profiles.customers(history, shop, keys)
+    return profiles.describe_customers(history, shop, keys)

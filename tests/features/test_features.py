@@ -59,14 +59,21 @@ def test_every_kernel_has_its_slow_path_here() -> None:
         for name, value in vars(kernels).items()
         if callable(value) and getattr(value, "__module__", "") == kernels.__name__ and not name.startswith("_")
     }
-    assert public == {"affinity", "item_sales", "rebuys", "item_means", "customers", "last_paid"}
+    assert public == {
+        "summarise_affinity",
+        "count_item_sales",
+        "count_rebuys",
+        "average_by_item",
+        "summarise_customers",
+        "find_last_paid",
+    }
 
 
 # affinity
 
 
 def slow_affinity(known: pl.DataFrame, code: pl.Series) -> pl.DataFrame:
-    """Compute the columns of ``kernels.affinity`` by name: a row per (user, code) that occurs."""
+    """Compute the columns of ``kernels.summarise_affinity`` by name: a row per (user, code) that occurs."""
     ago = pl.col("day").rank("dense", descending=True).over("user").cast(pl.Int64)
     visits = known.select("user", "day", "age").unique().with_columns(ago=ago)
     codes = pl.DataFrame({"item": pl.Series(range(len(code)), dtype=pl.UInt32), "code": code})
@@ -105,7 +112,9 @@ def test_affinity(seed: int, week: int, attribute: str) -> None:
     users = np.tile(np.arange(0, shop.log.users, 2, dtype=np.uint32), TURNS)
     wanted = np.tile(np.arange(-1, code.max() + 1), len(users))  # -1: an article without the attribute
     ptr = np.arange(len(users) + 1) * (code.max() + 2)
-    fast = kernels.affinity(history, code, int(code.max()) + 1, users, ptr, wanted, LIVES, range(kernels.DECAY + 2))
+    fast = kernels.summarise_affinity(
+        history, code, int(code.max()) + 1, users, ptr, wanted, LIVES, range(kernels.DECAY + 2)
+    )
     keys = pl.DataFrame({"user": np.repeat(users, np.diff(ptr)), "code": wanted.astype(np.int32)})
     slow = align(keys, slow_affinity(known, pl.Series(code)))
     names = slow.columns[2:]
@@ -124,7 +133,7 @@ def test_affinity_by_hand() -> None:
     history = weeks.history(shop.log, 2)
     users, ptr, wanted = np.array([0, 1], np.uint32), np.array([0, 2, 3]), np.array([0, 1, 0])
     items = np.arange(2, dtype=np.int32)
-    a, b, never = kernels.affinity(history, items, 2, users, ptr, wanted, [1.0], range(kernels.DECAY + 1)).T
+    a, b, never = kernels.summarise_affinity(history, items, 2, users, ptr, wanted, [1.0], range(kernels.DECAY + 1)).T
     assert a[[kernels.VISITS, kernels.D7, kernels.D14, kernels.YEAR]].tolist() == [4, 2, 4, 0]
     assert a[[kernels.LAST_DAY, kernels.FIRST_DAY]].tolist() == [1, 12]
     assert a[[kernels.GAPS, kernels.SQUARES]].tolist() == [3, 1 * 1 + 6 * 6 + 4 * 4]
@@ -142,7 +151,7 @@ def test_year_ago_covers_its_label_week_the_week_before_and_eight_days_after() -
     history = weeks.history(shop.log, 57)
     assert history.cutoff == 399
     everything = np.zeros(1, np.int32), 1, np.zeros(1, np.uint32), np.array([0, 1]), np.zeros(1, np.int64)
-    year = kernels.affinity(history, *everything, [1.0], [kernels.YEAR])
+    year = kernels.summarise_affinity(history, *everything, [1.0], [kernels.YEAR])
     assert year.tolist() == [[7 + 7 + 8]]  # days 28-34, 35-41 and 42-49
     assert kernels.YEAR_AGO == (399 - 49, 399 - 28)
 
@@ -154,7 +163,9 @@ def test_year_ago_covers_its_label_week_the_week_before_and_eight_days_after() -
 def test_item_sales(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log, windows = shop.log, np.array([1, 3, 7, 28, 91])
-    fast = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, np.array(LIVES))
+    fast = kernels.count_item_sales(
+        log.item_start, history.item_stop, log.item_day, history.cutoff, windows, np.array(LIVES)
+    )
     slow = align(
         make_keys("item", shop.log.items),
         known.group_by("item").agg(
@@ -178,7 +189,7 @@ def test_the_week_a_year_ago_is_the_label_week_52_weeks_before() -> None:
     history = weeks.history(shop.log, 53)
     assert history.cutoff == 371
     log, none = shop.log, np.zeros(0)
-    table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, 371, none.astype(np.int64), none)
+    table = kernels.count_item_sales(log.item_start, history.item_stop, log.item_day, 371, none.astype(np.int64), none)
     assert table[0, 2:].tolist() == [7, 28, 1]  # day 6 alone is left of the month before
 
 
@@ -186,7 +197,7 @@ def test_the_week_a_year_ago_is_the_label_week_52_weeks_before() -> None:
 
 
 def slow_rebuys(known: pl.DataFrame, windows: Array) -> dict[int, list[float]]:
-    """Compute the columns of ``kernels.rebuys`` per article, customer by customer and basket by basket."""
+    """Compute the columns of ``kernels.count_rebuys`` per article, customer by customer and basket by basket."""
     out: dict[int, list[float]] = {}
     for (_user,), rows in known.group_by("user", maintain_order=True):
         bought: dict[int, list[int]] = {}
@@ -212,7 +223,7 @@ def slow_rebuys(known: pl.DataFrame, windows: Array) -> dict[int, list[float]]:
 def test_rebuys(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log, windows = shop.log, np.array([14, 28, 91])
-    fast = kernels.rebuys(log.start[:-1], history.stop, log.item, log.day, history.cutoff, windows, log.items)
+    fast = kernels.count_rebuys(log.start[:-1], history.stop, log.item, log.day, history.cutoff, windows, log.items)
     slow = slow_rebuys(known, windows)
     nothing = [0.0] * (2 * len(windows) + 4)
     assert fast.tolist() == [slow.get(item, nothing) for item in range(log.items)]
@@ -243,7 +254,7 @@ def test_item_means(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log = shop.log
     value = np.where(log.channel == 1, np.nan, log.price).astype(np.float32)
-    fast = kernels.item_means(log.item_start, history.item_stop, log.by_item, log.day, value, history.cutoff, 91)
+    fast = kernels.average_by_item(log.item_start, history.item_stop, log.by_item, log.day, value, history.cutoff, 91)
     price = pl.col("price").cast(pl.Float64)
     slow = align(
         make_keys("item", shop.log.items),
@@ -265,7 +276,7 @@ def test_item_means(seed: int, week: int) -> None:
 def test_customers(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log, users = shop.log, np.tile(np.arange(0, shop.log.users, 3), TURNS)
-    fast = kernels.customers(
+    fast = kernels.summarise_customers(
         log.start[users], history.stop[users], log.item, log.day, log.price, log.channel, log.quantity, history.cutoff,
         log.items,
     )  # fmt: skip
@@ -300,7 +311,7 @@ def test_last_paid(seed: int, week: int) -> None:
     log = shop.log
     users = np.tile(np.arange(0, log.users, 3, dtype=np.uint32), TURNS)
     wanted, ptr = np.tile(np.arange(log.items, dtype=np.uint32), len(users)), np.arange(len(users) + 1) * log.items
-    fast = kernels.last_paid(log.start[users], history.stop[users], log.item, log.price, log.items, ptr, wanted)
+    fast = kernels.find_last_paid(log.start[users], history.stop[users], log.item, log.price, log.items, ptr, wanted)
     keys = pl.DataFrame({"user": np.repeat(users, log.items), "item": wanted})
     slow = align(keys, known.group_by("user", "item").agg(pl.col("price").sort_by("day").last()))
     assert_equal(fast, slow["price"], "price")
