@@ -26,18 +26,18 @@ from retail.weeks import History
 
 
 def describe_articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
-    """Describe every article: column -> (items,), the columns listed in ``features.groups.item_profile``.
+    """Describe every article: column -> (items,). ``features.groups.item_profile`` lists the columns.
 
-    Means are over the entries of the last ``window`` days, NaN if there is none.
+    Means cover the entries of the last ``window`` days; NaN if there is none.
     """
-    columns: dict[str, Array] = history.once(("articles", window), lambda: _compute_articles(history, shop, window))
+    columns: dict[str, Array] = history.once(("articles", window), lambda: _compute_profiles(history, shop, window))
     return columns
 
 
 def describe_customers(history: History, shop: Shop, users: Array) -> dict[str, Array]:
-    """Describe the customers ``users`` (u,): column -> (u,), the columns listed in ``features.groups.user_profile``.
+    """Describe the customers ``users`` (u,): column -> (u,). ``features.groups.user_profile`` lists the columns.
 
-    A mean over nothing is NaN. A missing FN, Active, club status or news frequency is the code -1.
+    Means are NaN for a customer without a purchase. A missing trait has the code -1.
     """
     log = history.log
     t = kernels.summarise_customers(
@@ -77,7 +77,7 @@ def describe_customers(history: History, shop: Shop, users: Array) -> dict[str, 
     return out
 
 
-def _compute_articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
+def _compute_profiles(history: History, shop: Shop, window: int) -> dict[str, Array]:
     log = history.log
     basket = _count_basket(history)
     columns = {"price": log.price, "channel": np.where(log.channel == 0, np.nan, log.channel == 2), "basket": basket}
