@@ -34,7 +34,7 @@ AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster
 
 
 def name_article(columns: Sequence[str]) -> pl.Expr:
-    """Return the expression of an article's name in a table with ``columns``: its name, or its type's name, or its id."""
+    """Return an expression that names an article: its own name, or its type's name, or its id."""
     known = [pl.col(name).replace("", None) for name in NAMES if name in columns]
     return pl.coalesce(*known, "article_id")
 

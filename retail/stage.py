@@ -27,7 +27,7 @@ BAD_INPUT = 2
 STATUS = Path("/proc/self/status")
 INTERVAL = 0.5  # seconds between two readings of the memory of child processes
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_ROOM_TEXT = re.compile(  # messages of libraries that give no errno: polars, safetensors, SQLite, LightGBM, numpy, torch
+_NO_ROOM_TEXT = re.compile(  # messages without an errno, of polars, safetensors, SQLite, LightGBM, numpy, torch
     r"No space left|Disk quota|disk is full|Cannot write binary data|requested and \d+ written|unexpected pos \d+ vs"
 )
 _NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}

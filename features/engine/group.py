@@ -90,8 +90,8 @@ def compute(name: str, module: GroupModule, history: History, shop: Shop, pairs:
     lacking = _list_missing(shop)
     if not columns:
         raise InputError(
-            f"params.yaml: 'features.{name}' makes no column of this shop, which lacks {', '.join(lacking)}; expected "
-            "one or more; name others or set use: false"
+            f"params.yaml: 'features.{name}' has no column in this shop, which lacks {', '.join(lacking)}; expected "
+            "at least one; name other columns or set use: false"
         )
     return label_columns(name, columns, pairs, settings.within, lacking)
 
@@ -109,7 +109,7 @@ def label_columns(
     """Make a table of ``columns`` as Float32 named ``<name>__<column>``; add comparisons of the columns in ``within``.
 
     For each column in ``within``, ``_of_best`` divides by the largest value among the customer's candidates, and
-    ``_place`` is the rank among them (1 is the largest). Both need all candidates, so they are computed before sampling.
+    ``_place`` is the rank among them (1 is the largest). Both are computed before sampling, on all candidates.
     A name in ``within`` that starts with a column in ``lacking`` is skipped, since this shop has no such feature.
     InputError if ``within`` names an unknown column.
     """

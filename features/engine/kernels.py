@@ -118,8 +118,8 @@ def count_item_sales(
 ) -> Array:
     """Count the sales of each article: (items, windows + lives + 5) float32.
 
-    Columns, in this order: sales in each of ``windows`` (days); sales decayed by each half-life in ``lives`` (days); days
-    since the first and since the last sale, NaN if there is none; sales in the label week a year ago; in the 4 weeks
+    Columns: sales in each of ``windows`` (days); sales decayed by each half-life in ``lives`` (days); days since the
+    first and since the last sale, NaN if there is none; sales in the label week a year ago; in the 4 weeks
     that begin with it; in the 4 weeks before it. A sale is a customer's purchase of the article on a day.
     """
     first, last = len(windows) + len(lives), len(windows) + len(lives) + 1

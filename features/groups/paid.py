@@ -1,10 +1,10 @@
-"""Compare the article's price with what the customer last paid for it. A lower price brings owners back.
+"""Compare the article's price with the price that the customer last paid. A lower price brings owners back.
 
 now_to_paid    article's latest price / price last paid
 mean_to_paid   article's mean price / price last paid
 
-The article's prices are those of the last ``window`` days. NaN if the customer never bought the article, or no one did
-in these days.
+The article's prices cover the last ``window`` days. A column is NaN if the customer never bought the article, or if
+nobody bought it in these days.
 """
 
 from typing import Literal

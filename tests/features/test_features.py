@@ -1,7 +1,7 @@
 """Compare each kernel with a slow path in plain polars; check the feature groups by hand.
 
-The slow paths read ``tx.filter(day < cutoff)``, the kernels the whole log and a cutoff. Their agreement also shows that
-features of the full log equal those of the truncated log.
+The slow paths read ``tx.filter(day < cutoff)``; the kernels read the whole log and a cutoff. Their agreement also shows
+that features do not depend on later entries.
 """
 
 from typing import Any
@@ -20,7 +20,9 @@ from retail.pairs import Pairs
 from retail.shop import Shop
 from retail.weeks import History
 
-AT = [(seed, week) for seed in (1, 2, 3) for week in (4, 52, 56, 58)]  # 403 days are 58 weeks; 58 is the submission
+AT = [
+    (seed, week) for seed in (1, 2, 3) for week in (4, 52, 56, 58)
+]  # about 403 days are 58 weeks, 0 to 57; week 58 is the submission's
 LIVES = [14.0, 90.0]
 TURNS = 10  # repetitions of the customers, so that several share a chunk's scratch table in the kernels
 at = pytest.mark.parametrize(("seed", "week"), AT)
@@ -100,7 +102,12 @@ def slow_affinity(known: pl.DataFrame, code: pl.Series) -> pl.DataFrame:
     )
 
 
-SINCE = ("LAST_DAY", "FIRST_DAY", "LAST_VISIT", "FIRST_VISIT")  # NaN for a code never bought; the other columns are 0
+SINCE = (
+    "LAST_DAY",
+    "FIRST_DAY",
+    "LAST_VISIT",
+    "FIRST_VISIT",
+)  # NaN for a code that was never bought; the other columns are 0
 
 
 @at
@@ -146,7 +153,7 @@ def test_affinity_by_hand() -> None:
 
 
 def test_year_ago_covers_its_label_week_the_week_before_and_eight_days_after() -> None:
-    # Bought on every day; label week 57 begins on day 399, that of a year before on day 399 - 364 = 35.
+    # Bought on every day. Label week 57 begins on day 399; a year ago it began on day 399 - 364 = 35.
     shop = drawn("a" * 399)
     history = weeks.history(shop.log, 57)
     assert history.cutoff == 399
@@ -183,14 +190,14 @@ def test_item_sales(seed: int, week: int) -> None:
         assert_equal(fast[:, k], slow[name] if name in ("first", "last") else slow[name].fill_null(0), name)
 
 
-def test_the_week_a_year_ago_is_the_label_week_52_weeks_before() -> None:
-    # Label week 53 begins on day 371; 364 days before, on day 7, began its week: days 7-13, and its month: days 7-34.
+def test_the_week_a_year_ago_is_the_label_week_52_weeks_earlier() -> None:
+    # Label week 53 begins on day 371. A year ago its week was days 7-13, and its month days 7-34.
     shop = drawn("." * 6 + "a" * 30 + "." * 342)
     history = weeks.history(shop.log, 53)
     assert history.cutoff == 371
     log, none = shop.log, np.zeros(0)
     table = kernels.count_item_sales(log.item_start, history.item_stop, log.item_day, 371, none.astype(np.int64), none)
-    assert table[0, 2:].tolist() == [7, 28, 1]  # day 6 alone is left of the month before
+    assert table[0, 2:].tolist() == [7, 28, 1]  # of the month before, only day 6 has a sale
 
 
 # rebuys
@@ -236,11 +243,11 @@ def test_rebuy_rates_by_hand() -> None:
     shop = drawn(("a...a.a.......", "....b........."), ".....a........")
     history = weeks.history(shop.log, 1)
     columns = estimate_rebuys(history, (7, 2), smoothing=1.0)
-    # visits of owners in 7 days: a 2 (days 4, 6), b 1 (day 6); again: a 2, b 0. The mean article: 2/3.
+    # owners' visits in 7 days: a 2 (days 4, 6), b 1 (day 6); rebuys: a 2, b 0. The mean rate: 2/3.
     assert columns["hazard_7d"].tolist() == pytest.approx([(2 + 2 / 3) / (2 + 1), (0 + 2 / 3) / (1 + 1)])
-    # in 2 days (from day 5): a 1 of 1, b 0 of 1. The mean article: 1/2.
+    # in 2 days (from day 5): a 1 of 1, b 0 of 1. The mean rate: 1/2.
     assert columns["hazard_2d"].tolist() == pytest.approx([(1 + 1 / 2) / (1 + 1), (0 + 1 / 2) / (1 + 1)])
-    # owners: a 2, of whom 1 bought again; b 1, of whom 0. The mean article: 1/3.
+    # owners: a 2, of whom 1 bought again; b 1, of whom 0. The mean rate: 1/3.
     assert columns["rebuy_rate"].tolist() == pytest.approx([(1 + 1 / 3) / (2 + 1), (0 + 1 / 3) / (1 + 1)])
     assert columns["owners"].tolist() == [2, 1]
     assert columns["rebuy_gap"][0] == (4 + 2) / 2 and np.isnan(columns["rebuy_gap"][1])
@@ -266,7 +273,7 @@ def test_item_means(seed: int, week: int) -> None:
     assert_equal(fast[:, 0], slow["mean"], "mean")
     assert_equal(fast[:, 1], slow["sd"], "sd", absolute=1e-5)
     assert_equal(fast[:, 2], slow["latest"], "latest")
-    assert slow["mean"].null_count() > 0  # at least an article has no known price
+    assert slow["mean"].null_count() > 0  # at least one article has no known price
 
 
 # customers
@@ -423,7 +430,7 @@ def test_user_profile_by_hand() -> None:
 
 
 def test_match_by_hand() -> None:
-    # Customer 0 (20 years) pays 2 and 4; article b was last sold at 6, to customer 1 (30 years), in a shop.
+    # Customer 0 (20 years) pays 2 and 4. Article b was last sold at 6, to customer 1 (30 years), in channel 1.
     rows = [(0, 0, 1, 2.0, 2, 1), (0, 0, 3, 4.0, 2, 1), (1, 1, 5, 6.0, 1, 1), (1, 0, 5, 4.0, 1, 1)]
     shop = small(rows, 3, 2, 14, customers={"age": [20.0, 30.0, NAN]})
     columns = compute_columns("match", shop, 1, make_pairs((0, [1]), (2, [1])), window=7)
@@ -479,7 +486,7 @@ def test_an_attribute_that_the_shop_lacks_is_skipped() -> None:
 
 def test_a_group_without_a_column_is_an_error() -> None:
     shop = drawn("a...c..........", articles={"product_type_no": [0, 0, 1]})
-    with pytest.raises(InputError, match=r"'features\.taste' makes no column of this shop, which lacks .*section_no"):
+    with pytest.raises(InputError, match=r"'features\.taste' has no column in this shop, which lacks .*section_no"):
         compute_columns("taste", shop, 1, make_pairs((0, [0])), attributes=["section_no"])
 
 
@@ -501,8 +508,6 @@ def test_age_rank_by_hand() -> None:
     columns = compute_columns("age_rank", shop, 1, make_pairs((0, [0, 1]), (1, [0, 1]), (3, [0])))
     assert columns["share"] == approximate(5000, 5000, 0, 10000, 0)
     assert columns["rank"] == approximate(1, 1, 2, 1, 1)
-    assert columns["lift"][:2] == approximate(
-        5000.5 / 2500.5, 5000.5 / 7500.5
-    )  # a quarter of all sales, three quarters
+    assert columns["lift"][:2] == approximate(5000.5 / 2500.5, 5000.5 / 7500.5)  # 1/4 and 3/4 of all sales
     without = compute_columns("age_rank", small(rows, 4, 2, 14), 1, make_pairs((0, [0, 1])))
     assert without["share"] == approximate(2500, 7500) and without["lift"] == approximate(1, 1)
