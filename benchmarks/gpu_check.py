@@ -142,7 +142,7 @@ def make_shop() -> Shop:
     ).unique(["user", "item", "day"], keep="first", maintain_order=True)  # fmt: skip
     customers = pl.DataFrame({"user": range(CUSTOMERS)})
     articles = pl.DataFrame({"product_code": pl.Series(np.arange(ARTICLES) // 2, dtype=pl.Int32)})
-    return shops.of_tables(tx, customers, articles, DAYS)
+    return shops.build(tx, customers, articles, DAYS)
 
 
 def _normalise(rows: Array) -> Array:

@@ -186,7 +186,7 @@ def time_features(
         return count_with_polars(tx.filter(pl.col("user").is_in(users.tolist())), keys, history.cutoff)
 
     def counts() -> Array:
-        return kernels.affinity(history, items, len(items), pairs.users, pairs.ptr, wanted, [90.0], COUNTS)
+        return kernels.summarise_affinity(history, items, len(items), pairs.users, pairs.ptr, wanted, [90.0], COUNTS)
 
     work, unit = len(pairs.items) / numba.get_num_threads(), "rows a second and core"
     rows = {

@@ -26,7 +26,9 @@ def select_networks(blocks: dict[str, Any], only: list[str] | None) -> dict[str,
 
     InputError if ``only`` names an unknown network.
     """
-    optional = {name: dict(switch_network.block(name)) for name in switch_network.optional() if only is not None}
+    optional = {
+        name: dict(switch_network.read_block(name)) for name in switch_network.list_optional() if only is not None
+    }
     blocks = {**optional, **blocks}
     if unknown := set(only or ()) - set(blocks):
         raise InputError(f"--only: unknown {sorted(unknown)}; expected some of: {', '.join(sorted(blocks))}")

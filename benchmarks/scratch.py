@@ -21,7 +21,7 @@ from features.engine import group
 from retail import kept, paths
 from retail import params as parameters
 from retail.errors import InputError
-from retail.params import Params, Ranker, validated
+from retail.params import Params, Ranker, validate_block
 from retail.stage import whole_folder
 from retail_input import point
 from stage2_ranker.model import recipe
@@ -132,7 +132,7 @@ def read_models(raw: dict[str, Any]) -> Best:
     """Read the ranker's models that stage ``tune`` kept in the project; if it has not run, those of ``raw``."""
     if (ROOT / recipe.BEST).exists():
         return Best(models=recipe.read(ROOT / recipe.BEST), kept="found", why="as in the project", judgement=None)
-    settings = validated(Ranker, raw["ranker"], "ranker")
+    settings = validate_block(Ranker, raw["ranker"], "ranker")
     return Best(models=recipe.of_params(settings), kept="params.yaml", why="nothing was tuned", judgement=None)
 
 

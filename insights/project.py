@@ -47,7 +47,7 @@ def read_project(folder: Path) -> Project:
             folder,
             shop.read(),
             articles["article_id"],
-            articles.select(shop.called(articles.columns)).to_series(),
+            articles.select(shop.name_article(articles.columns)).to_series(),
             pl.read_parquet(paths.CUSTOMERS)["customer_id"],
             date.fromisoformat(json.loads(paths.CALENDAR.read_text())["first_day"]),
         )

@@ -1,4 +1,4 @@
-"""Find a plug-in: a file and a block of params.yaml with the same name."""
+"""Load a plug-in: a module and a block of params.yaml with the same name."""
 
 import importlib
 from collections.abc import Mapping
@@ -6,16 +6,16 @@ from types import ModuleType
 from typing import Any
 
 from retail.errors import InputError
-from retail.params import validated
+from retail.params import validate_block
 
 
 def load(place: str, block: str, name: str, blocks: Mapping[str, dict[str, Any]]) -> tuple[ModuleType, Any]:
-    """Load plug-in ``name`` and check its block of params.yaml by the plug-in's own ``Params``.
+    """Load plug-in ``name`` and check its block of params.yaml with the plug-in's own ``Params``.
 
-    ``place``: dotted name of the plug-in's module, ``{}`` in place of its name ("features.groups.{}").
+    ``place``: dotted name of a plug-in's module, with ``{}`` for the plug-in's name ("features.groups.{}").
 
-    InputError where the block ``<block>.<name>`` is missing from params.yaml, holds a fault or has no file, or where a
-    library that the plug-in imports is not installed.
+    InputError where the block ``<block>.<name>`` is missing or invalid, where no module has this name, or where a
+    library that the module imports is not installed.
     """
     if name not in blocks:
         raise InputError(f"params.yaml: '{block}.{name}' is missing; add its block")
@@ -29,4 +29,4 @@ def load(place: str, block: str, name: str, blocks: Mapping[str, dict[str, Any]]
             ) from error
         folder, what = place.split(".{}")[0].replace(".", "/"), "folder" if place.endswith(".plugin") else "file"
         raise InputError(f"params.yaml: unknown '{block}.{name}'; expected the name of a {what} in {folder}") from error
-    return module, validated(module.Params, blocks[name], f"{block}.{name}")
+    return module, validate_block(module.Params, blocks[name], f"{block}.{name}")

@@ -405,7 +405,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder, start = tmp_path_factory.mktemp("project"), Path.cwd()
     small = random_world(seed=4, users=70, days=120, entries=1500)
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    raw["networks"] |= {name: dict(switch_network.block(name)) for name in switch_network.optional()}
+    raw["networks"] |= {name: dict(switch_network.read_block(name)) for name in switch_network.list_optional()}
     raw["weeks"] |= {"validation": 2, "stop": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
     raw["pool"] |= {"take": 15}
     raw["table"] |= {"negatives": 3}

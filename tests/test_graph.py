@@ -159,7 +159,7 @@ def test_no_stage_is_skipped_on_a_fresh_clone(name: str) -> None:
 
 @pytest.mark.parametrize("block", KINDS)
 def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str) -> None:
-    optional = switch_network.optional() if block == "networks" else []
+    optional = switch_network.list_optional() if block == "networks" else []
     assert set(plugins(block)) == {*YAMLS["params.yaml"][block], *optional}
 
 

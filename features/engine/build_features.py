@@ -1,9 +1,9 @@
-"""Stage ``build_features@<name>``: compute a feature group for the sampled rows of every label week.
+"""Compute a feature group for the sampled rows of every label week (stage ``build_features@<name>``).
 
 Writes data/features/<name>/:
 
-- rows_<week>.parquet: Float32 columns ``<name>__<column>``; a row per kept row of the week's sample, in its order.
-- settings.json: the group's block of params.yaml. If it says ``use: false``, an empty file ``off`` replaces the rows.
+- rows_<week>.parquet: Float32 columns ``<name>__<column>``, one row per kept row of the week's sample, in its order.
+- settings.json: the group's block of params.yaml. With ``use: false`` it is the only file.
 """
 
 import sys
@@ -19,7 +19,7 @@ from retail.errors import InputError
 
 
 def main() -> None:
-    """Compute and write the group named on the command line; InputError if its columns have a wrong shape or dtype."""
+    """Compute and write the group named on the command line; InputError if it returns wrong rows or dtypes."""
     name = sys.argv[1]
     params = parameters.read()
     module, settings = group.load(name, params)
@@ -30,7 +30,7 @@ def main() -> None:
         shop = shops.read()
         for week in tqdm(weeks.plan(shop.log, params.weeks).labelled, desc=f"features {name}", unit="week"):
             pool = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))
-            candidates = pairs.of_columns(pool["user"].to_numpy(), pool["item"].to_numpy())
+            candidates = pairs.build_pairs(pool["user"].to_numpy(), pool["item"].to_numpy())
             rows = group.compute(name, module, weeks.history(shop.log, week), shop, candidates, settings)
             wrong = [column for column, dtype in rows.schema.items() if dtype != pl.Float32]
             if wrong or rows.height != pool.height:

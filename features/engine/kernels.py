@@ -1,4 +1,4 @@
-"""Numba kernels over the log's two orders. Each reads only the entries before the cutoff: start[k]:stop[k]."""
+"""Summarise the log per article, customer or pair with numba. Kernels read only the entries before the cutoff."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,11 @@ from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.weeks import History
 
-# Columns of ``affinity``, the statistics of a (user, code) pair. Days and visits count back from the cutoff.
+# Columns of ``summarise_affinity``, the statistics of a (user, code) pair. Days and visits count back from the cutoff.
+# A visit with a code is a day on which the customer bought an article of the code.
 #   VISITS            visits with the code
 #   D7, D14, D28, D91 visits with it in the last 7, 14, 28, 91 days
-#   YEAR              visits with it about a year ago, ages YEAR_AGO
+#   YEAR              visits with it about a year ago, at the ages YEAR_AGO
 #   LAST_DAY, FIRST_DAY      days since the last and the first visit with it
 #   SQUARES, GAPS     sum of squared gaps (days^2) between consecutive visits with it, and their number
 #   LAST_VISIT, FIRST_VISIT  the customer's visits since then; 1 is the customer's latest visit
@@ -22,25 +23,25 @@ from retail.weeks import History
 VISITS, D7, D14, D28, D91, YEAR, LAST_DAY, FIRST_DAY, SQUARES, GAPS = range(10)
 LAST_VISIT, FIRST_VISIT, V1, V3, V5, V10, BY_VISIT, DECAY = range(10, 18)
 
-# The next four shape the model but are no settings of params.yaml. The kernel has a fixed column for each window, and
-# the names of the features state the numbers (``times_7d``, ``in_last_3``), so other values would need other names.
-# YEAR_AGO follows from the calendar: a year ago, the label week began 52 weeks before the cutoff. VISIT_DECAY orders
-# visits by recency; its value was never tuned, and the decay by days, in DECAY, has its half-lives in params.yaml.
+# The next four constants shape the model but are not settings of params.yaml. The kernel has a fixed column for each
+# window, and feature names contain the numbers (``times_7d``, ``in_last_3``). YEAR_AGO follows from the calendar: the
+# label week a year ago began 52 weeks before the cutoff. VISIT_DECAY has never been tuned; params.yaml sets the
+# half-lives of DECAY instead.
 WINDOWS = (7, 14, 28, 91)  # days
 LATE_VISITS = (1, 3, 5, 10)  # visits
 VISIT_DECAY = 0.8  # weight of a visit relative to the next later one
-YEAR_AGO = (350, 371)  # ages in days: the label week a year ago (358 to 364), the 7 days before it, the 8 days after it
+YEAR_AGO = (350, 371)  # ages in days: 365-371 before the label week a year ago, 358-364 in it, 350-357 after it
 
 
-def affinity(
+def summarise_affinity(
     history: History, code: Array, codes: int, users: Array, ptr: Array, wanted: Array, half_lives: Sequence[float],
     columns: Sequence[int],
 ) -> Array:  # fmt: skip
     """Summarise the purchases of customer ``users[r]`` by each code ``wanted[ptr[r]:ptr[r+1]]``.
 
     ``code`` (items,) int32 groups articles, for example by type; -1: no code. ``wanted`` (n,) int64. Returns (c, n)
-    float32, a row per entry of ``columns``, named above. A visit is a day with a purchase. For a code that the customer
-    never bought, LAST_DAY, FIRST_DAY, LAST_VISIT and FIRST_VISIT are NaN and all other columns 0.
+    float32, one row per entry of ``columns``, which the comment above defines. For a code that the customer never
+    bought, LAST_DAY, FIRST_DAY, LAST_VISIT and FIRST_VISIT are NaN and all other columns are 0.
     """
     log = history.log
     ages = np.arange(history.cutoff + 1)
@@ -48,7 +49,7 @@ def affinity(
     column = np.asarray(columns)
     empty = np.where(np.isin(column, (LAST_DAY, FIRST_DAY, LAST_VISIT, FIRST_VISIT)), np.nan, 0.0).astype(np.float32)
     out = np.empty((len(column), len(wanted)), np.float32)
-    _affinity(
+    _summarise_affinity(
         log.start[users], history.stop[users], log.item, log.day, log.visit, history.cutoff, code, codes, decay,
         ptr, wanted, column, empty, out,
     )  # fmt: skip
@@ -56,8 +57,10 @@ def affinity(
 
 
 @numba.njit(parallel=True, cache=True)
-def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
-              decay: Array, ptr: Array, wanted: Array, columns: Array, empty: Array, out: Array) -> None:  # fmt: skip
+def _summarise_affinity(
+    begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
+    decay: Array, ptr: Array, wanted: Array, columns: Array, empty: Array, out: Array,
+) -> None:  # fmt: skip
     width = DECAY + len(decay)
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(begin))
@@ -71,7 +74,7 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
                 if c < 0:
                     continue
                 row = stats[c]
-                ago = visits - visit[p]  # 1: the last visit
+                ago = visits - visit[p]  # 1: the latest visit
                 if row[VISITS] > 0 and row[LAST_VISIT] == ago:
                     continue  # another article of the code in the same visit
                 age = cutoff - day[p]
@@ -110,14 +113,14 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
 
 
 @numba.njit(parallel=True, cache=True)
-def item_sales(
+def count_item_sales(
     item_start: Array, item_stop: Array, item_day: Array, cutoff: int, windows: Array, lives: Array
 ) -> Array:
     """Count the sales of each article: (items, windows + lives + 5) float32.
 
     Columns: sales in each of ``windows`` (days); sales decayed by each half-life in ``lives`` (days); days since the
-    first and since the last sale, NaN if there is none; sales in the label week a year ago, in the 4 weeks that begin
-    with it, and in the 4 weeks before it. A sale is a customer's purchase of the article on a day.
+    first and since the last sale, NaN if there is none; sales in the label week a year ago; in the 4 weeks
+    that begin with it; in the 4 weeks before it. A sale is a customer's purchase of the article on a day.
     """
     first, last = len(windows) + len(lives), len(windows) + len(lives) + 1
     out = np.zeros((len(item_stop), first + 5), np.float32)
@@ -138,12 +141,12 @@ def item_sales(
 
 
 @numba.njit(cache=True)
-def rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, windows: Array, items: int) -> Array:
+def count_rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, windows: Array, items: int) -> Array:
     """Count how owners of each article buy it again: (items, 2 w + 4) float64.
 
-    An owner is a customer who bought the article; visits count from the one after the first purchase. Columns: for each
-    of ``windows`` (days), the owners' visits in the window and those of them with the article; then owners, owners who
-    bought it again, the sum of gaps between purchases in days, and the number of gaps.
+    An owner is a customer who bought the article. An owner's visits count from the one after the first purchase.
+    Columns: for each of the w ``windows`` (days), the owners' visits in the window, and the visits with the article;
+    then owners; owners who bought it again; the sum of gaps between purchases in days; the number of gaps.
     """
     n = len(windows)
     out = np.zeros((items, 2 * n + 4))
@@ -183,12 +186,12 @@ def rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, wind
 
 
 @numba.njit(parallel=True, cache=True)
-def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, value: Array, cutoff: int,
+def average_by_item(item_start: Array, item_stop: Array, by_item: Array, day: Array, value: Array, cutoff: int,
                window: int) -> Array:  # fmt: skip
-    """Compute mean, standard deviation and latest of ``value`` over each article's entries of the last ``window`` days.
+    """Compute each article's mean, standard deviation and latest ``value`` in the last ``window`` days.
 
-    ``value`` (n,) float32 in the log's order, NaN where unknown. Returns (items, 3) float32; NaN if an article has no
-    known value in the window.
+    ``value`` (n,) float32 is in the log's order, NaN where unknown. Returns (items, 3) float32, NaN for an article
+    without a known value in the window.
     """
     out = np.full((len(item_stop), 3), np.nan, np.float32)
     for i in numba.prange(len(item_stop)):
@@ -211,10 +214,10 @@ def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, 
 
 
 @numba.njit(parallel=True, cache=True)
-def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
-    """Find the price that run r's customer last paid for each article ``wanted[ptr[r]:ptr[r+1]]``: (n,) float32.
+def find_last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
+    """Find the price that the customer last paid for each wanted article: (n,) float32, NaN if never bought.
 
-    NaN if the customer never bought the article.
+    Customer r has the entries ``begin[r]:end[r]`` of the log and the articles ``wanted[ptr[r]:ptr[r+1]]``.
     """
     paid = np.full(len(wanted), np.nan, np.float32)
     for chunk in numba.prange(CHUNKS):
@@ -232,7 +235,7 @@ def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, p
     return paid
 
 
-# Columns of ``customers``, per customer at the cutoff:
+# Columns of ``summarise_customers``, per customer at the cutoff:
 #   C_VISITS, C_ENTRIES        days with a purchase; entries of the log
 #   C_D7, C_D28, C_D91         visits in the last 7, 28, 91 days
 #   C_LAST, C_FIRST            days since the last and the first visit
@@ -248,9 +251,11 @@ def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, p
 
 
 @numba.njit(parallel=True, cache=True)
-def customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, channel: Array, quantity: Array,
-              cutoff: int, items: int) -> Array:  # fmt: skip
-    """Summarise each customer's history: (r, 15) float64, columns as named above.
+def summarise_customers(
+    begin: Array, stop: Array, item: Array, day: Array, price: Array, channel: Array, quantity: Array, cutoff: int,
+    items: int,
+) -> Array:  # fmt: skip
+    """Summarise each customer's history: (r, 15) float64, with the columns defined above.
 
     C_LAST, C_FIRST and C_LAST_PRICE are NaN for a customer without a purchase; the other columns are 0.
     """

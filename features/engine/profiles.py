@@ -25,22 +25,22 @@ from retail.shop import Shop
 from retail.weeks import History
 
 
-def articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
-    """Describe every article: column -> (items,), the columns listed in ``features.groups.item_profile``.
+def describe_articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
+    """Describe every article: column -> (items,). ``features.groups.item_profile`` lists the columns.
 
-    Means are over the entries of the last ``window`` days, NaN if there is none.
+    Means cover the entries of the last ``window`` days; NaN if there is none.
     """
-    columns: dict[str, Array] = history.once(("articles", window), lambda: _describe_articles(history, shop, window))
+    columns: dict[str, Array] = history.once(("articles", window), lambda: _compute_profiles(history, shop, window))
     return columns
 
 
-def customers(history: History, shop: Shop, users: Array) -> dict[str, Array]:
-    """Describe the customers ``users`` (u,): column -> (u,), the columns listed in ``features.groups.user_profile``.
+def describe_customers(history: History, shop: Shop, users: Array) -> dict[str, Array]:
+    """Describe the customers ``users`` (u,): column -> (u,). ``features.groups.user_profile`` lists the columns.
 
-    A mean over nothing is NaN. A missing FN, Active, club status or news frequency is the code -1.
+    Means are NaN for a customer without a purchase. A missing trait has the code -1.
     """
     log = history.log
-    t = kernels.customers(
+    t = kernels.summarise_customers(
         log.start[users], history.stop[users], log.item, log.day, log.price, log.channel, log.quantity, history.cutoff,
         log.items,
     ).T  # fmt: skip
@@ -77,7 +77,7 @@ def customers(history: History, shop: Shop, users: Array) -> dict[str, Array]:
     return out
 
 
-def _describe_articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
+def _compute_profiles(history: History, shop: Shop, window: int) -> dict[str, Array]:
     log = history.log
     basket = _count_basket(history)
     columns = {"price": log.price, "channel": np.where(log.channel == 0, np.nan, log.channel == 2), "basket": basket}
@@ -85,7 +85,7 @@ def _describe_articles(history: History, shop: Shop, window: int) -> dict[str, A
         columns["age"] = shop.age[log.user]
     out: dict[str, Array] = {}
     for name, value in columns.items():
-        table = kernels.item_means(
+        table = kernels.average_by_item(
             log.item_start, history.item_stop, log.by_item, log.day, value.astype(np.float32), history.cutoff,
             window,
         )  # fmt: skip

@@ -15,8 +15,8 @@ def estimate_rebuys(history: History, windows: tuple[int, ...], smoothing: float
     rebuy_gap     mean days between a customer's purchases of the article, NaN if no one bought it twice
     owners        customers who bought the article
 
-    An owner's visits count from the one after the first purchase. Rates are smoothed: numerator and denominator get
-    ``smoothing`` visits, or owners, at the rate of the average article.
+    An owner's visits count from the one after the first purchase. Rates are smoothed: each article gets ``smoothing``
+    additional visits, or owners, at the average rate.
     """
     columns: dict[str, Array] = history.once(
         ("hazards", windows, smoothing), lambda: _estimate_rebuys(history, windows, smoothing)
@@ -26,7 +26,7 @@ def estimate_rebuys(history: History, windows: tuple[int, ...], smoothing: float
 
 def _estimate_rebuys(history: History, windows: tuple[int, ...], smoothing: float) -> dict[str, Array]:
     log = history.log
-    table = kernels.rebuys(
+    table = kernels.count_rebuys(
         log.start[:-1], history.stop, log.item, log.day, history.cutoff, np.asarray(windows), log.items
     )
     out = {}
@@ -41,7 +41,7 @@ def _estimate_rebuys(history: History, windows: tuple[int, ...], smoothing: floa
 
 
 def _smooth(part: Array, whole: Array, smoothing: float) -> Array:
-    """Divide ``part`` by ``whole`` (items,), each with ``smoothing`` counts at the mean rate added."""
+    """Divide ``part`` by ``whole``, (items,) each, after adding ``smoothing`` counts at the mean rate."""
     mean = part.sum() / max(whole.sum(), 1.0)
     rate: Array = (part + smoothing * mean) / (whole + smoothing)
     return rate.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Compare the words of an article with those of a customer's purchases, and with the shop's average sale."""
+"""Compare an article's words with those of a customer's purchases and of the shop's average sale."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from retail.shop import Shop
 from retail.weeks import History
 from retail.wording import Wording
 
-# Columns of ``overlap``.
+# The second axis of ``compare_words``
 COLUMNS = ("sum", "mean", "lift", "best")
 SUM, MEAN, LIFT, BEST = range(4)
 RARE = 1e-4  # added to a word's share in the shop, so that a word without sales gives no large lift
-TINY = 1e-300  # replaces a total weight of 0, where every purchase is too old for float64
+TINY = 1e-300  # replaces a total weight of 0, to which very old purchases decay in float64
 ROUNDING = 1e-9  # a difference below this fraction of the total is a rounding error and counts as 0
 
 
@@ -24,39 +24,41 @@ def average_words(history: History, shop: Shop, window: int) -> Array:
     """Average the word weights of the sales of the last ``window`` days: (words,) float32."""
     wording = shop.wording
     sold = count_sales(history, [window])[:, 0]
-    mean: Array = (wording.of_words(sold) / max(sold.sum(), 1.0)).astype(np.float32)
+    mean: Array = (wording.sum_by_word(sold) / max(sold.sum(), 1.0)).astype(np.float32)
     return mean
 
 
 def count_sales(history: History, windows: Sequence[int]) -> Array:
-    """Count sales as ``kernels.item_sales`` does, without decayed sales: (items, windows + 5) float64."""
+    """Count sales as ``kernels.count_item_sales`` does, without decayed sales: (items, windows + 5) float64."""
     log, no_half_lives = history.log, np.zeros(0)
     days = np.asarray(windows)
-    sales = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, days, no_half_lives)
+    sales = kernels.count_item_sales(
+        log.item_start, history.item_stop, log.item_day, history.cutoff, days, no_half_lives
+    )
     return sales.astype(np.float64)
 
 
-def overlap(
+def compare_words(
     history: History, wording: Wording, average: Array, users: Array, ptr: Array, wanted: Array,
     half_lives: Sequence[float],
 ) -> Array:  # fmt: skip
     """Compare the words of each article ``wanted[ptr[r]:ptr[r+1]]`` with those of the purchases of ``users[r]``.
 
-    Returns (h, 4, n) float32: half-life, column, pair. A purchase weighs 2^(-age / half_life). Purchases of the wanted
-    article itself are left out, since group ``own`` covers them. Let t be the word weights of the wanted article, P the
-    weighted sum of the word weights of the other articles bought, and w their total weight. ``average`` (words,) is the
-    answer of ``average_words``. All columns are 0 if the customer bought no other article.
+    Returns (h, 4, n) float32: half-life, column, pair. ``average`` (words,) is the result of ``average_words``. A
+    purchase weighs 2^(-age / half_life). Purchases of the wanted article itself are left out, since group ``own``
+    covers them. Let t be the word weights of the wanted article, P the weighted sum of the word weights of the other
+    purchases, and w the total weight of these purchases. All columns are 0 if there is no other purchase.
 
     SUM    t . P
     MEAN   t . P / w, the mean cosine
     LIFT   the sum over words of t^2 log(1 + (P / w) / (average + RARE))
-    BEST   the largest t P / w of a word
+    BEST   the largest t P / w of a single word
     """
     log = history.log
     ages = np.arange(history.cutoff + 1)
     decay = np.stack([np.exp2(-ages / life) for life in half_lives])  # (h, ages)
     out = np.zeros((len(half_lives), len(COLUMNS), len(wanted)), np.float32)
-    _overlap(
+    _compare_words(
         log.start[users], history.stop[users], log.item, log.day, history.cutoff, log.items, decay,
         wording.ptr, wording.word, wording.weight, average, ptr, wanted, out,
     )  # fmt: skip
@@ -64,8 +66,10 @@ def overlap(
 
 
 @numba.njit(parallel=True, cache=True)
-def _overlap(begin: Array, end: Array, item: Array, day: Array, cutoff: int, items: int, decay: Array, word_ptr: Array,
-             word: Array, weight: Array, average: Array, ptr: Array, wanted: Array, out: Array) -> None:  # fmt: skip
+def _compare_words(
+    begin: Array, end: Array, item: Array, day: Array, cutoff: int, items: int, decay: Array, word_ptr: Array,
+    word: Array, weight: Array, average: Array, ptr: Array, wanted: Array, out: Array,
+) -> None:  # fmt: skip
     lives = len(decay)
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(begin))

@@ -2,9 +2,9 @@
 
 share   the article's part of the bin's decayed sales, per 10,000; a sale weighs 2^(-its age in days / half_life)
 rank    its rank by these sales in the bin; 1 sells most, ties share a rank
-lift    (share + 0.5) / (the article's part of the shop_share shop's decayed sales, per 10,000, + 0.5)
+lift    (share + 0.5) / (the article's part of the whole shop's decayed sales, per 10,000, + 0.5)
 
-Customers of unknown age form a bin of their own. In a shop without ages that bin is the shop_share shop.
+Customers of unknown age form a bin of their own. In a shop without ages this bin contains all customers.
 """
 
 from typing import Literal
@@ -22,7 +22,7 @@ KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):
-    half_life: Days  # days, of the sales
+    half_life: Days  # days after which a sale counts half
 
 
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
@@ -33,7 +33,7 @@ def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[
 
 
 def _compute_tables(history: History, age_bin: Array, half_life: float) -> dict[str, Array]:
-    """Compute each column for every bin and article: (bins, items) float32."""
+    """Compute each column for every bin and article: column -> (bins, items) float32."""
     log, known = history.log, history.known
     bins = int(age_bin.max(initial=0)) + 1
     sales = history.decay(half_life)

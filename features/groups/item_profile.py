@@ -1,14 +1,14 @@
-"""Describe the article: its price, its buyers, its attributes.
+"""Describe the article: its prices, buyers and attributes.
 
 price_mean, price_sd       mean and standard deviation of the price paid, in the log's currency
 price_last                 latest price, in the log's currency
 price_last_to_mean         price_last / price_mean
-channel_mean, channel_sd   share of sales in sales channel 2 (online), its standard deviation
-basket_mean, basket_sd     articles per basket that holds the article
-age_mean, age_sd           age of the buyers, in years; only in a shop with ages
+channel_mean, channel_sd   share of sales in sales channel 2 (online), and the standard deviation
+basket_mean, basket_sd     mean and standard deviation of the articles per basket with the article
+age_mean, age_sd           mean and standard deviation of the buyers' age in years; only in a shop with ages
 product_type_no, ...       code of each attribute that the shop has, except product_code; -1: missing
 
-Prices, channels, baskets and ages are those of the sales of the last ``window`` days; NaN if there is none.
+All but the attributes describe the sales of the last ``window`` days; NaN if there is none.
 """
 
 from typing import Literal
@@ -29,4 +29,4 @@ class Params(Group):
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:
     """Compute the columns of the articles ``keys``."""
-    return {name: values[keys] for name, values in profiles.articles(history, shop, params.window).items()}
+    return {name: values[keys] for name, values in profiles.describe_articles(history, shop, params.window).items()}

@@ -19,8 +19,8 @@ KEY: Literal["item"] = "item"
 
 
 class Params(Group):
-    windows: tuple[Positive, ...]  # days of the hazards
-    smoothing: Days  # visits, or owners, at the average article's rate that are added to each article's
+    windows: tuple[Positive, ...]  # days that the hazards cover
+    smoothing: Days  # visits, or owners, at the average rate that are added to those of each article
 
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:

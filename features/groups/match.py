@@ -5,10 +5,10 @@ price_to_last        article's latest price / price of the customer's last purch
 channel_difference   article's share of sales channel 2 (online) minus the customer's, -1 to 1
 basket_difference    mean basket size of the article's sales minus that of the customer, in articles
 age_difference       customer's age minus the mean age of the article's buyers, in years
-age_z                age_difference / standard deviation of the buyers' ages, the latter at least 1 year
+age_z                age_difference / standard deviation of the buyers' ages (at least 1 year)
 
-The article's figures are those of the last ``window`` days. A column is NaN if either side is unknown. The two columns
-of ages exist only in a shop with ages.
+The article's figures cover the last ``window`` days. A column is NaN if either side is unknown. The two age columns
+exist only in a shop with ages.
 """
 
 from typing import Literal
@@ -32,8 +32,8 @@ class Params(Group):
 
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
     """Compute the columns of each pair."""
-    item = profiles.articles(history, shop, params.window)
-    user = profiles.customers(history, shop, pairs.users)
+    item = profiles.describe_articles(history, shop, params.window)
+    user = profiles.describe_customers(history, shop, pairs.users)
     i, r = pairs.items, pairs.run
     out = {
         "price_to_mean": item["price_last"][i] / np.maximum(user["price_mean"], 1e-9)[r],

@@ -1,10 +1,10 @@
-"""Compare the article's price with what the customer last paid for it. A lower price brings owners back.
+"""Compare the article's price with the price that the customer last paid. A lower price brings owners back.
 
 now_to_paid    article's latest price / price last paid
 mean_to_paid   article's mean price / price last paid
 
-The article's prices are those of the last ``window`` days. NaN if the customer never bought the article, or no one did
-in these days.
+The article's prices cover the last ``window`` days. A column is NaN if the customer never bought the article, or if
+nobody bought it in these days.
 """
 
 from typing import Literal
@@ -29,10 +29,10 @@ class Params(Group):
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
     """Compute the columns of each pair."""
     log = history.log
-    paid = kernels.last_paid(
+    paid = kernels.find_last_paid(
         log.start[pairs.users], history.stop[pairs.users], log.item, log.price, log.items, pairs.ptr, pairs.items
     )
-    article = profiles.articles(history, shop, params.window)
+    article = profiles.describe_articles(history, shop, params.window)
     paid = np.maximum(paid, 1e-9)
     return {
         "now_to_paid": article["price_last"][pairs.items] / paid,

@@ -1,8 +1,8 @@
-"""Describe the customer's purchases of articles that share an attribute's value with the article.
+"""Describe the customer's purchases of articles with the same attributes as the article.
 
 For each attribute a in ``attributes`` that the shop has, such as product_code or colour_group_code:
 
-<a>_visits         visits (days with a purchase) with the value
+<a>_visits         visits (days with a purchase) with an article that has the article's value of a
 <a>_visits_28d     of them in the last 28 days
 <a>_days_since     days since the last of them, NaN if there is none
 <a>_visits_since   the customer's visits since then, that one included, NaN if there is none
@@ -48,7 +48,7 @@ def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[
         if attribute not in shop.attributes:
             continue
         code = shop.attributes[attribute]
-        t = kernels.affinity(
+        t = kernels.summarise_affinity(
             history, code, int(code.max()) + 1, pairs.users, pairs.ptr, code[pairs.items].astype(np.int64),
             [params.half_life], [*PLAIN.values(), DECAY],
         )  # fmt: skip

@@ -1,12 +1,12 @@
-"""Describe how well articles with the article's words sell. A theme comes into season before each of its articles does.
+"""Describe how well articles with the article's words sell. A theme can be in season before the article sells.
 
 "Similarity" is the mean cosine between the article's words and those of the sales in a period, 0 to 1.
 
 <d>d               similarity to the sales of the last d days
-trend_<d>d_<e>d    (<d>d + 0.0001) / (<e>d + 0.0001), for each two successive windows
+trend_<d>d_<e>d    (<d>d + 0.0001) / (<e>d + 0.0001), for each pair of successive windows
 year_ago           similarity to the sales of the label week a year ago
-year_ago_week      year_ago / similarity to the four weeks before that week, 0.0001 added to both
-year_ago_month     similarity to the four weeks from that week on / that to the four weeks before, 0.0001 added to both
+year_ago_week      year_ago / similarity to the four weeks before that week; 0.0001 is added to both
+year_ago_month     similarity to the four weeks from that week on / similarity to the four weeks before; likewise
 
 An article without words has similarity 0.
 """
@@ -23,7 +23,7 @@ from retail.shop import Shop
 from retail.weeks import History
 
 KEY: Literal["item"] = "item"
-FLOOR = 1e-4  # added to both sides of a ratio, so that rare words give a ratio near 1
+FLOOR = 1e-4  # added to numerator and denominator, so that rare words give a ratio near 1
 
 
 class Params(Group):
@@ -45,11 +45,11 @@ def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[s
 
 def _compare_words(shop: Shop, sales: Array) -> Array:
     """Compute the mean cosine of each article's words with those of ``sales`` (items,): (items,) float64."""
-    mean: Array = shop.wording.of_articles(shop.wording.of_words(sales)) / max(sales.sum(), 1.0)
+    mean: Array = shop.wording.sum_by_article(shop.wording.sum_by_word(sales)) / max(sales.sum(), 1.0)
     return mean
 
 
 def _divide(numerator: Array, denominator: Array) -> Array:
-    """Divide two arrays, ``FLOOR`` added to both."""
+    """Divide two arrays after adding ``FLOOR`` to both."""
     ratio: Array = (numerator + FLOOR) / (denominator + FLOOR)
     return ratio

@@ -6,7 +6,7 @@ visits                        all visits
 visits_7d, _28d, _91d         visits in the last 7, 28, 91 days
 days_since_last, _first       days since the last and the first visit, NaN if there is none
 gap_mean, gap_sd              mean and standard deviation of the days between visits
-due_ratio                     days_since_last / gap_mean, the latter at least 1 day
+due_ratio                     days_since_last / gap_mean (at least 1 day)
 basket_mean, basket_last      articles per visit: mean, last visit
 distinct                      distinct articles bought
 repeat_share                  part of the purchases that repeat an article bought before, 0 to 1
@@ -17,7 +17,7 @@ pieces_mean                   pieces per purchase
 FN, Active, ...               number or code of each trait that the shop has, except postal_code; -1: missing
 age                           years; only in a shop with ages
 
-A mean over nothing is NaN.
+Means are NaN for a customer without a purchase.
 """
 
 from typing import Literal
@@ -37,4 +37,4 @@ class Params(Group):
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:
     """Compute the columns of the customers ``keys``."""
-    return profiles.customers(history, shop, keys)
+    return profiles.describe_customers(history, shop, keys)

@@ -116,7 +116,7 @@ def estimate(
     """
     plan = weeks.plan(shop.log, params.weeks)
     examples = settings.examples.model_copy(update={"batch": batch})
-    buyers = np.array(weeks.buyers_per_week(shop.log))
+    buyers = np.array(weeks.count_buyers(shop.log))
     last = buyers[max(plan.submission - examples.weeks - examples.hold, 1) : plan.submission - examples.hold]
     customers = int(np.minimum(last, examples.customers).sum())
     batches_per_epoch = -(-min(customers, examples.most) // batch)

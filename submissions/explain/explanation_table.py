@@ -3,7 +3,7 @@
 import polars as pl
 
 from retail import paths
-from retail.shop import called
+from retail.shop import name_article
 
 FILE = paths.OUTPUTS / "explanations.parquet"
 REASONS = 3
@@ -27,4 +27,4 @@ def read_rows(customer_id: str) -> pl.DataFrame:
 def read_article_names() -> pl.DataFrame:
     """Read columns article_id and name of every article; the type or the id replaces a missing name."""
     table = pl.read_parquet(paths.ARTICLES)
-    return table.select("article_id", name=called(table.columns))
+    return table.select("article_id", name=name_article(table.columns))

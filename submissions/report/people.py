@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
-from retail.shop import called
+from retail.shop import name_article
 from submissions.report.figure import Section
 from submissions.report.quality import SEGMENT_NAMES
 from submissions.scoring.recency import name_segments
@@ -74,7 +74,7 @@ def build_customers_section(
     users = ids.join(codes, on="customer_id", how="inner", validate="1:1")["user"].sort()
     bought = log.filter(pl.col("user").is_in(users.implode()))
     examples = choose_examples(users, bought, days)
-    names = articles.select("item", "article_id", name=called(articles.columns))
+    names = articles.select("item", "article_id", name=name_article(articles.columns))
     persons = [
         _describe_person(user, segment, str(customer_id[user]), bought, explained, names, begin)
         for user, segment in examples

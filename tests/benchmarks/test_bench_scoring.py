@@ -11,7 +11,7 @@ from benchmarks import scorers, scoring
 from benchmarks.scoring import Entry
 from retail import paths
 from retail.log import Array
-from retail.pairs import of_columns
+from retail.pairs import build_pairs
 from stage2_ranker.model.blend import Blend
 
 FILLER = np.arange(24)
@@ -47,7 +47,7 @@ def test_every_call_of_lightgbm_gives_the_same_scores_and_lists(blend: Blend, tm
         entries = scoring.compile_scorers(blend, tmp_path)
     assert [(entry.name, entry.threads) for entry in entries] == [(name, n) for name in kept for n in (1, 2)]
     rows = draw_features(600)
-    pairs = of_columns(np.repeat(np.arange(20), 30), np.tile(np.arange(30), 20))
+    pairs = build_pairs(np.repeat(np.arange(20), 30), np.tile(np.arange(30), 20))
     scoring.time_scorers(entries, rows, 2)
     summary = scoring.summarise(entries, pairs, rows, FILLER)
     assert {row["scores_apart"] for row in summary} == {0} and {row["lists_apart"] for row in summary} == {0}
@@ -77,7 +77,7 @@ def test_a_missing_package_is_skipped_and_a_failure_is_reported(
     assert [entry.name for entry in entries] == ["LightGBM", f"numpy (numpy {np.__version__})"]
     scoring.time_scorers(entries, draw_features(60), 1)
     row = scoring.summarise(
-        entries, of_columns(np.repeat([0, 1], 30), np.tile(np.arange(30), 2)), draw_features(60), FILLER
+        entries, build_pairs(np.repeat([0, 1], 30), np.tile(np.arange(30), 2)), draw_features(60), FILLER
     )[1]
     assert scoring.format_cells(row)[2] == "AttributeError: no such pass" and len(scoring.format_cells(row)) == len(
         scoring.HEADER
@@ -86,7 +86,7 @@ def test_a_missing_package_is_skipped_and_a_failure_is_reported(
 
 def test_rates_are_compared_round_by_round_and_differences_are_counted(blend: Blend) -> None:
     rows = draw_features(60)
-    pairs = of_columns(np.repeat([0, 1], 30), np.tile(np.arange(30), 2))
+    pairs = build_pairs(np.repeat([0, 1], 30), np.tile(np.arange(30), 2))
     negated = replace(blend, weights={name: -weight for name, weight in blend.weights.items()})
     entries = [
         Entry(scorers.PLAIN, 1, blend, 0.0, "", [2.0, 4.0, 8.0]),

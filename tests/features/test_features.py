@@ -1,7 +1,7 @@
 """Compare each kernel with a slow path in plain polars; check the feature groups by hand.
 
-The slow paths read ``tx.filter(day < cutoff)``, the kernels the whole log and a cutoff. Their agreement also shows that
-features of the full log equal those of the truncated log.
+The slow paths read ``tx.filter(day < cutoff)``; the kernels read the whole log and a cutoff. Their agreement also shows
+that features do not depend on later entries.
 """
 
 from typing import Any
@@ -20,7 +20,9 @@ from retail.pairs import Pairs
 from retail.shop import Shop
 from retail.weeks import History
 
-AT = [(seed, week) for seed in (1, 2, 3) for week in (4, 52, 56, 58)]  # 403 days are 58 weeks; 58 is the submission
+AT = [
+    (seed, week) for seed in (1, 2, 3) for week in (4, 52, 56, 58)
+]  # about 403 days are 58 weeks, 0 to 57; week 58 is the submission's
 LIVES = [14.0, 90.0]
 TURNS = 10  # repetitions of the customers, so that several share a chunk's scratch table in the kernels
 at = pytest.mark.parametrize(("seed", "week"), AT)
@@ -59,14 +61,21 @@ def test_every_kernel_has_its_slow_path_here() -> None:
         for name, value in vars(kernels).items()
         if callable(value) and getattr(value, "__module__", "") == kernels.__name__ and not name.startswith("_")
     }
-    assert public == {"affinity", "item_sales", "rebuys", "item_means", "customers", "last_paid"}
+    assert public == {
+        "summarise_affinity",
+        "count_item_sales",
+        "count_rebuys",
+        "average_by_item",
+        "summarise_customers",
+        "find_last_paid",
+    }
 
 
 # affinity
 
 
 def slow_affinity(known: pl.DataFrame, code: pl.Series) -> pl.DataFrame:
-    """Compute the columns of ``kernels.affinity`` by name: a row per (user, code) that occurs."""
+    """Compute the columns of ``kernels.summarise_affinity`` by name: a row per (user, code) that occurs."""
     ago = pl.col("day").rank("dense", descending=True).over("user").cast(pl.Int64)
     visits = known.select("user", "day", "age").unique().with_columns(ago=ago)
     codes = pl.DataFrame({"item": pl.Series(range(len(code)), dtype=pl.UInt32), "code": code})
@@ -93,7 +102,12 @@ def slow_affinity(known: pl.DataFrame, code: pl.Series) -> pl.DataFrame:
     )
 
 
-SINCE = ("LAST_DAY", "FIRST_DAY", "LAST_VISIT", "FIRST_VISIT")  # NaN for a code never bought; the other columns are 0
+SINCE = (
+    "LAST_DAY",
+    "FIRST_DAY",
+    "LAST_VISIT",
+    "FIRST_VISIT",
+)  # NaN for a code that was never bought; the other columns are 0
 
 
 @at
@@ -105,7 +119,9 @@ def test_affinity(seed: int, week: int, attribute: str) -> None:
     users = np.tile(np.arange(0, shop.log.users, 2, dtype=np.uint32), TURNS)
     wanted = np.tile(np.arange(-1, code.max() + 1), len(users))  # -1: an article without the attribute
     ptr = np.arange(len(users) + 1) * (code.max() + 2)
-    fast = kernels.affinity(history, code, int(code.max()) + 1, users, ptr, wanted, LIVES, range(kernels.DECAY + 2))
+    fast = kernels.summarise_affinity(
+        history, code, int(code.max()) + 1, users, ptr, wanted, LIVES, range(kernels.DECAY + 2)
+    )
     keys = pl.DataFrame({"user": np.repeat(users, np.diff(ptr)), "code": wanted.astype(np.int32)})
     slow = align(keys, slow_affinity(known, pl.Series(code)))
     names = slow.columns[2:]
@@ -124,7 +140,7 @@ def test_affinity_by_hand() -> None:
     history = weeks.history(shop.log, 2)
     users, ptr, wanted = np.array([0, 1], np.uint32), np.array([0, 2, 3]), np.array([0, 1, 0])
     items = np.arange(2, dtype=np.int32)
-    a, b, never = kernels.affinity(history, items, 2, users, ptr, wanted, [1.0], range(kernels.DECAY + 1)).T
+    a, b, never = kernels.summarise_affinity(history, items, 2, users, ptr, wanted, [1.0], range(kernels.DECAY + 1)).T
     assert a[[kernels.VISITS, kernels.D7, kernels.D14, kernels.YEAR]].tolist() == [4, 2, 4, 0]
     assert a[[kernels.LAST_DAY, kernels.FIRST_DAY]].tolist() == [1, 12]
     assert a[[kernels.GAPS, kernels.SQUARES]].tolist() == [3, 1 * 1 + 6 * 6 + 4 * 4]
@@ -137,12 +153,12 @@ def test_affinity_by_hand() -> None:
 
 
 def test_year_ago_covers_its_label_week_the_week_before_and_eight_days_after() -> None:
-    # Bought on every day; label week 57 begins on day 399, that of a year before on day 399 - 364 = 35.
+    # Bought on every day. Label week 57 begins on day 399; a year ago it began on day 399 - 364 = 35.
     shop = drawn("a" * 399)
     history = weeks.history(shop.log, 57)
     assert history.cutoff == 399
     everything = np.zeros(1, np.int32), 1, np.zeros(1, np.uint32), np.array([0, 1]), np.zeros(1, np.int64)
-    year = kernels.affinity(history, *everything, [1.0], [kernels.YEAR])
+    year = kernels.summarise_affinity(history, *everything, [1.0], [kernels.YEAR])
     assert year.tolist() == [[7 + 7 + 8]]  # days 28-34, 35-41 and 42-49
     assert kernels.YEAR_AGO == (399 - 49, 399 - 28)
 
@@ -154,7 +170,9 @@ def test_year_ago_covers_its_label_week_the_week_before_and_eight_days_after() -
 def test_item_sales(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log, windows = shop.log, np.array([1, 3, 7, 28, 91])
-    fast = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, np.array(LIVES))
+    fast = kernels.count_item_sales(
+        log.item_start, history.item_stop, log.item_day, history.cutoff, windows, np.array(LIVES)
+    )
     slow = align(
         make_keys("item", shop.log.items),
         known.group_by("item").agg(
@@ -172,21 +190,21 @@ def test_item_sales(seed: int, week: int) -> None:
         assert_equal(fast[:, k], slow[name] if name in ("first", "last") else slow[name].fill_null(0), name)
 
 
-def test_the_week_a_year_ago_is_the_label_week_52_weeks_before() -> None:
-    # Label week 53 begins on day 371; 364 days before, on day 7, began its week: days 7-13, and its month: days 7-34.
+def test_the_week_a_year_ago_is_the_label_week_52_weeks_earlier() -> None:
+    # Label week 53 begins on day 371. A year ago its week was days 7-13, and its month days 7-34.
     shop = drawn("." * 6 + "a" * 30 + "." * 342)
     history = weeks.history(shop.log, 53)
     assert history.cutoff == 371
     log, none = shop.log, np.zeros(0)
-    table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, 371, none.astype(np.int64), none)
-    assert table[0, 2:].tolist() == [7, 28, 1]  # day 6 alone is left of the month before
+    table = kernels.count_item_sales(log.item_start, history.item_stop, log.item_day, 371, none.astype(np.int64), none)
+    assert table[0, 2:].tolist() == [7, 28, 1]  # of the month before, only day 6 has a sale
 
 
 # rebuys
 
 
 def slow_rebuys(known: pl.DataFrame, windows: Array) -> dict[int, list[float]]:
-    """Compute the columns of ``kernels.rebuys`` per article, customer by customer and basket by basket."""
+    """Compute the columns of ``kernels.count_rebuys`` per article, customer by customer and basket by basket."""
     out: dict[int, list[float]] = {}
     for (_user,), rows in known.group_by("user", maintain_order=True):
         bought: dict[int, list[int]] = {}
@@ -212,7 +230,7 @@ def slow_rebuys(known: pl.DataFrame, windows: Array) -> dict[int, list[float]]:
 def test_rebuys(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log, windows = shop.log, np.array([14, 28, 91])
-    fast = kernels.rebuys(log.start[:-1], history.stop, log.item, log.day, history.cutoff, windows, log.items)
+    fast = kernels.count_rebuys(log.start[:-1], history.stop, log.item, log.day, history.cutoff, windows, log.items)
     slow = slow_rebuys(known, windows)
     nothing = [0.0] * (2 * len(windows) + 4)
     assert fast.tolist() == [slow.get(item, nothing) for item in range(log.items)]
@@ -225,11 +243,11 @@ def test_rebuy_rates_by_hand() -> None:
     shop = drawn(("a...a.a.......", "....b........."), ".....a........")
     history = weeks.history(shop.log, 1)
     columns = estimate_rebuys(history, (7, 2), smoothing=1.0)
-    # visits of owners in 7 days: a 2 (days 4, 6), b 1 (day 6); again: a 2, b 0. The mean article: 2/3.
+    # owners' visits in 7 days: a 2 (days 4, 6), b 1 (day 6); rebuys: a 2, b 0. The mean rate: 2/3.
     assert columns["hazard_7d"].tolist() == pytest.approx([(2 + 2 / 3) / (2 + 1), (0 + 2 / 3) / (1 + 1)])
-    # in 2 days (from day 5): a 1 of 1, b 0 of 1. The mean article: 1/2.
+    # in 2 days (from day 5): a 1 of 1, b 0 of 1. The mean rate: 1/2.
     assert columns["hazard_2d"].tolist() == pytest.approx([(1 + 1 / 2) / (1 + 1), (0 + 1 / 2) / (1 + 1)])
-    # owners: a 2, of whom 1 bought again; b 1, of whom 0. The mean article: 1/3.
+    # owners: a 2, of whom 1 bought again; b 1, of whom 0. The mean rate: 1/3.
     assert columns["rebuy_rate"].tolist() == pytest.approx([(1 + 1 / 3) / (2 + 1), (0 + 1 / 3) / (1 + 1)])
     assert columns["owners"].tolist() == [2, 1]
     assert columns["rebuy_gap"][0] == (4 + 2) / 2 and np.isnan(columns["rebuy_gap"][1])
@@ -243,7 +261,7 @@ def test_item_means(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log = shop.log
     value = np.where(log.channel == 1, np.nan, log.price).astype(np.float32)
-    fast = kernels.item_means(log.item_start, history.item_stop, log.by_item, log.day, value, history.cutoff, 91)
+    fast = kernels.average_by_item(log.item_start, history.item_stop, log.by_item, log.day, value, history.cutoff, 91)
     price = pl.col("price").cast(pl.Float64)
     slow = align(
         make_keys("item", shop.log.items),
@@ -255,7 +273,7 @@ def test_item_means(seed: int, week: int) -> None:
     assert_equal(fast[:, 0], slow["mean"], "mean")
     assert_equal(fast[:, 1], slow["sd"], "sd", absolute=1e-5)
     assert_equal(fast[:, 2], slow["latest"], "latest")
-    assert slow["mean"].null_count() > 0  # at least an article has no known price
+    assert slow["mean"].null_count() > 0  # at least one article has no known price
 
 
 # customers
@@ -265,7 +283,7 @@ def test_item_means(seed: int, week: int) -> None:
 def test_customers(seed: int, week: int) -> None:
     shop, history, known = make_world(seed, week)
     log, users = shop.log, np.tile(np.arange(0, shop.log.users, 3), TURNS)
-    fast = kernels.customers(
+    fast = kernels.summarise_customers(
         log.start[users], history.stop[users], log.item, log.day, log.price, log.channel, log.quantity, history.cutoff,
         log.items,
     )  # fmt: skip
@@ -300,7 +318,7 @@ def test_last_paid(seed: int, week: int) -> None:
     log = shop.log
     users = np.tile(np.arange(0, log.users, 3, dtype=np.uint32), TURNS)
     wanted, ptr = np.tile(np.arange(log.items, dtype=np.uint32), len(users)), np.arange(len(users) + 1) * log.items
-    fast = kernels.last_paid(log.start[users], history.stop[users], log.item, log.price, log.items, ptr, wanted)
+    fast = kernels.find_last_paid(log.start[users], history.stop[users], log.item, log.price, log.items, ptr, wanted)
     keys = pl.DataFrame({"user": np.repeat(users, log.items), "item": wanted})
     slow = align(keys, known.group_by("user", "item").agg(pl.col("price").sort_by("day").last()))
     assert_equal(fast, slow["price"], "price")
@@ -412,7 +430,7 @@ def test_user_profile_by_hand() -> None:
 
 
 def test_match_by_hand() -> None:
-    # Customer 0 (20 years) pays 2 and 4; article b was last sold at 6, to customer 1 (30 years), in a shop.
+    # Customer 0 (20 years) pays 2 and 4. Article b was last sold at 6, to customer 1 (30 years), in channel 1.
     rows = [(0, 0, 1, 2.0, 2, 1), (0, 0, 3, 4.0, 2, 1), (1, 1, 5, 6.0, 1, 1), (1, 0, 5, 4.0, 1, 1)]
     shop = small(rows, 3, 2, 14, customers={"age": [20.0, 30.0, NAN]})
     columns = compute_columns("match", shop, 1, make_pairs((0, [1]), (2, [1])), window=7)
@@ -468,7 +486,7 @@ def test_an_attribute_that_the_shop_lacks_is_skipped() -> None:
 
 def test_a_group_without_a_column_is_an_error() -> None:
     shop = drawn("a...c..........", articles={"product_type_no": [0, 0, 1]})
-    with pytest.raises(InputError, match=r"'features\.taste' makes no column of this shop, which lacks .*section_no"):
+    with pytest.raises(InputError, match=r"'features\.taste' has no column in this shop, which lacks .*section_no"):
         compute_columns("taste", shop, 1, make_pairs((0, [0])), attributes=["section_no"])
 
 
@@ -490,8 +508,6 @@ def test_age_rank_by_hand() -> None:
     columns = compute_columns("age_rank", shop, 1, make_pairs((0, [0, 1]), (1, [0, 1]), (3, [0])))
     assert columns["share"] == approximate(5000, 5000, 0, 10000, 0)
     assert columns["rank"] == approximate(1, 1, 2, 1, 1)
-    assert columns["lift"][:2] == approximate(
-        5000.5 / 2500.5, 5000.5 / 7500.5
-    )  # a quarter of all sales, three quarters
+    assert columns["lift"][:2] == approximate(5000.5 / 2500.5, 5000.5 / 7500.5)  # 1/4 and 3/4 of all sales
     without = compute_columns("age_rank", small(rows, 4, 2, 14), 1, make_pairs((0, [0, 1])))
     assert without["share"] == approximate(2500, 7500) and without["lift"] == approximate(1, 1)

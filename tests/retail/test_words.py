@@ -22,7 +22,7 @@ LIVES = [14.0, 365.0]
 
 
 def texts(*columns: list[str | None]) -> Wording:
-    return wording.of_texts([pl.Series(column, dtype=pl.String) for column in columns], len(columns[0]))
+    return wording.weigh_words([pl.Series(column, dtype=pl.String) for column in columns], len(columns[0]))
 
 
 def shop_of(rows: list[tuple[int, int, int]], users: int, names: list[str | None], days: int) -> Shop:
@@ -46,17 +46,17 @@ def test_accents_and_other_alphabets_are_letters() -> None:
 
 
 def test_articles_without_a_text_have_no_words() -> None:
-    for of in (wording.of_texts([], 2), texts(["", None]), texts(["only", "different"])):
+    for of in (wording.weigh_words([], 2), texts(["", None]), texts(["only", "different"])):
         assert of.words == [] and of.ptr.tolist() == [0, 0, 0]
-        assert of.of_articles(np.zeros(0)).tolist() == [0, 0] and of.of_words(np.ones(2)).tolist() == []
+        assert of.sum_by_article(np.zeros(0)).tolist() == [0, 0] and of.sum_by_word(np.ones(2)).tolist() == []
 
 
 def test_sums_over_articles_and_over_words() -> None:
     of = texts(["Red HEART", "red mug 12", "x RED heart-heart", "lone"])
     table = np.zeros((4, 2))
     table[of.article, of.word] = of.weight
-    np.testing.assert_allclose(of.of_articles(np.array([2.0, 3.0])), table @ [2, 3])
-    np.testing.assert_allclose(of.of_words(np.array([1.0, 2, 3, 4])), [1, 2, 3, 4] @ table)
+    np.testing.assert_allclose(of.sum_by_article(np.array([2.0, 3.0])), table @ [2, 3])
+    np.testing.assert_allclose(of.sum_by_word(np.array([1.0, 2, 3, 4])), [1, 2, 3, 4] @ table)
 
 
 def slow_overlap(shop: Shop, known: pl.DataFrame, usual: Array, user: int, item: int, life: float) -> list[float]:
@@ -86,7 +86,7 @@ def test_overlap(seed: int, week: int) -> None:
     users = np.arange(shop.log.users, dtype=np.uint32)[::-1].copy()  # shards come in any order
     wanted = np.tile(np.arange(shop.log.items, dtype=np.uint32), len(users))
     ptr = np.arange(len(users) + 1) * shop.log.items
-    fast = word_kernels.overlap(history, shop.wording, usual, users, ptr, wanted, LIVES)
+    fast = word_kernels.compare_words(history, shop.wording, usual, users, ptr, wanted, LIVES)
     assert fast.shape == (2, 4, len(wanted)) and fast.dtype == np.float32
     sample = np.random.default_rng(seed).choice(len(wanted), 300, replace=False)
     slow = np.array(

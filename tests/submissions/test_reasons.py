@@ -10,7 +10,7 @@ from world import PARAMS, World, drawn, random_world, small, source_of
 
 from retail import weeks
 from retail.log import Array
-from retail.pairs import Pairs, of_columns
+from retail.pairs import Pairs, build_pairs
 from retail.shop import Shop
 from stage1_candidates.engine.loaded import Loaded
 from submissions.explain.reasons import article, format_numbers, labels, others, past, topics, votes
@@ -34,7 +34,7 @@ def make_recommendations(
     return Recommendations(
         history=weeks.history(shop.log, cutoff_week),
         shop=shop,
-        pairs=of_columns(user, item) if len(user) else Pairs(user, np.zeros(1, np.int64), item),
+        pairs=build_pairs(user, item) if len(user) else Pairs(user, np.zeros(1, np.int64), item),
         features=features,
         contributions=np.array(contributions if contributions else np.zeros((len(pairs), features.width)), np.float32),
         candidates=np.full(len(pairs), 10),

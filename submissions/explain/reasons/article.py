@@ -133,7 +133,9 @@ def _count_sales(history: History) -> pl.DataFrame:
     def count() -> pl.DataFrame:
         log, no_decay = history.log, np.zeros(0)
         windows = np.array([7, 14, 28])
-        table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, no_decay)
+        table = kernels.count_item_sales(
+            log.item_start, history.item_stop, log.item_day, history.cutoff, windows, no_decay
+        )
         columns = np.nan_to_num(table).astype(np.int64).T
         week, fortnight, month, first, last, year_ago = columns[:6]
         return pl.DataFrame(
@@ -156,7 +158,7 @@ def _count_sales(history: History) -> pl.DataFrame:
 def _count_repurchases(history: History) -> pl.DataFrame:
     """Count each article's owners, those who bought it again, and the days between their purchases."""
     log = history.log
-    table = kernels.rebuys(
+    table = kernels.count_rebuys(
         log.start[:-1], history.stop, log.item, log.day, history.cutoff, np.zeros(0, np.int64), log.items
     )
     return pl.DataFrame(table, schema=["owners", "again", "gap_days", "gaps"]).cast(pl.Int64)

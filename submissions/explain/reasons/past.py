@@ -60,7 +60,7 @@ def describe_price_paid(recommended: Recommendations) -> pl.Series:
     """Compare its price with the last one paid, as in: cheaper than when you last bought it: 2.10 now, 2.55 then."""
     log, pairs = recommended.history.log, recommended.pairs
     begin, stop = log.start[pairs.users], recommended.history.stop[pairs.users]
-    then = kernels.last_paid(begin, stop, log.item, log.price, log.items, pairs.ptr, pairs.items)
+    then = kernels.find_last_paid(begin, stop, log.item, log.price, log.items, pairs.ptr, pairs.items)
     now = recommended.article["price_last"]
     facts = pl.DataFrame({"change": now / np.maximum(then, 1e-9), "now": format_money(now), "then": format_money(then)})
     change = pl.col("change")

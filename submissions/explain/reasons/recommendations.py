@@ -62,19 +62,19 @@ class Recommendations:
 
     @cached_property
     def customer(self) -> dict[str, Array]:
-        """Profile of the row's customer, (n,) each: the columns of ``profiles.customers``."""
-        columns = profiles.customers(self.history, self.shop, self.pairs.users)
+        """The profile of the row's customer, (n,) each: the columns of ``profiles.describe_customers``."""
+        columns = profiles.describe_customers(self.history, self.shop, self.pairs.users)
         return {name: values[self.pairs.run] for name, values in columns.items()}
 
     @cached_property
     def article(self) -> dict[str, Array]:
-        """Profile of the row's article, (n,) each: the columns of ``profiles.articles``."""
-        columns = profiles.articles(self.history, self.shop, WINDOW)
+        """The profile of the row's article, (n,) each: the columns of ``profiles.describe_articles``."""
+        columns = profiles.describe_articles(self.history, self.shop, WINDOW)
         return {name: values[self.pairs.items] for name, values in columns.items()}
 
     def count_past(self, code: Array) -> Past:
         """Count the customer's past purchases of articles that share the row's ``code`` (items,); -1 means no code."""
-        columns = kernels.affinity(
+        columns = kernels.summarise_affinity(
             self.history, code, int(code.max(initial=0)) + 1, self.pairs.users, self.pairs.ptr,
             code[self.pairs.items].astype(np.int64), [1.0], (VISITS, FIRST_DAY, LAST_DAY),
         )  # fmt: skip
