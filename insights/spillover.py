@@ -10,11 +10,12 @@ OUT.csv has a row per other category, the most sold first, ties by name. Columns
 
 category
 sold       articles in the visits of the last 52 weeks
-together   share of them bought in a visit with the removed category: the loss if such visits no longer happen
-change     articles per visit without the removed category, over articles per visit, minus 1: the change if customers
-           still come
+together   share of them bought in a visit with the removed category
+change     articles per visit without the removed category, over articles per visit, minus 1
 low, high  95% interval of ``change`` (delta method, customers being independent)
 network    the change that PARSRec predicts; empty if PARSRec is not trained
+
+``change`` applies if customers still come. ``together`` is the loss if the visits with the category no longer happen.
 """
 
 import argparse
