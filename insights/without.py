@@ -45,8 +45,8 @@ def _compute_log_errors(visits: Visits, free: Array, sold: Array, left: Array) -
     """Compute (C,) the standard error of log((left / visits without) / (sold / visits)) by the delta method.
 
     Customer u contributes l/L - s/S - (n/N - m/M). The customer bought l of the L articles left and s of the S articles
-    sold. The customer has n of the N visits without the category and m of all M visits. Most customers have l = s = 0, so only the second
-    difference counts.
+    sold. The customer has n of the N visits without the category and m of all M visits. Most customers have l = s = 0,
+    so only the second difference counts.
     """
     users, customer = np.unique(visits.user, return_inverse=True)
     came = np.bincount(customer[free], minlength=len(users)) / max(free.sum(), 1) - np.bincount(customer) / len(free)

@@ -360,7 +360,8 @@ def test_a_door_that_lets_the_cutoff_day_through_is_noticed(name: str, monkeypat
         history = shut(log, week)
         tomorrow = history.cutoff + 1
         stop, item_stop = (
-            weeks._stops(start, day, tomorrow) for start, day in ((log.start, log.day), (log.item_start, log.item_day))
+            weeks._find_stops(start, day, tomorrow)
+            for start, day in ((log.start, log.day), (log.item_start, log.item_day))
         )
         return History(log, week, history.cutoff, stop, item_stop)
 

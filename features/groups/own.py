@@ -17,8 +17,8 @@ decayed_<h>d_x_hazard_<d>d       decayed_<h>d times the article's hazard_<d>d
 times_x_rebuy_rate               times times the article's rebuy_rate
 due_by_article                   days_since_last / the article's rebuy_gap (at least 1 day)
 
-Before a second visit with the article, gap_mean and due_ratio are NaN, and gap_sd is 0. For an article that the customer
-never bought, counts and products are 0, and due_by_article is NaN.
+Before a second visit with the article, gap_mean and due_ratio are NaN, and gap_sd is 0. For an article that the
+customer never bought, counts and products are 0, and due_by_article is NaN.
 """
 
 from typing import Literal

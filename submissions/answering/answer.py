@@ -89,7 +89,7 @@ def select_top(pairs: Pairs, score: Array, filler: Array) -> Array:
 
 
 def fill(lists: Array, filler: Array) -> Array:
-    """Replace each -1, which ends a row of ``lists`` (users, 12), by the next article of ``filler`` not yet in the row."""
+    """Replace each -1 at a row's end in ``lists`` (users, 12) by the next article of ``filler`` not yet in the row."""
     short = np.flatnonzero(lists[:, -1] < 0)
     in_row = (lists[short][:, :, None] == filler).any(axis=1)  # (s, 12, 24) -> (s, 24)
     unused = np.argsort(in_row, axis=1, kind="stable")  # places in filler, those not yet in the row first, in order

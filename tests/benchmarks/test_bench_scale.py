@@ -129,7 +129,9 @@ def test_counts_by_kernel_and_by_polars() -> None:
     plain = keys.join(counted, on=["user", "item"], how="left", validate="1:1", maintain_order="left")
     columns = (fast.VISITS, fast.D28, fast.LAST_DAY, fast.FIRST_DAY)
     code: Array = np.arange(log.items, dtype=np.int32)
-    ours = fast.affinity(history, code, log.items, users, pairs.ptr, pairs.items.astype(np.int64), [90.0], columns)
+    ours = fast.summarise_affinity(
+        history, code, log.items, users, pairs.ptr, pairs.items.astype(np.int64), [90.0], columns
+    )
     for name, column in zip(("times", "times_28d", "days_since_last", "days_since_first"), ours, strict=True):
         np.testing.assert_allclose(plain[name].cast(pl.Float32).fill_null(np.nan).to_numpy(), column)
     assert ours[0].max() > 1

@@ -13,7 +13,7 @@ from retail import params, paths, stage
 from retail_input import switch_network
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
-OPTIONAL = switch_network.optional()
+OPTIONAL = switch_network.list_optional()
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
