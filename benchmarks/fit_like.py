@@ -12,7 +12,7 @@ from retail import paths, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from stage2_ranker.model.blend import Blend
-from stage2_ranker.train import anew
+from stage2_ranker.train import retrain
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     like, params = Blend.load(folder), parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
     newest = [*plan.train, *plan.stop] if params.ranker.retrain else plan.train
-    blend = anew(newest, like, 1.0, plan, params)
+    blend = retrain(newest, like, 1.0, plan, params)
     with stage.whole_folder(paths.MODEL) as made:
         blend.save(made)
 

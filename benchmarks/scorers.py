@@ -48,7 +48,7 @@ def plain(file: Path, threads: int, folder: Path) -> Score:
 
 def masks(file: Path, threads: int, folder: Path) -> Score:
     """What answers use: ``stage2_ranker.fast_trees.forest``."""
-    forest = Forest.of(lgb.Booster(model_file=file))
+    forest = Forest.from_model(lgb.Booster(model_file=file))
     if forest is None:
         raise ValueError("a tree has too many leaves or thresholds")
 

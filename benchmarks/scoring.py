@@ -43,7 +43,7 @@ def shard(customers: int) -> tuple[Pairs, Array, Array]:
     history = weeks.history(shop.log, plan.submission)
     users = np.sort(pl.read_parquet(paths.WANTED)["user"].to_numpy())[:customers]
     pairs, rows = answer.table(history, shop, users, loaded(plan.submission, params), params)
-    return pairs, ranker.matrix(rows), answer.best_sellers(history)
+    return pairs, ranker.to_matrix(rows), answer.best_sellers(history)
 
 
 @dataclass
@@ -85,11 +85,11 @@ def timed(every: Sequence[Entry], features: Array, repeats: int) -> None:
     """Let the scorers score all rows in turn, ``repeats`` times over, so that what else runs here strikes all alike."""
     able = [(entry, entry.blend) for entry in every if entry.blend]
     for _, blend in able:
-        blend.raw(features[:BLOCK])  # threads and memory are made ready
+        blend.score_raw(features[:BLOCK])  # threads and memory are made ready
     for _ in tqdm(range(repeats), desc="scoring", unit="round"):
         for entry, blend in able:
             began = time.perf_counter()
-            blend.raw(features)
+            blend.score_raw(features)
             entry.seconds.append(time.perf_counter() - began)
 
 

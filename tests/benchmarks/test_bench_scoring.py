@@ -54,7 +54,7 @@ def test_every_way_of_lightgbm_gives_the_same_scores_and_lists(blend: Blend, tmp
     assert {tuple(scoring.cells(row)[-2:]) for row in found} == {("identical", "identical")}
     one = every[0].blend
     assert one is not None
-    np.testing.assert_array_equal(one.raw(rows), blend.raw(rows))
+    np.testing.assert_array_equal(one.score_raw(rows), blend.score_raw(rows))
     with pytest.raises(ValueError, match="only raw scores"):
         scorers.Trees(lambda some: some).predict(rows, raw_score=False)
 
