@@ -24,7 +24,7 @@ from benchmarks import paired, record, scratch
 from benchmarks.scratch import Scratch
 from retail import paths, stage
 from stage1_candidates.engine import source
-from stage2_ranker.model.keys import KEYS
+from stage2_ranker.model.ranker import KEYS
 
 EVERYTHING, RESEEDED = "everything", "everything, other seeds"
 TITLES = {"groups": "without the columns of", "sources": "without the source"}

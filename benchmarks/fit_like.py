@@ -13,7 +13,7 @@ from retail import paths, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from stage2_ranker.model.blend import Blend
-from stage2_ranker.train import anew
+from stage2_ranker.train import retrain
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     reference, params = Blend.load(folder), parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
     newest = [*plan.train, *plan.stop] if params.ranker.retrain else plan.train
-    blend = anew(newest, reference, 1.0, plan, params)
+    blend = retrain(newest, reference, 1.0, plan, params)
     with stage.whole_folder(paths.MODEL) as part:
         blend.save(part)
 

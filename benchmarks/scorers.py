@@ -53,7 +53,7 @@ def load_masks(file: Path, threads: int, folder: Path) -> Score:
 
     ValueError if a tree has too many leaves or thresholds.
     """
-    forest = Forest.of(lgb.Booster(model_file=file))
+    forest = Forest.from_model(lgb.Booster(model_file=file))
     if forest is None:
         raise ValueError("a tree has too many leaves or thresholds")
 

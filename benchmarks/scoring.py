@@ -46,7 +46,7 @@ def read_shard(customers: int) -> tuple[Pairs, Array, Array]:
     history = weeks.history(shop.log, plan.submission)
     users = np.sort(pl.read_parquet(paths.WANTED)["user"].to_numpy())[:customers]
     pairs, rows = answer.build_table(history, shop, users, load_sources(plan.submission, params), params)
-    return pairs, ranker.matrix(rows), answer.list_best_sellers(history)
+    return pairs, ranker.to_matrix(rows), answer.list_best_sellers(history)
 
 
 @dataclass
@@ -89,11 +89,11 @@ def time_scorers(entries: Sequence[Entry], features: Array, repeats: int) -> Non
     """Time each scorer on all rows in ``repeats`` rounds; taking turns exposes all to the same load of the machine."""
     working = [(entry, entry.blend) for entry in entries if entry.blend]
     for _, blend in working:
-        blend.raw(features[:BLOCK])  # warm up threads and memory
+        blend.score_raw(features[:BLOCK])  # warm up threads and memory
     for _ in tqdm(range(repeats), desc="scoring", unit="round"):
         for entry, blend in working:
             began = time.perf_counter()
-            blend.raw(features)
+            blend.score_raw(features)
             entry.seconds.append(time.perf_counter() - began)
 
 

@@ -1,8 +1,8 @@
 """Stage ``sample``: choose the rows of the pool that the ranker is trained on, and the rows that need features.
 
 Writes data/sample/sample_<week>.parquet, a row for each row of the week's pool, in the same order: user, item,
-``sampled`` (the ranker is trained on it) and ``kept`` (its features are computed). Kept are the sampled rows, every row
-of the stopping weeks, and in the tuning weeks every row of the customers by whom a search judges its trials.
+``sampled`` (the ranker is trained on it) and ``kept`` (its features are computed). Kept are the sampled rows, all rows
+of the customers of the stopping weeks, and in the tuning weeks all rows of the customers of the tuning set.
 """
 
 from typing import NamedTuple
@@ -20,24 +20,23 @@ from retail.params import Params, Table
 from retail.shop import Shop
 from retail.weeks import Plan
 
-LEAST_NEGATIVES = 0.5  # per positive, over all training rows, where there are as many
+LEAST_NEGATIVES = 0.5  # per positive, over all training rows, if there are that many
 
 
 class Shares(NamedTuple):
-    """Shares, of all rows that training could see, that are kept."""
+    """The shares of customers and of their negatives that are sampled."""
 
     customers: float
     negatives: float
 
 
-def shares(counts: list[tuple[int, int]], settings: Table) -> Shares:
-    """Compute the probabilities by which a customer and a negative of any training week are kept.
+def compute_shares(counts: list[tuple[int, int]], settings: Table) -> Shares:
+    """Compute the probabilities with which a customer and a negative of any training week are sampled.
 
     ``counts``: (positives, negatives of customers with a positive) of each training week. At most ``negatives`` per
-    positive and ``rows`` rows in all are kept. Every customer stays unless the positives fill the rows: a ranker needs
-    negatives to compare with, so ``LEAST_NEGATIVES`` per positive are kept, of fewer customers. The shares are the same
-    for all weeks: weeks with different shares of positives would make a pointwise ranker spend its trees on telling
-    the weeks apart.
+    positive and ``rows`` rows in total are sampled. Customers are left out only where the positives fill the rows: then
+    fewer customers keep ``LEAST_NEGATIVES`` per positive, because a ranker needs negatives to compare with. The shares
+    are the same for all weeks. Otherwise a pointwise ranker would spend trees on separating the weeks.
     """
     positives, negatives = (sum(column) for column in zip(*counts, strict=True))
     least = positives + min(LEAST_NEGATIVES * positives, negatives)
@@ -46,7 +45,7 @@ def shares(counts: list[tuple[int, int]], settings: Table) -> Shares:
     return Shares(customers, min(1.0, wanted / max(customers * negatives, 1)))
 
 
-def useful_rows(pairs: Pairs, label: Array) -> Array:
+def mark_useful_rows(pairs: Pairs, label: Array) -> Array:
     """Return a mask (n,) bool of the rows of customers with at least one positive among their candidates."""
     positives = np.bincount(pairs.run, weights=label, minlength=len(pairs.users))
     rows: Array = positives[pairs.run] > 0
@@ -54,21 +53,21 @@ def useful_rows(pairs: Pairs, label: Array) -> Array:
 
 
 def sample_rows(pairs: Pairs, label: Array, share: Shares, week: int, seed: int) -> Array:
-    """Return a mask (n,) bool of the rows of a week that training sees.
+    """Sample the training rows of a week: a mask (n,) bool.
 
-    Customers without a positive are left out. Of the others a ``share`` stays, with every positive and a ``share`` of
-    the negatives. The sample is uniform: sampling by rank would show the ranker other candidates than it must order.
+    Customers without a positive are left out. Of the others a share is sampled, with every positive and a share of
+    the negatives. Sampling is uniform: the ranker must be trained on the kind of candidates that it has to order.
     """
     rng = np.random.default_rng([seed, week])
     drawn = rng.random(len(label)) < share.negatives
-    rows: Array = useful_rows(pairs, label) & ((label == 1) | drawn)
+    rows: Array = mark_useful_rows(pairs, label) & ((label == 1) | drawn)
     if share.customers < 1:
         rows &= (rng.random(len(pairs.users)) < share.customers)[pairs.run]
     return rows
 
 
-def whole_customers(shop: Shop, plan: Plan, week: int, params: Params) -> Array:
-    """Return the customers (c,) uint32 whose rows are all kept: those of stopping weeks and of the tuning set."""
+def select_whole_customers(shop: Shop, plan: Plan, week: int, params: Params) -> Array:
+    """Select the customers (c,) uint32 whose rows are all kept: those of stopping weeks and of the tuning set."""
     if week in plan.stop:
         return weeks.customers(shop.log, plan, week, params.weeks, params.seed)
     if week in plan.tuning(params.tuning.weeks):
@@ -76,10 +75,10 @@ def whole_customers(shop: Shop, plan: Plan, week: int, params: Params) -> Array:
     return np.empty(0, np.uint32)
 
 
-def sample_of_week(pairs: Pairs, label: Array, share: Shares, whole: Array, week: int, seed: int) -> pl.DataFrame:
-    """Return user, item, ``sampled`` and ``kept`` of a week's pool; all rows of the customers ``whole`` are kept.
+def sample_week(pairs: Pairs, label: Array, share: Shares, whole: Array, week: int, seed: int) -> pl.DataFrame:
+    """Sample a week's pool: user, item, ``sampled`` and ``kept``; all rows of the customers ``whole`` are kept.
 
-    ``whole`` changes nothing in what is sampled.
+    ``whole`` does not change ``sampled``.
     """
     sampled = sample_rows(pairs, label, share, week, seed)
     keep = sampled | np.isin(pairs.user, whole)
@@ -100,16 +99,16 @@ def main() -> None:
     for week in plan.train:
         pairs, label = read_pool(week)
         positives = int(label.sum())
-        counts.append((positives, int(useful_rows(pairs, label).sum()) - positives))
-    share = shares(counts, params.table)
+        counts.append((positives, int(mark_useful_rows(pairs, label).sum()) - positives))
+    share = compute_shares(counts, params.table)
     with stage.whole_folder(paths.SAMPLE) as folder:
         for week in tqdm(plan.labelled, desc="sample", unit="week"):
             pairs, label = read_pool(week)
-            whole = whole_customers(shop, plan, week, params)
-            rows = sample_of_week(pairs, label, share, whole, week, params.seed)
+            whole = select_whole_customers(shop, plan, week, params)
+            rows = sample_week(pairs, label, share, whole, week, params.seed)
             schema.check(rows, schema.SAMPLE, "sample").write_parquet(paths.of_week(folder, "sample", week))
     customers = f"{share.customers:.4f} of the customers (see table.rows) and " if share.customers < 1 else ""
-    print(f"sample: {customers}{share.negatives:.4f} of the negatives of {len(plan.train)} training weeks are kept")
+    print(f"sample: {customers}{share.negatives:.4f} of the negatives of {len(plan.train)} training weeks are sampled")
 
 
 if __name__ == "__main__":

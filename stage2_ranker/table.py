@@ -1,8 +1,8 @@
-"""Stage ``table``: the ranker's rows of every label week, the pool's columns and all feature groups side by side.
+"""Stage ``table``: join the pool's columns and all feature groups to the ranker's rows of every label week.
 
-Writes data/table/table_<week>.parquet: user, item, label, sampled, then Float32 features; ascending by user, so that
-a customer's rows are one contiguous group. ``sampled`` rows are trained on; the stopping weeks have all their rows, a
-tuning week all rows of the customers by whom it judges.
+Writes data/table/table_<week>.parquet: user, item, label, sampled, then Float32 features. Rows ascend by user, so that
+a customer's rows are one contiguous group. The ranker is trained on ``sampled`` rows. Stopping weeks hold all their
+rows, and tuning weeks hold all rows of their customers in the tuning set.
 """
 
 import polars as pl
@@ -17,15 +17,15 @@ from retail.params import Params
 
 
 def assemble(keys: pl.DataFrame, parts: list[pl.DataFrame], stage_name: str) -> pl.DataFrame:
-    """``keys`` and ``parts`` side by side; InputError where a part has other rows or a column twice."""
+    """Join ``parts`` to ``keys`` as further columns; InputError where a part has another number of rows."""
     for part in parts:
         if part.height != keys.height:
             raise InputError(f"{stage_name}: {part.columns[0]} has {part.height} rows, expected {keys.height}")
     return pl.concat([keys, *parts], how="horizontal")
 
 
-def one_week(week: int, params: Params) -> pl.DataFrame:
-    """The kept rows of one week with all their features."""
+def build_week(week: int, params: Params) -> pl.DataFrame:
+    """Build the table of a week: its kept rows with all their features."""
     pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week))
     sample = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))
     pool = pool.insert_column(pool.columns.index("label") + 1, sample["sampled"]).filter(sample["kept"])
@@ -38,7 +38,7 @@ def main() -> None:
     plan = weeks.plan(shops.read().log, params.weeks)
     with stage.whole_folder(paths.TABLE) as folder:
         for week in tqdm(plan.labelled, desc="table", unit="week"):
-            rows = schema.check(one_week(week, params), schema.TABLE, "table", key=("user", "item"), more=True)
+            rows = schema.check(build_week(week, params), schema.TABLE, "table", key=("user", "item"), more=True)
             rows.write_parquet(paths.of_week(folder, "table", week))
 
 

@@ -1,8 +1,8 @@
-"""Stage ``train``: train the ranker that is evaluated on the training weeks, and stop it by the stopping weeks.
+"""Stage ``train``: train the evaluated ranker on the training weeks, with early stopping on the stopping weeks.
 
-With ``ranker.retrain`` it is then trained once more, for the same number of rounds, on training and stopping weeks: the
-stopping weeks are the newest that it may know. No validation week is used, neither to train nor to stop. The models are
-those of data/tuned/best.json. Writes data/model/: LightGBM text files, blend.json, gain.csv.
+With ``ranker.retrain`` the ranker is then retrained for the same number of rounds on training and stopping weeks,
+because the stopping weeks are the newest that it may know. The validation weeks are neither trained on nor used to
+stop. The models are those of data/tuned/best.json. Writes data/model/: LightGBM text files, blend.json, gain.csv.
 """
 
 import math
@@ -21,9 +21,9 @@ from stage2_ranker.model.ranker import Rows
 
 
 def read_weeks(label_weeks: list[int], only_sampled: bool) -> dict[int, pl.DataFrame]:
-    """Label week -> its table, the same columns in the same order in each; InputError otherwise.
+    """Read the table of each label week; InputError unless all have the same columns in the same order.
 
-    With ``only_sampled`` no more than the rows that training may see is in memory, but for one week at a time.
+    With ``only_sampled`` only the sampled rows stay in memory, and a single week's table is there as a whole.
     """
     tables = {}
     for week in label_weeks:
@@ -37,8 +37,8 @@ def read_weeks(label_weeks: list[int], only_sampled: bool) -> dict[int, pl.DataF
     return tables
 
 
-def gains(blend: Blend) -> pl.DataFrame:
-    """One row per feature: its share of the splits' gain, mean over the models, largest first."""
+def compute_gains(blend: Blend) -> pl.DataFrame:
+    """Compute each feature's share of the splits' gain, a row per feature: mean over the models, largest first."""
     share = 0.0
     for model in blend.models.values():
         gain = model.feature_importance("gain")
@@ -47,35 +47,35 @@ def gains(blend: Blend) -> pl.DataFrame:
     return pl.DataFrame({"feature": names, "gain": share}).sort(["gain", "feature"], descending=[True, False])
 
 
-def stopped(plan: Plan, params: Params) -> Blend:
-    """Models trained on the training weeks, each for as many rounds as serve the stopping weeks best."""
-    train = Rows.of(read_weeks(plan.train, True), only_sampled=True)
-    stop = Rows.of(read_weeks(plan.stop, False), only_sampled=False)
+def train_with_stopping(plan: Plan, params: Params) -> Blend:
+    """Train the models on the training weeks, each for the number of rounds that is best on the stopping weeks."""
+    train = Rows.from_tables(read_weeks(plan.train, True), only_sampled=True)
+    stop = Rows.from_tables(read_weeks(plan.stop, False), only_sampled=False)
     print(f"train: {len(train.label):,} rows, {train.label.sum():,} bought, {len(train.names)} features")
-    return ranker.fit(train, stop, recipe.read(), params.ranker, rounds=None, like=None)
+    return ranker.fit(train, stop, recipe.read(), params.ranker, rounds=None, evaluated=None)
 
 
-def anew(label_weeks: list[int], like: Blend, growth: float, plan: Plan, params: Params) -> Blend:
-    """The models of ``like`` fitted on ``label_weeks`` for their rounds times ``growth``, weighed as they were.
+def retrain(label_weeks: list[int], evaluated: Blend, growth: float, plan: Plan, params: Params) -> Blend:
+    """Retrain the models of ``evaluated`` on ``label_weeks`` for their rounds times ``growth``, with the same weights.
 
-    A model that sees only its newest weeks sees more of them by the stopping weeks, which no longer are held out.
+    A model that is trained on its newest weeks only gets the stopping weeks in addition, which are no longer held out.
     """
-    rounds = {name: math.ceil(n * growth) for name, n in like.rounds.items()}
-    recipes = [one.model_copy(update={"weeks": one.weeks and one.weeks + len(plan.stop)}) for one in recipe.read()]
-    rows = Rows.of(read_weeks(label_weeks, True), only_sampled=True)
-    print(f"again: {len(rows.label):,} rows of weeks {label_weeks[0]}..{label_weeks[-1]}, rounds {rounds}")
-    return ranker.fit(rows, None, recipes, params.ranker, rounds, like)
+    rounds = {name: math.ceil(n * growth) for name, n in evaluated.rounds.items()}
+    recipes = [old.model_copy(update={"weeks": old.weeks and old.weeks + len(plan.stop)}) for old in recipe.read()]
+    rows = Rows.from_tables(read_weeks(label_weeks, True), only_sampled=True)
+    print(f"retrain: {len(rows.label):,} rows of weeks {label_weeks[0]}..{label_weeks[-1]}, rounds {rounds}")
+    return ranker.fit(rows, None, recipes, params.ranker, rounds, evaluated)
 
 
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    blend = stopped(plan, params)
+    blend = train_with_stopping(plan, params)
     if params.ranker.retrain:
-        blend = anew([*plan.train, *plan.stop], blend, 1.0, plan, params)
+        blend = retrain([*plan.train, *plan.stop], blend, 1.0, plan, params)
     with stage.whole_folder(paths.MODEL) as folder:
         blend.save(folder)
-        gains(blend).write_csv(folder / "gain.csv")
+        compute_gains(blend).write_csv(folder / "gain.csv")
 
 
 if __name__ == "__main__":

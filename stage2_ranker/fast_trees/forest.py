@@ -1,8 +1,9 @@
-"""A LightGBM model's scores, equal to its own to the last bit and many times as fast, by the masks of QuickScorer.
+"""Score with a LightGBM model's trees many times faster than LightGBM, with bitwise equal scores (QuickScorer).
 
-Every split has a mask of the leaves that stay possible when a row goes right; the first leaf that survives the splits
-at which a row goes right is the row's leaf (Lucchese et al., SIGIR 2015). No row takes a branch, so that the compiler
-treats many rows with one instruction. A feature's value is looked up among its thresholds once, not at every split.
+Every split has a mask of the leaves that stay possible when a row goes right. The row's leaf is the first that stays
+possible after all splits at which the row goes right (Lucchese et al., SIGIR 2015). The code has no branches, so the
+compiler processes many rows with one instruction. A feature's value is compared with its thresholds once, not at every
+split.
 """
 
 from dataclasses import dataclass
@@ -18,16 +19,16 @@ from retail.ragged import offsets, place_in_row, row_of
 from stage2_ranker.fast_trees import trees
 from stage2_ranker.fast_trees.trees import Trees
 
-BLOCK = 256  # rows that pass a tree before the next one: their codes and masks stay in the nearest cache
+BLOCK = 256  # rows scored by a tree before the next tree: their codes and masks stay in the nearest cache
 MISSING = 255  # the code of a missing value that goes right
-MOST_CUTS = 254  # thresholds of a feature that codes of one byte can tell apart
-# width of a mask in bits -> its type, and a de Bruijn number whose top bits, times a power of 2, tell the powers apart
+MOST_CUTS = 254  # thresholds of a feature that one byte can encode
+# width of a mask in bits -> its type, and a de Bruijn number: its product with a power of 2 has top bits unique to it
 WIDTHS: dict[int, tuple[Any, int]] = {32: (np.uint32, 0x077CB531), 64: (np.uint64, 0x03F79D71B4CB0A89)}
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees as splits, one after another, and their leaves' values."""
+    """The splits of all trees, one tree after another, and the values of their leaves."""
 
     cut_start: Array  # (features + 1,) int64 into cut
     cut: Array  # (cuts,) float32 thresholds of each feature, ascending
@@ -39,19 +40,20 @@ class Forest:
     value: Array  # (trees, width) float64 of each leaf, at the place where the de Bruijn number puts its bit
 
     @staticmethod
-    def of(model: lgb.Booster, begin: int = 0, rounds: int | None = None) -> "Forest | None":
-        """``rounds`` trees from ``begin`` on, all those that ``model.predict`` uses by default.
+    def from_model(model: lgb.Booster, begin: int = 0, rounds: int | None = None) -> "Forest | None":
+        """Read ``rounds`` trees of ``model`` from tree ``begin`` on; by default all that ``model.predict`` uses.
 
-        None where a tree has more than 64 leaves, a feature more than 254 thresholds or one that is no plain ``<=``.
+        None where masks cannot express the model: a tree with more than 64 leaves, a feature with more than 254
+        thresholds, or a split that is not a plain ``<=``.
         """
         forest = trees.read(model, begin, rounds)
         most = int(np.diff(forest.leaf_start).max(initial=0))
-        if most > max(WIDTHS) or not forest.by_numbers or (forest.missing == trees.MISSING["Zero"]).any():
+        if most > max(WIDTHS) or not forest.numerical or (forest.missing == trees.MISSING["Zero"]).any():
             return None
-        return _assembled(model.num_feature(), forest, min(bits for bits in WIDTHS if bits >= most))
+        return _assemble(model.num_feature(), forest, min(bits for bits in WIDTHS if bits >= most))
 
     def score(self, features: Array) -> Array:
-        """(n,) float64 raw scores of ``features`` (n, f) float32; fastest where these lie column by column."""
+        """Compute raw scores (n,) float64 of ``features`` (n, f) float32; column-major features are fastest."""
         out = np.zeros(len(features))
         columns = np.ascontiguousarray(features.T, np.float32)  # (f, n)
         kind, spread = WIDTHS[self.value.shape[1]]
@@ -63,16 +65,19 @@ class Forest:
         return out
 
 
-def raw_scores(model: lgb.Booster, features: Array, begin: int = 0, rounds: int | None = None) -> Array:
-    """(n,) float64: what ``model.predict`` gives for ``features`` (n, f) float32 by ``rounds`` trees from ``begin``."""
-    if forest := Forest.of(model, begin, rounds):
+def score_raw(model: lgb.Booster, features: Array, begin: int = 0, rounds: int | None = None) -> Array:
+    """Compute ``model.predict``'s raw scores (n,) float64 of ``features`` (n, f) float32.
+
+    ``rounds`` trees from tree ``begin`` on are used, by default all.
+    """
+    if forest := Forest.from_model(model, begin, rounds):
         return forest.score(features)
     return np.asarray(model.predict(features, start_iteration=begin, num_iteration=rounds, raw_score=True))
 
 
-def _assembled(features: int, forest: Trees, width: int) -> Forest | None:
-    feature, threshold = forest.feature, _at_most(forest.threshold)
-    cuts = [np.unique(threshold[feature == one]) for one in range(features)]
+def _assemble(features: int, forest: Trees, width: int) -> Forest | None:
+    feature, threshold = forest.feature, _round_down(forest.threshold)
+    cuts = [np.unique(threshold[feature == f]) for f in range(features)]
     if max(map(len, cuts), default=0) > MOST_CUTS:
         return None
     kind, spread = WIDTHS[width]
@@ -84,7 +89,7 @@ def _assembled(features: int, forest: Trees, width: int) -> Forest | None:
     nan_is_zero = np.zeros(features, bool)
     nan_is_zero[feature[forest.missing == trees.MISSING["None"]]] = True
     return Forest(
-        cut_start=offsets(np.array([len(of) for of in cuts], np.int64)),
+        cut_start=offsets(np.array([len(thresholds) for thresholds in cuts], np.int64)),
         cut=np.concatenate([*cuts, np.empty(0, np.float32)]),
         nan_is_zero=nan_is_zero,
         split_start=forest.split_start,
@@ -95,9 +100,9 @@ def _assembled(features: int, forest: Trees, width: int) -> Forest | None:
     )
 
 
-def _at_most(threshold: Array) -> Array:
-    """(n,) float32: the largest number of that type up to each ``threshold``; it parts float32 values alike."""
-    with np.errstate(over="ignore"):  # LightGBM's largest threshold lies beyond float32
+def _round_down(threshold: Array) -> Array:
+    """Round each ``threshold`` (n,) down to float32; the result splits float32 values the same way."""
+    with np.errstate(over="ignore"):  # LightGBM's largest threshold exceeds float32
         near = threshold.astype(np.float32)
     return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
 

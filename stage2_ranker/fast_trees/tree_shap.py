@@ -1,8 +1,8 @@
-"""TreeSHAP of a LightGBM model: equal to its own ``pred_contrib`` and many times as fast.
+"""Compute TreeSHAP values of a LightGBM model, equal to its own ``pred_contrib`` and many times faster.
 
-A leaf gives to the features of its path what only depends on which of its conditions a row meets. A path of d features
-knows 2^d such patterns: what each gives is worked out once and read off for every row (Yang, 2021, Fast TreeSHAP v2).
-Longer paths are worked out row by row.
+A leaf's contributions to the features of its path depend only on which of the path's conditions a row meets. A path of
+d features has 2^d such patterns. Their contributions are computed once and looked up for every row (Yang, 2021, Fast
+TreeSHAP v2). Contributions of longer paths are computed row by row.
 """
 
 from dataclasses import dataclass
@@ -17,29 +17,32 @@ from retail.log import Array
 from stage2_ranker.fast_trees import trees
 from stage2_ranker.fast_trees.trees import Paths, Trees
 
-BLOCK = 512  # rows that pass a tree before the next one
+BLOCK = 512  # rows explained by a tree before the next tree
 LONGEST = 10  # features on a path that may have a table of its patterns
 MOST = 2**24  # numbers in all tables of a model
-WORTH = 1000  # numbers that a row to be explained is worth working out beforehand
-ZERO = 1e-35  # what LightGBM takes for 0
+WORTH = 1000  # numbers per row to be explained that pay off in a table
+ZERO = 1e-35  # values up to it are 0 to LightGBM
 
 
 @dataclass(frozen=True)
 class Shap:
-    """A model ready to be asked; a row's contributions and ``expected`` add up to the model's raw score."""
+    """A model prepared for TreeSHAP; a row's contributions and ``expected`` add up to the model's raw score."""
 
     trees: Trees
     paths: Paths
     table_start: Array  # (leaves,) int64 into table, -1 for none
-    table: Array  # float64, of each leaf 2^d x d: what a pattern of conditions met gives to each part
+    table: Array  # float64, of each leaf 2^d x d: the contribution of each pattern to each part
     expected: float
 
     @staticmethod
-    def of(model: lgb.Booster, rows: int) -> "Shap":
-        """Ready for about ``rows`` rows: the more, the more tables, the shorter paths first. They change no figure."""
-        read = trees.read(model)
-        of = trees.paths(read)
-        sizes = np.diff(of.part_start)
+    def from_model(model: lgb.Booster, rows: int) -> "Shap":
+        """Prepare a model for about ``rows`` rows: more rows get more tables, those of short paths first.
+
+        The tables affect only the speed.
+        """
+        model_trees = trees.read(model)
+        paths = trees.find_paths(model_trees)
+        sizes = np.diff(paths.part_start)
         most = min(MOST, WORTH * rows)
         room = np.where(sizes <= LONGEST, sizes << np.minimum(sizes, LONGEST), most + 1)
         order = np.argsort(sizes, kind="stable")
@@ -47,28 +50,29 @@ class Shap:
         start = np.full(len(sizes), -1, np.int64)
         start[order] = np.where(end <= most, end - room[order], -1)
         table = np.zeros(int(np.max(end, initial=0, where=end <= most)))
-        _fill(of.value, of.part_start, of.part_share, start, table)
-        expected = reduce(add, read.mean.tolist(), 0.0)  # not sum(): from Python 3.12 on it rounds otherwise
-        return Shap(read, of, start, table, expected)
+        _fill_tables(paths.value, paths.part_start, paths.part_share, start, table)
+        expected = reduce(add, model_trees.mean.tolist(), 0.0)  # not sum(): since Python 3.12 it rounds differently
+        return Shap(model_trees, paths, start, table, expected)
 
     def add_to(self, out: Array, features: Array, scale: float) -> None:
         """Add ``scale`` x the contributions of ``features`` (n, f) float32 to ``out`` (n, f) float32."""
-        of, to = self.trees, self.paths
-        if len(to.value):
-            _add(
-                to.split_start, of.feature, of.threshold, of.missing, of.default_left, to.leaf_start, to.value,
-                to.part_start, to.step_start, self.table_start, to.part_feature, to.part_share, to.step_split,
-                to.step_left, to.step_part, self.table, np.ascontiguousarray(features, np.float32), scale, out,
+        splits, paths = self.trees, self.paths
+        if len(paths.value):
+            _add_contributions(
+                paths.split_start, splits.feature, splits.threshold, splits.missing, splits.default_left,
+                paths.leaf_start, paths.value, paths.part_start, paths.step_start, self.table_start,
+                paths.part_feature, paths.part_share, paths.step_split, paths.step_left, paths.step_part, self.table,
+                np.ascontiguousarray(features, np.float32), scale, out,
             )  # fmt: skip
 
 
 @numba.njit(cache=True)
-def _give(share: Array, met: int, poly: Array, rest: Array, out: Array) -> None:
-    """What a leaf of value 1 gives to each of its d parts, of which the bits of ``met`` are met: ``out`` (d,).
+def _contribute(share: Array, met: int, poly: Array, rest: Array, out: Array) -> None:
+    """Compute the contributions ``out`` (d,) of a leaf of value 1 to its d parts; the bits of ``met`` are those met.
 
-    Part k gets (met_k - share_k) times the sum over sets S of other parts, all of them met, of |S|! (d - |S| - 1)! / d!
-    times the shares of the parts outside S. Sets of one size add up to a coefficient of the product of (x + share)
-    over the parts met; without part k it is that product divided by (x + share_k).
+    Part k gets (met_k - share_k) times a sum over sets S of other parts that are all met. The term of S is
+    |S|! (d - |S| - 1)! / d! times the shares of the parts outside S. Sets of the same size add up to a coefficient of
+    the product of (x + share) over the parts met. Without part k it is that product divided by (x + share_k).
     """
     d, size, unmet = len(share), 0, 1.0
     poly[0] = 1.0
@@ -98,8 +102,8 @@ def _give(share: Array, met: int, poly: Array, rest: Array, out: Array) -> None:
 
 
 @numba.njit(cache=True)
-def _fill(value: Array, part_start: Array, part_share: Array, table_start: Array, table: Array) -> None:
-    """Of each leaf that has a table, 2^d x d: what every pattern gives to every part."""
+def _fill_tables(value: Array, part_start: Array, part_share: Array, table_start: Array, table: Array) -> None:
+    """Fill the table 2^d x d of each leaf that has one: the contribution of every pattern to every part."""
     poly, rest = np.empty(LONGEST + 2), np.empty(LONGEST + 2)
     for leaf in range(len(value)):
         if table_start[leaf] < 0:
@@ -107,20 +111,21 @@ def _fill(value: Array, part_start: Array, part_share: Array, table_start: Array
         share = part_share[part_start[leaf] : part_start[leaf + 1]]
         for met in range(1 << len(share)):
             begin = table_start[leaf] + met * len(share)
-            _give(share, met, poly, rest, table[begin : begin + len(share)])
+            _contribute(share, met, poly, rest, table[begin : begin + len(share)])
             table[begin : begin + len(share)] *= value[leaf]
 
 
 @numba.njit(parallel=True, cache=True)
-def _add(split_start: Array, feature: Array, threshold: Array, missing: Array, default_left: Array, leaf_start: Array,
-         value: Array, part_start: Array, step_start: Array, table_start: Array, part_feature: Array, part_share: Array,
-         step_split: Array, step_left: Array, step_part: Array, table: Array, features: Array, scale: float,
-         out: Array) -> None:  # fmt: skip
+def _add_contributions(
+    split_start: Array, feature: Array, threshold: Array, missing: Array, default_left: Array, leaf_start: Array,
+    value: Array, part_start: Array, step_start: Array, table_start: Array, part_feature: Array, part_share: Array,
+    step_split: Array, step_left: Array, step_part: Array, table: Array, features: Array, scale: float, out: Array,
+) -> None:  # fmt: skip
     longest = np.max(part_start[1:] - part_start[:-1])
     nodes = np.max(split_start[1:] - split_start[:-1])
     blocks = (len(features) + BLOCK - 1) // BLOCK
     for block in numba.prange(blocks):
-        columns = features[block * BLOCK : (block + 1) * BLOCK].T.copy()  # (f, b): a loop over rows is one over a line
+        columns = features[block * BLOCK : (block + 1) * BLOCK].T.copy()  # (f, b), so that a column is contiguous
         rows = columns.shape[1]
         total = np.zeros(columns.shape)
         left = np.empty((nodes, rows), np.bool_)
@@ -137,14 +142,14 @@ def _add(split_start: Array, feature: Array, threshold: Array, missing: Array, d
                     for row in range(rows):
                         met[row] &= ~((went[row] != way) << bit)
                 if table_start[leaf] >= 0:
-                    of_leaf = table[table_start[leaf] : table_start[leaf] + (d << d)]
+                    patterns = table[table_start[leaf] : table_start[leaf] + (d << d)]
                     for k in range(d):
                         sums = total[part_feature[begin + k]]
                         for row in range(rows):
-                            sums[row] += of_leaf[met[row] * d + k]
+                            sums[row] += patterns[met[row] * d + k]
                 else:
                     for row in range(rows):
-                        _give(part_share[begin : begin + d], met[row], poly, rest, given)
+                        _contribute(part_share[begin : begin + d], met[row], poly, rest, given)
                         for k in range(d):
                             total[part_feature[begin + k], row] += value[leaf] * given[k]
         for row in range(rows):
@@ -154,7 +159,7 @@ def _add(split_start: Array, feature: Array, threshold: Array, missing: Array, d
 
 @numba.njit(cache=True)
 def _decide(x: Array, threshold: float, missing: int, default_left: bool, left: Array) -> None:
-    """``left`` (rows,): whether a row of value ``x`` goes left, by LightGBM's rules for what is missing."""
+    """Set ``left`` (rows,): whether a row of value ``x`` goes left, by LightGBM's rules for missing values."""
     for row in range(len(x)):
         unknown = np.isnan(x[row])
         if missing == 2:

@@ -1,4 +1,4 @@
-"""The blend: what each fitted model says of a row, and how their words become one score."""
+"""Blend the normalised scores of the fitted models into one score per row."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from stage2_ranker.fast_trees.forest import Forest
 
 @dataclass(frozen=True)
 class Blend:
-    """Fitted models; a row's score is the weighted sum of the models' says (``say``)."""
+    """Fitted models; a row's score is the weighted sum of the models' normalised scores (``normalise``)."""
 
     models: dict[str, lgb.Booster]
     weights: dict[str, float]
@@ -26,30 +26,30 @@ class Blend:
 
     @cached_property
     def forests(self) -> dict[str, Forest | None]:
-        """The models made ready to score fast; None for one that only LightGBM can score."""
-        return {name: Forest.of(model) for name, model in self.models.items()}
+        """The models in the form that scores fast; None for a model that only LightGBM can score."""
+        return {name: Forest.from_model(model) for name, model in self.models.items()}
 
-    def raw(self, features: Array) -> Array:
-        """(models, n) float64 raw scores of the rows of ``features`` (n, f) float32."""
+    def score_raw(self, features: Array) -> Array:
+        """Compute raw scores (models, n) float64 of the rows of ``features`` (n, f) float32."""
         out = np.empty((len(self.models), len(features)))
-        for of_model, (name, model) in zip(out, self.models.items(), strict=True):
+        for scores, (name, model) in zip(out, self.models.items(), strict=True):
             forest = self.forests[name]
-            of_model[:] = forest.score(features) if forest else np.asarray(model.predict(features, raw_score=True))
+            scores[:] = forest.score(features) if forest else np.asarray(model.predict(features, raw_score=True))
         return out
 
-    def blended(self, raw: Array, run: Array) -> Array:
-        """(n,) float64 score of rows with ``raw`` (models, n); ``run`` (n,): the row's customer, ascending."""
+    def combine(self, raw: Array, run: Array) -> Array:
+        """Blend raw scores (models, n) into one score (n,) float64; ``run`` (n,): the row's customer, ascending."""
         total = np.zeros(len(run))
-        for name, of_model in zip(self.models, raw, strict=True):
-            total += self.weights[name] * say(of_model, self.spreads[name], run, self.average)
+        for name, scores in zip(self.models, raw, strict=True):
+            total += self.weights[name] * normalise(scores, self.spreads[name], run, self.average)
         return total
 
     def predict(self, features: Array, run: Array) -> Array:
-        """(n,) float64 score of rows; ``run`` (n,): the row's customer, ascending, all of whose rows are there."""
-        return self.blended(self.raw(features), run)
+        """Score rows (n,) float64; ``run`` (n,): the row's customer, ascending, with all rows of each customer."""
+        return self.combine(self.score_raw(features), run)
 
     def save(self, folder: Path) -> None:
-        """<name>.txt in LightGBM's own text form, and blend.json."""
+        """Write <name>.txt in LightGBM's text format, and blend.json."""
         for name, model in self.models.items():
             model.save_model(folder / f"{name}.txt")
         models = {
@@ -60,28 +60,29 @@ class Blend:
 
     @staticmethod
     def load(folder: Path) -> "Blend":
+        """Read a blend that ``save`` wrote."""
         meta = json.loads((folder / "blend.json").read_text())
         models = {name: lgb.Booster(model_file=folder / f"{name}.txt") for name in meta["models"]}
         weights, spreads, rounds = (
-            {name: one[key] for name, one in meta["models"].items()} for key in ("weight", "spread", "rounds")
+            {name: values[key] for name, values in meta["models"].items()} for key in ("weight", "spread", "rounds")
         )
         return Blend(models, weights, spreads, rounds, meta["average"])
 
 
-def say(raw: Array, spread: float, run: Array, average: Average) -> Array:
-    """(n,) float64: what a model with the scores ``raw`` (n,) brings into the sum; the higher, the better.
+def normalise(raw: Array, spread: float, run: Array, average: Average) -> Array:
+    """Normalise a model's raw scores (n,) to float64 that models share; the higher, the better.
 
-    By scores: the score over its ``spread``. By ranks: minus the row's rank among those of its customer, ``run``
-    (n,) ascending, best 1; ties in the order of the rows. Ranks hold nothing of how sure a model is, so they can be
-    compared within a customer only.
+    By scores: the raw score divided by its ``spread``. By ranks: minus the row's rank within its customer, ``run``
+    (n,) ascending; the best rank is 1, ties keep the order of the rows. Ranks drop the size of score differences, so
+    they compare rows of one customer only.
     """
-    return raw / spread if average == "scores" else -ranks(raw, run)
+    return raw / spread if average == "scores" else -rank_rows(raw, run)
 
 
-def ranks(raw: Array, run: Array) -> Array:
-    """(n,) float64 rank of each row among those of its ``run`` (n,), ascending; highest ``raw`` 1, ties by place."""
+def rank_rows(raw: Array, run: Array) -> Array:
+    """Rank (n,) float64 each row within its ``run`` (n,), ascending; the highest ``raw`` gets 1, ties go by place."""
     order = np.lexsort((-raw, run))
     first = np.flatnonzero(np.concatenate([[True], run[1:] != run[:-1]])) if len(run) else np.zeros(0, np.int64)
-    found = np.empty(len(run))
-    found[order] = place_in_row(np.append(first, len(run))) + 1.0
-    return found
+    rank = np.empty(len(run))
+    rank[order] = place_in_row(np.append(first, len(run))) + 1.0
+    return rank

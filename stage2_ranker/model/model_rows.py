@@ -1,4 +1,4 @@
-"""Which of the training rows a model sees: its newest weeks, fewer negatives, fewer customers."""
+"""Select the training rows of a model: its newest weeks, fewer negatives, fewer customers."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from stage2_ranker.model.recipe import Recipe
 
 
 def select_rows(recipe: Recipe, age: Array, label: Array, groups: Array, most: int | None) -> Array:
-    """(n,) bool: the rows that the model of ``recipe`` is trained on.
+    """Return a mask (n,) bool of the rows that the model of ``recipe`` is trained on.
 
-    ``age`` (n,) weeks before the newest, ``label`` (n,), ``groups`` sizes of the customers' runs. With ``most`` at most
-    so many rows: whole customers are left out, for with fewer negatives instead the model would see another share of
-    them than its recipe says. One probability for all weeks in both, as in stage ``pool``; drawn by the model's seed.
+    ``age`` (n,) weeks before the newest, ``label`` (n,), ``groups`` sizes of the customers' runs. ``most`` limits the
+    rows by leaving out whole customers, because fewer negatives would change the share that the recipe sets. Negatives
+    and customers are drawn by the model's seed, with the same probability in all weeks, as in stage ``sample``.
     """
     rng = np.random.default_rng([recipe.seed, len(label)])
     keep = np.ones(len(label), bool)

@@ -1,4 +1,4 @@
-"""What each model of the ranker is made of: stage ``tune`` writes it down, ``train`` and ``train_final`` follow it."""
+"""Store the recipe of each model of the ranker: stage ``tune`` writes it, ``train`` and ``train_final`` read it."""
 
 import json
 from pathlib import Path
@@ -15,26 +15,26 @@ Objective = Literal["lambdarank", "binary", "rank_xendcg"]
 
 
 class Recipe(Block):
-    """One model of the blend."""
+    """The objective, weight, training rows and settings of one model of the blend."""
 
     name: str
     objective: Objective
     seed: NotNegative
     weight: Annotated[float, Field(gt=0)]
     half_life: Days  # weeks after which a training week weighs half
-    weeks: Positive | None  # newest training weeks that it sees; None: all
+    weeks: Positive | None  # newest training weeks that it is trained on; None: all
     negatives: Positive | None  # per positive, at most; None: as many as the table holds
     settings: dict[str, int | float | bool]  # LightGBM's
 
 
 class Judgement(Block):
-    """The blend that the search found, and how blends found likewise, by other customers, did on the tuning weeks."""
+    """The blend found, and its cross-validated score: each customer is scored with a blend of the other folds."""
 
     weeks: list[int]
-    found: dict[str, float]  # model -> weight, chosen by all customers
-    map12: dict[str, float]  # "found": of each customer by what others chose; "params.yaml"; mean over the weeks
+    found: dict[str, float]  # model -> weight, chosen on all customers
+    map12: dict[str, float]  # "found": cross-validated; "params.yaml"; means over the weeks
     difference: float
-    standard_error: float  # of the difference, customers drawn again
+    standard_error: float  # of the difference, bootstrapped over customers
 
 
 class Best(Block):
@@ -43,25 +43,25 @@ class Best(Block):
     models: list[Recipe]
     kept: Literal["found", "params.yaml"]
     why: str
-    judgement: Judgement | None  # None where nothing was searched
+    judgement: Judgement | None  # None without a search
 
 
 def of_params(settings: Ranker) -> list[Recipe]:
-    """The models of params.yaml, which see every week and every sampled row."""
+    """Return the models of params.yaml, which are trained on every week and every sampled row."""
     if not settings.models:
         raise InputError("params.yaml: 'ranker.models' is empty; expected at least one model")
-    whole: dict[str, Any] = {"half_life": settings.half_life, "weeks": None, "negatives": None}
-    return [Recipe(name=name, **whole, **one.model_dump()) for name, one in settings.models.items()]
+    all_rows: dict[str, Any] = {"half_life": settings.half_life, "weeks": None, "negatives": None}
+    return [Recipe(name=name, **all_rows, **model.model_dump()) for name, model in settings.models.items()]
 
 
 def write(best: Best, path: Path = BEST) -> None:
-    """best.json; the same search gives the same bytes."""
+    """Write best.json; the same search gives the same bytes."""
     with stage.whole_file(path) as part:
         part.write_text(json.dumps(best.model_dump(), indent=1, sort_keys=True) + "\n")
 
 
 def read(path: Path = BEST) -> list[Recipe]:
-    """The models of best.json in their order; InputError where the file is missing or of another form."""
+    """Read the models of best.json in their order; InputError where the file is missing or malformed."""
     try:
         return Best.model_validate_json(path.read_bytes()).models
     except FileNotFoundError as error:

@@ -1,9 +1,9 @@
-"""A search's trials: taken up one by one from a study in a file, by any number of processes, and after a kill.
+"""Run a search's trials from a study in a file; several processes may share it, and a killed search resumes.
 
-A trial is written with all its parameters before it begins, and its owner holds a lock on a file of its own, which the
-system takes from a process that dies. Whoever comes next takes up a trial that nobody holds, under its number, or else
-begins the next one. The sampler is seeded by the trial's number, so what one process proposes hangs on the earlier
-trials alone, however often it was killed.
+A trial is written with all its parameters before it begins. The process that runs it holds a lock on the trial's own
+file. The operating system releases the lock when the process dies. The next process then resumes the unlocked trial
+under its number, or begins the next trial. The sampler is seeded by the trial's number. So a proposal depends only on
+the earlier trials, not on kills.
 """
 
 import fcntl
@@ -22,8 +22,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
-STARTUP = 5  # trials before the sampler leaves chance, and before any is pruned
-WARMUP = 100  # rounds before a trial may be pruned: a low learning rate begins slowly
+STARTUP = 5  # trials that are random and never pruned
+WARMUP = 100  # rounds before a trial may be pruned: with a low learning rate the score rises slowly
 JOURNAL = "study.log"
 
 Objective = Callable[[Trial], float]
@@ -31,14 +31,14 @@ Suggest = Callable[[Trial], Any]
 
 
 class JournalLock(JournalFileOpenLock):
-    """A lock that ends with its process; optuna's own would keep the next one waiting for half a minute."""
+    """A lock that is released when its process dies; with Optuna's own the next process waits for half a minute."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self.file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        self.file = _held(Path(self._lock_file))
+        self.file = _lock(Path(self._lock_file))
         return True
 
     def release(self) -> None:
@@ -46,15 +46,15 @@ class JournalLock(JournalFileOpenLock):
         self.file.close()
 
 
-def _held(path: Path) -> IO[bytes]:
-    """The file, locked until it is closed or its process ends; waits where another holds it."""
+def _lock(path: Path) -> IO[bytes]:
+    """Wait for the lock on a file and return the file; closing it or the end of the process releases the lock."""
     file = path.open("ab")
     fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
 
-def _free(path: Path) -> IO[bytes] | None:
-    """As ``_held``, but None where another holds it."""
+def _try_lock(path: Path) -> IO[bytes] | None:
+    """Lock a file as ``_lock`` does, without waiting; None where another process holds the lock."""
     file = path.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,14 +65,14 @@ def _free(path: Path) -> IO[bytes] | None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """One process at a time."""
-    with closing(_held(folder / "study.lock")):
+def lock_study(folder: Path) -> Iterator[None]:
+    """Let one process at a time run the ``with`` block."""
+    with closing(_lock(folder / "study.lock")):
         yield
 
 
-def opened(folder: Path) -> Study:
-    """The study of ``folder``, a new one where there is none."""
+def open_study(folder: Path) -> Study:
+    """Open the study of ``folder``, a new one where there is none."""
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / JOURNAL
@@ -91,8 +91,8 @@ def opened(folder: Path) -> Study:
     )
 
 
-def proposed(trials: list[FrozenTrial], suggest: Suggest, seed: int) -> dict[str, Any]:
-    """Parameters of the trial that follows ``trials``."""
+def propose(trials: list[FrozenTrial], suggest: Suggest, seed: int) -> dict[str, Any]:
+    """Return the parameters of the trial that follows ``trials``."""
     number = len(trials)
     mixed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     study = optuna.create_study(direction="maximize", sampler=TPESampler(n_startup_trials=STARTUP, seed=mixed))
@@ -105,16 +105,16 @@ def proposed(trials: list[FrozenTrial], suggest: Suggest, seed: int) -> dict[str
 def run(
     folder: Path, starts: list[dict[str, Any]], trials: int, suggest: Suggest, objective: Objective, seed: int
 ) -> list[FrozenTrial]:
-    """Every trial of the study, ended: those with the parameters ``starts``, then ``trials`` that the sampler proposes.
+    """Run all trials to their end and return them: the parameters ``starts``, then ``trials`` proposals of the sampler.
 
-    ``objective`` may report and raise TrialPruned; any other error leaves its trial to the next run.
+    ``objective`` may report and raise TrialPruned; after any other error the next run repeats the trial.
     """
-    study, total = opened(folder), len(starts) + trials
+    study, total = open_study(folder), len(starts) + trials
     with tqdm(total=total, desc="tune", unit="trial") as bar:
-        while _show(bar, found := study.get_trials()[:total]) < total:
-            claim = _claimed(study, folder, starts, total, suggest, seed)
+        while _show_progress(bar, begun := study.get_trials()[:total]) < total:
+            claim = _claim(study, folder, starts, total, suggest, seed)
             if claim is None:
-                _wait(folder, found)
+                _wait(folder, begun)
                 continue
             trial, lock = claim
             with closing(lock):
@@ -123,54 +123,55 @@ def run(
                     study.tell(trial, objective(trial))
                 except optuna.TrialPruned:
                     study.tell(trial, state=TrialState.PRUNED)
-    return found
+    return begun
 
 
-def _claimed(
+def _claim(
     study: Study, folder: Path, starts: list[dict[str, Any]], total: int, suggest: Suggest, seed: int
 ) -> tuple[Trial, IO[bytes]] | None:
-    """A trial to work on and the lock that says so; None where the others work on all that are left."""
-    with alone(folder):
-        found = study.get_trials(deepcopy=False)[:total]
-        for one in found:
-            if one.state == TrialState.RUNNING and (lock := _free(_file(folder, one.number))):
-                return Trial(study, one._trial_id), lock
-        if all(one.state != TrialState.WAITING for one in found):
-            if len(found) == total:
+    """Claim a trial to run and lock it; None where other processes run all that are left."""
+    with lock_study(folder):
+        begun = study.get_trials(deepcopy=False)[:total]
+        for trial in begun:
+            if trial.state == TrialState.RUNNING and (lock := _try_lock(_lock_path(folder, trial.number))):
+                return Trial(study, trial._trial_id), lock
+        if all(trial.state != TrialState.WAITING for trial in begun):
+            if len(begun) == total:
                 return None
-            here = len(found)
-            study.enqueue_trial(starts[here] if here < len(starts) else proposed(found, suggest, seed))
-        trial = study.ask()
-        return trial, _held(_file(folder, trial.number))
+            number = len(begun)
+            study.enqueue_trial(starts[number] if number < len(starts) else propose(begun, suggest, seed))
+        new = study.ask()
+        return new, _lock(_lock_path(folder, new.number))
 
 
-def _wait(folder: Path, found: list[FrozenTrial]) -> None:
-    """Until a trial that another process holds has ended, or its process has."""
-    for one in found:
-        if one.state == TrialState.RUNNING:
-            _held(_file(folder, one.number)).close()
+def _wait(folder: Path, begun: list[FrozenTrial]) -> None:
+    """Wait until a trial of another process has ended, or that process has."""
+    for trial in begun:
+        if trial.state == TrialState.RUNNING:
+            _lock(_lock_path(folder, trial.number)).close()
             return
 
 
-def _file(folder: Path, number: int) -> Path:
+def _lock_path(folder: Path, number: int) -> Path:
     return folder / f"trial_{number}.lock"
 
 
-def _show(bar: Any, found: list[FrozenTrial]) -> int:
-    """How many trials have ended; that and the best value so far, on the bar too."""
-    best = max((one.values[0] for one in found if one.state == TrialState.COMPLETE), default=None)
+def _show_progress(bar: Any, begun: list[FrozenTrial]) -> int:
+    """Show the number of ended trials and the best value so far on the bar; return the number."""
+    best = max((trial.values[0] for trial in begun if trial.state == TrialState.COMPLETE), default=None)
     bar.set_postfix_str("" if best is None else f"best MAP@12 {best:.4f}", refresh=False)
-    bar.update(sum(one.state.is_finished() for one in found) - bar.n)
+    bar.update(sum(trial.state.is_finished() for trial in begun) - bar.n)
     return int(bar.n)
 
 
 def report(trial: Trial, value: float, rounds: int, prune: bool) -> None:
-    """Write down an intermediate ``value``; raise TrialPruned where earlier trials were better at that round.
+    """Record an intermediate ``value``; raise TrialPruned where earlier trials were better at that round.
 
-    A trial that is taken up again has some already: they were judged when they were written, the last one perhaps not.
+    A resumed trial has values already. Its earlier values passed the check for pruning; the last one may not have
+    been checked.
     """
-    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-    if rounds not in known:
+    recorded = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    if rounds not in recorded:
         trial.report(value, rounds)
-    if prune and rounds >= max(known, default=0) and trial.should_prune():
+    if prune and rounds >= max(recorded, default=0) and trial.should_prune():
         raise optuna.TrialPruned

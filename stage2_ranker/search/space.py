@@ -1,4 +1,4 @@
-"""What the search varies, within which bounds, and which model a trial's parameters are."""
+"""Define the search space: its parameters, their bounds, and the model that a trial's parameters make."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from stage2_ranker.model.recipe import Recipe
 
 OBJECTIVES = ("lambdarank", "binary", "rank_xendcg")
 TRUNCATION = "lambdarank_truncation_level"
-# name -> lowest, highest, as a logarithm; what params.yaml does not set is what LightGBM takes by itself
+# name -> lowest, highest, on a log scale
 FLOATS = {
     "learning_rate": (0.03, 0.2, True),
     "feature_fraction": (0.1, 1.0, False),
@@ -21,7 +21,7 @@ FLOATS = {
 INTEGERS = {"num_leaves": (7, 63), "min_data_in_leaf": (20, 2000)}
 TRUNCATIONS = (12, 120)
 HALF_LIVES = (5.0, 100.0)
-OF_LIGHTGBM = {
+LIGHTGBM_DEFAULTS = {  # for settings that params.yaml leaves out
     "learning_rate": 0.1, "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 0.0,
     "num_leaves": 31, "min_data_in_leaf": 20, TRUNCATION: 30,
 }  # fmt: skip
@@ -30,19 +30,20 @@ LEAST_WEEKS, LEAST_NEGATIVES = 4, 2
 
 @dataclass(frozen=True)
 class Limits:
-    """What the training rows of the search have: so many weeks, and so many negatives per positive."""
+    """The number of weeks and of negatives per positive in the training rows of the search."""
 
     weeks: int
     negatives: int
 
     @staticmethod
-    def of(rows: Rows) -> "Limits":
+    def from_rows(rows: Rows) -> "Limits":
+        """Count the weeks and the negatives per positive of ``rows``."""
         positives = int(np.count_nonzero(rows.label))
         return Limits(len(np.unique(rows.age)), max(-(-(len(rows.label) - positives) // positives), 1))
 
 
 def suggest(trial: Trial, limits: Limits) -> dict[str, Any]:
-    """The trial's parameters: those it has, or else was enqueued with, and the sampler's for the rest."""
+    """Return the trial's parameters: those it already has or was enqueued with, and the sampler's for the rest."""
     if trial.suggest_categorical("objective", OBJECTIVES) == "lambdarank":
         trial.suggest_int(TRUNCATION, *TRUNCATIONS)
     for name, (low, high, log) in FLOATS.items():
@@ -55,9 +56,9 @@ def suggest(trial: Trial, limits: Limits) -> dict[str, Any]:
     return trial.params
 
 
-def parameters(start: Recipe, limits: Limits) -> dict[str, Any]:
-    """The parameters of a model of params.yaml, the nearest ones that the bounds allow."""
-    settings = {**OF_LIGHTGBM, **start.settings}
+def to_parameters(start: Recipe, limits: Limits) -> dict[str, Any]:
+    """Return the parameters of a model of params.yaml, clipped to the bounds."""
+    settings = {**LIGHTGBM_DEFAULTS, **start.settings}
     out: dict[str, Any] = {"objective": start.objective, "weeks": limits.weeks, "negatives": limits.negatives}
     if start.objective == "lambdarank":
         out[TRUNCATION] = int(np.clip(settings[TRUNCATION], *TRUNCATIONS))
@@ -66,20 +67,20 @@ def parameters(start: Recipe, limits: Limits) -> dict[str, Any]:
     return {**out, "half_life": float(np.clip(start.half_life, *HALF_LIVES))}
 
 
-def recipe(number: int, found: dict[str, Any], like: Recipe, limits: Limits) -> Recipe:
-    """The model of trial ``number``; settings that are not searched are those of ``like``.
+def make_recipe(number: int, values: dict[str, Any], base: Recipe, limits: Limits) -> Recipe:
+    """Make the model of trial ``number`` from its parameters ``values``; other settings are those of ``base``.
 
-    The most weeks and the most negatives that a trial could have mean all there are: the ranker itself has more weeks.
+    A trial at the limit of weeks or negatives uses all of them, because the final ranker has more weeks.
     """
-    searched = {name: found[name] for name in (*FLOATS, *INTEGERS, TRUNCATION) if name in found}
-    others = {name: value for name, value in like.settings.items() if name != TRUNCATION}
+    searched = {name: values[name] for name in (*FLOATS, *INTEGERS, TRUNCATION) if name in values}
+    others = {name: value for name, value in base.settings.items() if name != TRUNCATION}
     return Recipe(
         name=f"trial_{number}",
-        objective=found["objective"],
+        objective=values["objective"],
         seed=number,
         weight=1.0,
-        half_life=found["half_life"],
-        weeks=found["weeks"] if found["weeks"] < limits.weeks else None,
-        negatives=found["negatives"] if found["negatives"] < limits.negatives else None,
+        half_life=values["half_life"],
+        weeks=values["weeks"] if values["weeks"] < limits.weeks else None,
+        negatives=values["negatives"] if values["negatives"] < limits.negatives else None,
         settings={**others, "bagging_freq": 1, **searched},
     )

@@ -1,4 +1,4 @@
-"""The trials of a search as plain records: without times, so that the same search leaves the same bytes."""
+"""Store a search's trials as plain records without times, so that the same search writes the same bytes."""
 
 import json
 from pathlib import Path
@@ -12,58 +12,61 @@ from optuna.trial import FrozenTrial, TrialState
 
 from retail import paths
 
-TUNING = paths.DATA / "tuning"  # trials.json, and trials.csv to look at
+TUNING = paths.DATA / "tuning"  # trials.json, and trials.csv for a reader
 
 
-def records(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
-    """One record per trial, by number.
+def make_records(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
+    """Return one record per trial, by number.
 
-    ``value``: MAP@12 on the tuning weeks, of a pruned trial the last one before its end; ``reports``: round -> MAP@12;
-    ``model``: its name in params.yaml, where it is one of those.
+    ``value``: MAP@12 on the tuning weeks, the last reported value for a pruned trial. ``reports``: round -> MAP@12.
+    ``model``: the name in params.yaml, None for a trial that the sampler proposed.
     """
     return [
         {
-            "number": one.number,
-            "state": one.state.name,
-            "value": one.value,
-            "model": one.user_attrs.get("model"),
-            "rounds": one.user_attrs.get("rounds"),
-            "spread": one.user_attrs.get("spread"),
-            "params": one.params,
-            "distributions": {name: distribution_to_json(of) for name, of in one.distributions.items()},
-            "reports": {str(rounds): value for rounds, value in sorted(one.intermediate_values.items())},
+            "number": trial.number,
+            "state": trial.state.name,
+            "value": trial.value,
+            "model": trial.user_attrs.get("model"),
+            "rounds": trial.user_attrs.get("rounds"),
+            "spread": trial.user_attrs.get("spread"),
+            "params": trial.params,
+            "distributions": {name: distribution_to_json(values) for name, values in trial.distributions.items()},
+            "reports": {str(rounds): value for rounds, value in sorted(trial.intermediate_values.items())},
         }
-        for one in trials
+        for trial in trials
     ]
 
 
-def write(found: list[dict[str, Any]], folder: Path) -> None:
-    """trials.json, which ``read`` reads, and trials.csv: number, state, value, model, rounds, and the parameters."""
-    (folder / "trials.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    names = sorted({name for one in found for name in one["params"]})
+def write(records: list[dict[str, Any]], folder: Path) -> None:
+    """Write trials.json, which ``read`` reads, and trials.csv: number, state, value, model, rounds, parameters."""
+    (folder / "trials.json").write_text(json.dumps(records, indent=1, sort_keys=True) + "\n")
+    names = sorted({name for record in records for name in record["params"]})
     keys = ("number", "state", "value", "model", "rounds")
-    rows = [{**{key: one[key] for key in keys}, **{name: one["params"].get(name) for name in names}} for one in found]
+    rows = [
+        {**{key: record[key] for key in keys}, **{name: record["params"].get(name) for name in names}}
+        for record in records
+    ]
     pl.DataFrame(rows, schema=None if rows else list(keys), infer_schema_length=None).write_csv(folder / "trials.csv")
 
 
 def read(folder: Path = TUNING) -> list[dict[str, Any]]:
-    """The records of trials.json; none where nothing was searched."""
-    found: list[dict[str, Any]] = json.loads((folder / "trials.json").read_text())
-    return found
+    """Read the records of trials.json; the list is empty where no search ran."""
+    records: list[dict[str, Any]] = json.loads((folder / "trials.json").read_text())
+    return records
 
 
-def study_of(found: list[dict[str, Any]]) -> Study:
-    """A study in memory with these trials, for optuna's own plots."""
+def make_study(records: list[dict[str, Any]]) -> Study:
+    """Make a study in memory from ``records``, for Optuna's plots."""
     study = optuna.create_study(direction="maximize")
     study.add_trials(
         optuna.trial.create_trial(
-            state=TrialState[one["state"]],
-            value=one["value"],
-            params=one["params"],
-            distributions={name: json_to_distribution(text) for name, text in one["distributions"].items()},
-            user_attrs={key: one[key] for key in ("model", "rounds", "spread") if one[key] is not None},
-            intermediate_values={int(rounds): value for rounds, value in one["reports"].items()},
+            state=TrialState[record["state"]],
+            value=record["value"],
+            params=record["params"],
+            distributions={name: json_to_distribution(text) for name, text in record["distributions"].items()},
+            user_attrs={key: record[key] for key in ("model", "rounds", "spread") if record[key] is not None},
+            intermediate_values={int(rounds): value for rounds, value in record["reports"].items()},
         )
-        for one in found
+        for record in records
     )
     return study

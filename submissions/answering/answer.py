@@ -54,8 +54,8 @@ def score_candidates(
         raise InputError("answer: the features differ from those the ranker was trained on; run `dvc repro`")
     raw = np.empty((len(blend.models), rows.height))
     for begin in range(0, rows.height, SLICE):
-        raw[:, begin : begin + SLICE] = blend.raw(ranker.matrix(rows.slice(begin, SLICE)))
-    return pairs, rows, blend.blended(raw, pairs.run)
+        raw[:, begin : begin + SLICE] = blend.score_raw(ranker.to_matrix(rows.slice(begin, SLICE)))
+    return pairs, rows, blend.combine(raw, pairs.run)
 
 
 def answer(

@@ -22,7 +22,7 @@ class Explainer:
     @staticmethod
     def prepare(blend: Blend, rows: int) -> "Explainer":
         """Prepare an explainer for about ``rows`` rows; the number affects only the speed."""
-        return Explainer(blend, {name: Shap.of(model, rows) for name, model in blend.models.items()})
+        return Explainer(blend, {name: Shap.from_model(model, rows) for name, model in blend.models.items()})
 
     @property
     def expected_score(self) -> float:

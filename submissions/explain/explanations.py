@@ -94,7 +94,7 @@ def _collect(
         shop=shop,
         pairs=Pairs(pairs.users, offsets(count), pairs.items[keep]),
         features=features,
-        contributions=explainer.compute_contributions(ranker.matrix(features)),
+        contributions=explainer.compute_contributions(ranker.to_matrix(features)),
         candidates=np.diff(pairs.ptr)[pairs.run[keep]],
         sources=sources,
         articles=articles,

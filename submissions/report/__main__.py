@@ -69,7 +69,7 @@ def build_search_sections() -> list[Section]:
     if not records:
         return []
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return [build_tuning_section(trials.study_of(records), Best.model_validate_json(BEST.read_bytes()))]
+    return [build_tuning_section(trials.make_study(records), Best.model_validate_json(BEST.read_bytes()))]
 
 
 def read_explanations() -> pl.DataFrame | None:

@@ -54,7 +54,7 @@ def test_every_call_of_lightgbm_gives_the_same_scores_and_lists(blend: Blend, tm
     assert {tuple(scoring.format_cells(row)[-2:]) for row in summary} == {("identical", "identical")}
     first = entries[0].blend
     assert first is not None
-    np.testing.assert_array_equal(first.raw(rows), blend.raw(rows))
+    np.testing.assert_array_equal(first.score_raw(rows), blend.score_raw(rows))
     with pytest.raises(ValueError, match="only raw scores"):
         scorers.ScorerModel(lambda features: features).predict(rows, raw_score=False)
 

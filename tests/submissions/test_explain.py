@@ -49,7 +49,7 @@ def make_rows(n: int = 600, columns: int = 14) -> tuple[Array, Array]:
 
 
 def compute_contributions(model: lgb.Booster, features: Array, row_count: int = 10**6) -> tuple[Array, float]:
-    shap = Shap.of(model, row_count)
+    shap = Shap.from_model(model, row_count)
     out = np.zeros(features.shape, np.float32)
     shap.add_to(out, features, 1.0)
     return out, shap.expected
@@ -138,7 +138,7 @@ class SmallShop:
         (history, sources), truth = self.load_week(50), weeks.truth(self.shop.log, 50)
         pairs, table = answer.build_table(history, self.shop, self.users, sources, self.params)
         bought = np.isin(pair_codes(pairs.user, pairs.items), pair_codes(*truth))
-        data = lgb.Dataset(ranker.matrix(table), bought.astype(np.uint8), feature_name=table.columns[2:])
+        data = lgb.Dataset(ranker.to_matrix(table), bought.astype(np.uint8), feature_name=table.columns[2:])
         model = lgb.train({**SETTINGS, "min_data_in_leaf": 5}, data, 20)
         self.explainer = Explainer.prepare(
             Blend({"binary": model}, {"binary": 1.0}, {"binary": 1.0}, {"binary": 20}, "scores"), 600
