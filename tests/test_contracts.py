@@ -490,12 +490,12 @@ def test_the_stopping_weeks_and_the_customers_of_the_tuning_weeks_are_kept_whole
 def test_the_evaluated_ranker_learns_from_the_stopping_weeks_once_they_have_told_the_rounds(built: Built) -> None:
     plan, params, blend = built.plan, built.params, built.blend
     assert len(plan.stop) == 2 and params.ranker.retrain
-    stopped = train.stopped(plan, params)
+    stopped = train.train_with_stopping(plan, params)
     assert (blend.rounds, blend.spreads) == (stopped.rounds, stopped.spreads)
-    rows = Rows.of(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)
+    rows = Rows.from_tables(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)
     assert set(np.unique(rows.age)) == {plan.stop[-1] - week for week in [*plan.train, *plan.stop]}
     for one in recipe.of_params(params.ranker):
-        same = ranker.fit_one(rows, None, one, params.ranker, stopped.rounds[one.name], [])
+        same = ranker.fit_model(rows, None, one, params.ranker, stopped.rounds[one.name], [])
         assert same.model_to_string() == blend.models[one.name].model_to_string()
 
 
@@ -530,7 +530,7 @@ def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built
     _, all_rows = answer.build_table(history, built.shop, everyone(built.shop), sources, params)
     labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
     settings = params.ranker.model_copy(update={"rounds": 2})
-    rows_of_week = Rows.of({1: labelled}, only_sampled=False)
+    rows_of_week = Rows.from_tables({1: labelled}, only_sampled=False)
     blend = ranker.fit(rows_of_week, None, recipe.of_params(settings), settings, None, None)
     lists = answer.answer(history, built.shop, cold, sources, blend, params)
     assert lists.tolist() == [answer.list_best_sellers(history)[:12].tolist()]

@@ -250,7 +250,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gains = {"feature": ["own__times", "ease__rank", "pool__fused"], "gain": [0.5, 0.3, 0.2]}
         pl.DataFrame(gains).write_csv(paths.MODEL / "gain.csv")
         (paths.MODEL / "blend.json").write_text(json.dumps({"models": {"binary": {"rounds": 91}}}))
-        trials.write(trials.records(make_study(3, pruned=1).get_trials()), trials.TUNING)
+        trials.write(trials.make_records(make_study(3, pruned=1).get_trials()), trials.TUNING)
         recipe.write(BEST)
         make_explanations(world).write_parquet(page.EXPLANATIONS)
         page.main()
