@@ -16,7 +16,7 @@ ERA = 4  # weeks; the training purchases of an era get the features as of its fi
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Hold label weeks that one training serves; it sees the log before the first of them."""
+    """Hold label weeks that share a training, which uses the log before the first of them."""
 
     store: Store
     weeks: tuple[int, ...]

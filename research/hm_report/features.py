@@ -15,7 +15,7 @@ from retail.log import Array
 
 MONTH = 31  # days; the author's code keeps the dates after 2020-08-22
 CHANNELS = (1, 2)  # codes of the sales channels
-AGE_ENDS = (25, 40, 55)  # first ages after the groups young, adult and middle; the rest is senior
+AGE_ENDS = (25, 40, 55)  # young, adult and middle customers are below these ages; the rest are senior
 PREFERRED_SHARE = 0.5  # a garment group is preferred above this share of the purchases
 
 Feature = Callable[[Past], Array]  # (n,) integer codes, -1 where missing, or (n, c) float numbers
@@ -24,7 +24,7 @@ Feature = Callable[[Past], Array]  # (n,) integer codes, -1 where missing, or (n
 def compute_shares(row: Array, column: Array, rows: int, columns: int) -> Array:
     """Compute the share (rows, columns) float32 of each row's entries by column.
 
-    ``row``, ``column``: (n,) of the entries. Entries of column -1 count in the denominator only.
+    ``row``, ``column``: (n,), of each entry. Entries of column -1 count in the denominator only.
     """
     total = np.maximum(np.bincount(row, minlength=rows), 1)[:, None]
     return (count_entries(row, column, rows, columns) / total).astype(np.float32)

@@ -26,8 +26,8 @@ class Row:
     ap: list[pl.DataFrame]  # twelve: AP@12
     auc: list[pl.DataFrame] = field(default_factory=list)  # twelve: AUC
     seconds: float = 0.0
-    held: list[float] = field(default_factory=list)  # per training: lowest loss on the held-out customers
-    loss: list[float] = field(default_factory=list)  # per training: training loss of the last epoch
+    held_out: list[float] = field(default_factory=list)  # per training: lowest loss on the held-out customers
+    loss: list[float] = field(default_factory=list)  # per training: loss of the last epoch
 
 
 def score_lists(label_weeks: Sequence[LabelWeek], lists: ByWeek) -> pl.DataFrame:
@@ -58,7 +58,7 @@ def join_blocks(blocks: Iterable[Row]) -> Row:
         concatenate([part.ap for part in parts]),
         concatenate([part.auc for part in parts]),
         sum(part.seconds for part in parts),
-        [value for part in parts for value in part.held],
+        [value for part in parts for value in part.held_out],
         [value for part in parts for value in part.loss],
     )
 
@@ -82,7 +82,7 @@ def build_table(rows: Mapping[str, Row], base: str) -> dict[str, dict[str, Any]]
             "auc": auc[name]["map12"] if name in auc else None,
             "by_seed": [float(_average_weeks(frame)) for frame in row.ap],
             "seconds": round(row.seconds, 1),
-            "held": float(np.mean(row.held)) if row.held else None,
+            "held": float(np.mean(row.held_out)) if row.held_out else None,
             "loss": float(np.mean(row.loss)) if row.loss else None,
         }
         for name, row in rows.items()

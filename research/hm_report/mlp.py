@@ -22,7 +22,7 @@ class Baskets(NamedTuple):
     column: Tensor  # (e,) int64 of each earlier entry, customer after customer
     start: Tensor  # (b,) int64 first entry of each customer
     target_row: Tensor  # (p,) int64 customer of each article of the target baskets
-    target_column: Tensor  # (p,) int64
+    target_column: Tensor  # (p,) int64 column of the same article
 
 
 class Mlp(nn.Module):
@@ -58,7 +58,7 @@ class Mlp(nn.Module):
 class Examples(NamedTuple):
     """Hold the baskets of c customers with at least two: the last one as target, the earlier ones as input.
 
-    Customer c has the columns ``before[ptr[c]:ptr[c + 1]]`` and ``last[last_ptr[c]:last_ptr[c + 1]]``.
+    Row r has the columns ``before[ptr[r]:ptr[r + 1]]`` and ``last[last_ptr[r]:last_ptr[r + 1]]``.
     """
 
     ptr: Array  # (c + 1,)

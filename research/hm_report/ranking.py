@@ -28,7 +28,7 @@ class LabelWeek:
     recent: Array  # (r,) int64 articles sold in the last MONTH days, ascending
     before: Array  # (b, r) times that the buyer bought the article before the cutoff
     last_month: Array  # (b, r) the same in the last MONTH days
-    start: Array  # (b + 1,) buyer b bought ``items[start[b]:start[b + 1]]``
+    start: Array  # (b + 1,) the buyer in row u bought ``items[start[u]:start[u + 1]]``
     items: Array  # articles bought in the label week, buyer after buyer
 
     @property

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import record
 
-KAGGLE_MAP12 = {  # published MAP@12 on the private leaderboard
+KAGGLE_MAP12 = {  # published MAP@12 on Kaggle's private leaderboard
     "base": 0.00084,
     "diversified": 0.00332,
     "personalised": 0.00293,
@@ -60,8 +60,8 @@ def plot(figures: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(12, (0.28 * most + 1) * len(shops)), layout="constrained")
     panels = figure.subplots(len(shops), 2, squeeze=False)
     for (left, right), (name, shop) in zip(panels, shops.items(), strict=True):
-        for axes, what, label in ((left, "map12", "MAP@12"), (right, "auc", "share of article pairs in order")):
-            rows = {row: values[what] for row, values in shop["rows"].items() if values[what]}
+        for axes, measure, label in ((left, "map12", "MAP@12"), (right, "auc", "share of article pairs in order")):
+            rows = {row: values[measure] for row, values in shop["rows"].items() if values[measure]}
             for place, value in enumerate(rows.values()):
                 axes.plot([value["low"], value["high"]], [place, place], color="tab:blue")
                 axes.plot(value["mean"], place, "o", color="tab:blue", markersize=4)
@@ -121,6 +121,7 @@ def _render_ablations(features: dict[str, Any]) -> list[str]:
 
 
 def _format_published(name: str, published: dict[str, float]) -> str:
+    """Format the published figure of a row in italics; empty if there is none."""
     return f"*{published[name]:.5f}*" if name in published else ""
 
 

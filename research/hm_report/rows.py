@@ -20,7 +20,7 @@ from submissions.answering import answer
 from submissions.scoring import baselines
 
 BLOCK = 4  # label weeks that one training serves
-MIN_CUSTOMERS = 50  # a group with fewer customers has no model; they join the last group
+MIN_CUSTOMERS = 50  # a group with fewer customers has no model; they join group REST
 HALF_LIFE = 180  # days, as in the pipeline's own baseline
 ALL_FEATURES = FeatureNames(tuple(features.CUSTOMER_FEATURES), tuple(features.ARTICLE_FEATURES))
 MODELS: Mapping[str, Model] = {
@@ -163,7 +163,7 @@ def fill_lists(lists: Array, label_week: LabelWeek) -> Array:
 
 
 def list_ablations() -> Iterator[tuple[str, Model]]:
-    """Yield the ablations of the diversified network: without each feature, and without all of one side or both."""
+    """Yield the ablations of the diversified network: without each feature, without one side's, and without any."""
     for name in (*features.CUSTOMER_FEATURES, *features.ARTICLE_FEATURES):
         yield f"without {name}", Towers("both deep", ALL_FEATURES.without(name))
     yield "without all of customers", Towers("both deep", FeatureNames(article=ALL_FEATURES.article))

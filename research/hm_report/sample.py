@@ -19,14 +19,14 @@ class Sample:
 
 
 def draw_sample(block: Block, member: Array | None, seed: int) -> Sample:
-    """Draw as many pairs as there are purchases before the cut, drop those that were bought, and join both.
+    """Join all purchases before the cut with random pairs that were not bought.
 
-    The pairs are uniform over customers and articles seen before the cut. ``member``: (users,) bool, the customers
-    to use; all where None.
+    As many pairs as purchases are drawn, uniformly over customers and articles seen before the cut. Those that were
+    bought are dropped. ``member``: (users,) bool, the customers to use; all if None.
     """
     past = load_past(block.store, block.cut)
-    mine = np.ones(len(past.user), bool) if member is None else member[past.user]
-    user, item, day = past.user[mine], past.item[mine], past.day[mine]
+    selected = np.ones(len(past.user), bool) if member is None else member[past.user]
+    user, item, day = past.user[selected], past.item[selected], past.day[selected]
     starts = [load_past(block.store, week).cutoff for week in block.eras]
     era = np.searchsorted(np.array(starts), day, side="right") - 1
     rng = np.random.default_rng([seed, 7])

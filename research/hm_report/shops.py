@@ -121,9 +121,7 @@ def write_csvs(name: str, folder: Path) -> None:
 
 def build_store(whole: Shop, calendar: Mapping[str, str], files: list[Path]) -> Store:
     """Build the store of a prepared shop; ``files``: its CSV files, articles.csv first."""
-    articles = pl.read_csv(files[0], infer_schema=False).sort(
-        "article_id"
-    )  # in the order of the prepared article codes
+    articles = pl.read_csv(files[0], infer_schema=False).sort("article_id")  # the order of the article codes
     missing = pl.Series("missing", [None] * articles.height, dtype=pl.String)
     colour = articles["perceived_colour_master_name"] if "perceived_colour_master_name" in articles.columns else missing
     group = articles["index_group_name"] if "index_group_name" in articles.columns else missing

@@ -89,8 +89,8 @@ class TwoTower(nn.Module):
         """Compute the log-odds (b,): the dot products."""
         customers = self.customer(pairs.customer, pairs.customer_numbers)  # (b, d)
         articles = self.article(pairs.article, pairs.article_numbers)  # (b, d)
-        odds: Tensor = (customers * articles).sum(1)
-        return odds
+        log_odds: Tensor = (customers * articles).sum(1)
+        return log_odds
 
     def loss(self, pairs: Pairs) -> Tensor:
         """Compute the mean squared error of the probabilities."""

@@ -33,7 +33,6 @@ from stage1_candidates.engine import source
 from stage1_candidates.networks.two_tower import batches, inputs, network, vectors
 from stage1_candidates.networks.two_tower.inputs import Customers
 
-ROOT = Path(__file__).parents[2]
 FOLDER = paths.DATA / "bench/hm_report/transfer_features"
 WEEKS = range(86, 94)
 UNCHANGED = "as it is"

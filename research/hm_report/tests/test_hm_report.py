@@ -33,7 +33,7 @@ from research.hm_report.train import Towers
 from retail.shop import Shop
 
 
-def store_of(shop: Shop, first_day: str = "2020-02-01", section: list[int] | None = None) -> Store:
+def build_store(shop: Shop, first_day: str = "2020-02-01", section: list[int] | None = None) -> Store:
     """Build a store whose master colour is the colour group."""
     items = shop.log.items
     colour = shop.attributes.get("colour_group_code", np.full(items, -1, np.int32))
@@ -52,16 +52,16 @@ ROWS = [
 ]
 
 
-def past_of_three() -> Past:
+def read_small_past() -> Past:
     """Return the past of label week 8, days 56 to 62, in a shop of three customers and three articles."""
     shop = small(
         ROWS, 3, 3, 63, {"colour_group_code": [0, 1, 1], "garment_group_no": [0, 0, 1]}, {"age": [20, 60, 30]}
     )  # fmt: skip
-    return shops.read_past(store_of(shop, section=[MENS, LADIES, KIDS]), 8)
+    return shops.read_past(build_store(shop, section=[MENS, LADIES, KIDS]), 8)
 
 
 def test_features_of_customers_by_hand() -> None:
-    past, compute = past_of_three(), features.CUSTOMER_FEATURES
+    past, compute = read_small_past(), features.CUSTOMER_FEATURES
     third = np.float32(1 / 3)
     assert past.cutoff == 56 and len(past.user) == 4  # the purchase of day 62 lies in the label week
     assert compute["channel of the customer"](past).tolist() == [[third, 2 * third], [0, 0], [0, 0]]
@@ -74,7 +74,7 @@ def test_features_of_customers_by_hand() -> None:
 
 
 def test_features_of_articles_by_hand() -> None:
-    past, compute = past_of_three(), features.ARTICLE_FEATURES
+    past, compute = read_small_past(), features.ARTICLE_FEATURES
     assert compute["seasonal sales"](past).tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]]
     # units sold in spring: 0, 2, 1; in winter: 1, 0, 0
     assert compute["seasonal best seller"](past).tolist() == [[1, 0], [0, 1], [0.5, 1]]
@@ -83,9 +83,9 @@ def test_features_of_articles_by_hand() -> None:
     assert compute["channel of the article"](past).tolist() == [[1, 0], [0, 1], [0, 0]]
 
 
-def test_half_of_the_purchases_prefer_no_garment_group() -> None:
+def test_a_share_of_one_half_prefers_no_garment_group() -> None:
     shop = small([(0, 0, 1), (0, 1, 1)], 1, 2, 14, {"garment_group_no": [0, 1]})
-    assert features.find_garment_group(shops.read_past(store_of(shop), 1)).tolist() == [-1]
+    assert features.find_garment_group(shops.read_past(build_store(shop), 1)).tolist() == [-1]
 
 
 WORLD = random_world(4)
@@ -96,10 +96,10 @@ ALL_FEATURES = {**features.CUSTOMER_FEATURES, **features.ARTICLE_FEATURES}
 def test_features_groups_and_masks_ignore_the_label_week(name: str) -> None:
     """Rewrite all purchases from the cutoff on: features, groups and masks do not change."""
     week = WORLD.shop.log.weeks - 2
-    cutoff = shops.read_past(store_of(WORLD.shop), week).cutoff
+    cutoff = shops.read_past(build_store(WORLD.shop), week).cutoff
 
     def compute(world: World) -> list[np.ndarray]:
-        past = shops.read_past(store_of(world.shop), week)
+        past = shops.read_past(build_store(world.shop), week)
         if name == "groups":
             return [*groups.find_members(past).values()]
         if name == "label week":
@@ -114,7 +114,7 @@ def test_features_groups_and_masks_ignore_the_label_week(name: str) -> None:
 
 def test_a_training_purchase_gets_the_features_of_its_era() -> None:
     """Era k begins at label week eras[k], uses the features of that week's past, and holds later purchases."""
-    block = Block(store_of(WORLD.shop), (54, 55))
+    block = Block(build_store(WORLD.shop), (54, 55))
     users, items = build_tables(block, rows.ALL_FEATURES, False)
     sample = draw_sample(block, None, 1)
     starts = np.array([shops.read_past(block.store, week).cutoff for week in block.eras])
@@ -127,7 +127,7 @@ def test_a_training_purchase_gets_the_features_of_its_era() -> None:
 
 
 def test_no_negative_pair_was_bought() -> None:
-    block = Block(store_of(WORLD.shop), (54,))
+    block = Block(build_store(WORLD.shop), (54,))
     sample = draw_sample(block, None, 1)
     pair, bought = sample.user * 100 + sample.item, sample.bought > 0
     assert not np.isin(pair[~bought], pair[bought]).any() and 0 < (~bought).sum() < bought.sum()
@@ -136,7 +136,7 @@ def test_no_negative_pair_was_bought() -> None:
 def test_the_one_hot_layer_equals_a_linear_layer() -> None:
     """Attributes with 2 codes each have the rows 0..2 and 3..5, missing first: row 1 + code, and 4 + code."""
     shop = small(ROWS, 3, 3, 63, {"colour_group_code": [0, 1, 1], "garment_group_no": [-1, 0, 1]})
-    table = tower_inputs.encode_articles([shops.read_past(store_of(shop), 8)], ["mean price of the article"])
+    table = tower_inputs.encode_articles([shops.read_past(build_store(shop), 8)], ["mean price of the article"])
     assert table.rows == 3 + 3 and table.fixed_codes.tolist() == [[0, 4], [1, 5], [2, 5]]
     layer = OneHot(table, 4)
     codes, numbers = table.lookup(np.zeros(3, np.int64), np.arange(3))
@@ -147,20 +147,20 @@ def test_the_one_hot_layer_equals_a_linear_layer() -> None:
 
 
 def test_the_towers_have_the_published_widths() -> None:
-    block = Block(store_of(WORLD.shop), (54,))
+    block = Block(build_store(WORLD.shop), (54,))
     users, items = build_tables(block, FeatureNames(), False)
 
-    def widths(tower: nn.Module) -> list[int]:
+    def list_widths(tower: nn.Module) -> list[int]:
         first = [layer.codes.embedding_dim for layer in tower.modules() if isinstance(layer, OneHot)]
         return first + [layer.out_features for layer in tower.modules() if isinstance(layer, nn.Linear)]
 
     base, embedding, deep, both = (
         TwoTower(shape, users, items) for shape in ("base", "embedding", "deep", "both deep")
     )
-    assert widths(base.customer) == widths(base.article) == widths(embedding.customer) == [5, 3]
-    assert widths(embedding.article) == [3] and embedding.article.vectors.embedding_dim == 5  # type: ignore[union-attr]
-    assert widths(deep.customer) == [10]
-    assert widths(deep.article) == widths(both.customer) == widths(both.article) == [250, 125, 50, 10]
+    assert list_widths(base.customer) == list_widths(base.article) == list_widths(embedding.customer) == [5, 3]
+    assert list_widths(embedding.article) == [3] and embedding.article.vectors.embedding_dim == 5  # type: ignore[union-attr]
+    assert list_widths(deep.customer) == [10]
+    assert list_widths(deep.article) == list_widths(both.customer) == list_widths(both.article) == [250, 125, 50, 10]
     codes, numbers = items.lookup(np.zeros(40, np.int64), np.arange(40))
     assert (embedding.article(codes, numbers) >= 0).all()  # only this shape ends in a ReLU
 
@@ -186,16 +186,16 @@ def test_the_published_perceptron_stays_at_ln_2() -> None:
 
 def test_the_perceptron_reads_all_but_the_last_basket() -> None:
     """Customer 0 bought 0 and 1, then 1; customer 1 has one basket before the cutoff, customer 2 none."""
-    examples = mlp.build_examples(past_of_three(), np.arange(3))
+    examples = mlp.build_examples(read_small_past(), np.arange(3))
     assert (examples.ptr.tolist(), examples.before.tolist()) == ([0, 2], [0, 1])
     assert (examples.last_ptr.tolist(), examples.last.tolist()) == ([0, 1], [1])
-    inputs = mlp.build_inputs(past_of_three(), np.arange(3), np.array([0, 1, 2]))
+    inputs = mlp.build_inputs(read_small_past(), np.arange(3), np.array([0, 1, 2]))
     assert (inputs.column.tolist(), inputs.start.tolist()) == ([0, 1, 1, 2], [0, 3, 4])
 
 
 def test_masks_and_the_repurchase_restriction_by_hand() -> None:
     """Of three articles, 1 was bought twice before and 2 once: 2 x .5 is more than 1 x .9. No other is listed."""
-    past = past_of_three()
+    past = read_small_past()
     label_week = ranking.LabelWeek(
         past, np.array([0]), np.array([0, 1, 2]), np.array([[0.0, 2.0, 1.0]]), np.array([[0.0, 0.0, 1.0]]),
         np.array([0, 1]), np.array([2]),
@@ -211,7 +211,7 @@ def test_masks_and_the_repurchase_restriction_by_hand() -> None:
 
 def test_only_articles_sold_in_the_last_month_are_recommended() -> None:
     """Label week 8 begins on day 56; article 0 was last sold on day 1. Its buyer bought article 2 on day 35."""
-    label_week = ranking.read_label_week(past_of_three().store, 8)
+    label_week = ranking.read_label_week(read_small_past().store, 8)
     assert label_week.users.tolist() == [1]
     assert label_week.recent.tolist() == [1, 2]
     assert label_week.items.tolist() == [0]
@@ -233,21 +233,21 @@ def test_groups_by_hand() -> None:
     Two of the three are in spring, and each has the median price. The ranks are 1 within (young, winter) and 1, 1
     within (young, spring), so the best-seller index is 1.
     """
-    member = groups.find_members(past_of_three())
+    member = groups.find_members(read_small_past())
     assert [name for name, mask in member.items() if mask[0]] == ["young"]
     assert [name for name, mask in member.items() if mask[1]] == ["global"]
-    cheaper = replace(past_of_three(), price=np.array([2.0, 3.0, 5.0, 6.0]))  # article 1 in spring: median 4
+    cheaper = replace(read_small_past(), price=np.array([2.0, 3.0, 5.0, 6.0]))  # article 1 in spring: median 4
     assert groups.find_discounted(cheaper).tolist() == [False, True, False, False]
 
 
 def test_the_whole_benchmark_of_a_small_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row has its figures; a second run loads the kept trainings; other code trains again."""
     one_epoch = train.TRAINING.model_copy(update={"epochs": 1})
-    for name, value in {"STEPS": 2, "CUSTOMER_STEPS": 2, "FEWEST": 1, "BATCH": 32, "TRAINING": one_epoch}.items():
+    for name, value in {"STEPS": 2, "CUSTOMER_STEPS": 2, "MIN_STEPS": 1, "BATCH": 32, "TRAINING": one_epoch}.items():
         monkeypatch.setattr(train, name, value)
-    monkeypatch.setattr(rows, "RARE", 10)  # one group and group REST
+    monkeypatch.setattr(rows, "MIN_CUSTOMERS", 10)  # one group and group REST
     monkeypatch.setattr(rows, "BLOCK", 2)
-    store = store_of(WORLD.shop)
+    store = build_store(WORLD.shop)
     protocol = runner.Protocol(reported=1, seeds=(1,), ablation_seeds=(1,))
     results = runner.run_shop(rows.list_blocks(store, 1), protocol, tmp_path, False)
     assert set(rows.MODELS) | {"personalised", "personalised, bought before", "at random"} <= set(results["rows"])
