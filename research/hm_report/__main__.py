@@ -1,6 +1,6 @@
-"""The H&M report's models, groups and restriction on the same label weeks: ``python -m research.hm_report``.
+"""Compare the H&M report's models, groups and restriction on the same label weeks: ``python -m research.hm_report``.
 
-Each training is kept under data/bench/hm_report; what was killed goes on from there.
+Each training is kept under data/bench/hm_report, so a killed run resumes.
 """
 
 import argparse
@@ -14,169 +14,199 @@ from typing import Any
 import numpy as np
 
 from benchmarks import paired, record
-from research.hm_report import figures, report, rows, shops, trained
-from research.hm_report.block import ERA, Block, asked_of, members_of
-from research.hm_report.figures import Told
-from research.hm_report.trained import Answers, Model
+from research.hm_report import figures, report, rows, shops, train
+from research.hm_report.block import ERA, Block, load_label_week, load_members
+from research.hm_report.figures import Row
+from research.hm_report.train import Model, Rankings
 from retail import paths, stage
 
 FOLDER = paths.DATA / "bench/hm_report"
+Runs = Sequence[tuple[Block, list[Rankings]]]  # per block: the rankings of each seed
 NOTE = (
-    "Every model learns from the log cut at the first of the label weeks it answers; features and masks are as of each "
-    "label week's own first day, and in training as of the first day of the purchase's four weeks. Each names twelve "
-    "of the articles sold in the last 31 days; a list that the repurchase restriction leaves short is filled with the "
-    "best sellers of the last week. MAP@12 and AUC (share of pairs of a bought and another article that are in order, "
-    "among the articles that may be named) are means over the label weeks; seeds are averaged per customer; intervals "
-    "are 95% bootstrap over customers, differences paired. 'diversified, as published' computes its features once, the "
-    "training purchases included, as the author's code does. The published figures are of the full competition's data "
-    "(MAP@12 of the Kaggle week, precision of last baskets) and cannot be compared digit by digit."
+    "Each model is trained on the log before the first of its label weeks. Features and masks are as of the first day "
+    "of each label week; in training, as of the first day of the purchase's era of four weeks. Each model recommends "
+    "twelve of the articles sold in the last 31 days. If the repurchase restriction leaves a list short, the best "
+    "sellers of the last week fill it. AUC is the share of pairs (bought, not bought) in the right order, among the "
+    "articles that may be recommended. MAP@12 and AUC are means over the label weeks; seeds are averaged per customer. "
+    "Intervals are 95% bootstrap intervals over customers; differences are paired. 'diversified, as published' "
+    "computes its features once, training purchases included, as the author's code does. The published figures use the "
+    "full competition's data (MAP@12 of the Kaggle week, precision of last baskets), so digits cannot be compared."
 )
 
 
 @dataclass(frozen=True)
 class Protocol:
-    reported: int  # blocks of label weeks
+    """Hold the extent of a shop's benchmark."""
+
+    reported: int  # number of blocks of label weeks
     seeds: Sequence[int]
-    ablated: Sequence[int]  # seeds of the models without a feature
+    ablation_seeds: Sequence[int]  # seeds of the models without a feature
 
 
 SHOPS = {
-    "hm_sample": Protocol(reported=3, seeds=(1, 2), ablated=(1,)),
-    "hm": Protocol(reported=1, seeds=(1, 2, 3), ablated=(1, 2)),
-    "demo": Protocol(reported=1, seeds=(1,), ablated=(1,)),
+    "hm_sample": Protocol(reported=3, seeds=(1, 2), ablation_seeds=(1,)),
+    "hm": Protocol(reported=1, seeds=(1, 2, 3), ablation_seeds=(1, 2)),
+    "demo": Protocol(reported=1, seeds=(1,), ablation_seeds=(1,)),
 }
 
 
 def main() -> None:
+    """Run the benchmark of each shop, write its JSON, Markdown and plot, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m research.hm_report", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", nargs="+", default=["hm_sample", "hm"], choices=SHOPS)
-    parser.add_argument("--features", action="store_true", help="train the diversified towers without each feature too")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--data", nargs="+", default=["hm_sample", "hm"], choices=SHOPS, help="shops to run (default: hm_sample hm)"
+    )
+    parser.add_argument(
+        "--features", action="store_true", help="also train the diversified network without each feature"
+    )
+    arguments = parser.parse_args()
+    trainings = FOLDER.resolve() / "trainings"
     command = " ".join(["python -m research.hm_report", *sys.argv[1:]])
-    for name in asked.data:
+    for name in arguments.data:
         store, csvs = shops.read(name, FOLDER.resolve() / name)
         protocol = SHOPS[name]
-        found = of_shop(rows.blocks(store, protocol.reported), protocol, FOLDER.resolve() / "trainings", asked.features)
-        seconds = sum(row["seconds"] for row in found["rows"].values())
-        made = record.made_from(csvs, protocol.seeds, command, seconds)
-        print(report.write(name, made, {"note": NOTE, "settings": settings(), "shops": {name: found}}))
+        results = run_shop(rows.list_blocks(store, protocol.reported), protocol, trainings, arguments.features)
+        seconds = sum(row["seconds"] for row in results["rows"].values())
+        origin = record.made_from(csvs, protocol.seeds, command, seconds)
+        print(report.write(name, origin, {"note": NOTE, "settings": collect_settings(), "shops": {name: results}}))
 
 
-def settings() -> dict[str, Any]:
-    kept = ("BATCH", "STEPS", "CUSTOMERS", "CUSTOMER_STEPS", "FEWEST", "HELD")
+def collect_settings() -> dict[str, Any]:
+    """Collect the settings of the trainings for the JSON file."""
     return {
         "era": ERA,
-        **{name.lower(): getattr(trained, name) for name in kept},
-        "training": trained.TRAINING.model_dump(),
+        "batch": train.BATCH,
+        "steps": train.STEPS,
+        "customers": train.CUSTOMERS,
+        "customer_steps": train.CUSTOMER_STEPS,
+        "fewest": train.MIN_STEPS,
+        "held": train.HELD_OUT,
+        "training": train.TRAINING.model_dump(),
     }
 
 
-def of_shop(blocks: Sequence[Block], protocol: Protocol, folder: Path, ablated: bool) -> dict[str, Any]:
-    """All figures of one shop; the first of ``blocks`` only serves the groups' choices."""
-    told = {name: of_model(blocks[1:], model, protocol.seeds, folder) for name, model in rows.MODELS.items()}
-    told |= of_personalised(blocks, protocol.seeds, folder)
+def run_shop(blocks: Sequence[Block], protocol: Protocol, folder: Path, ablate: bool) -> dict[str, Any]:
+    """Compute all figures of one shop. On the first of ``blocks`` the groups choose their models."""
+    reported = blocks[1:]
+    table = {name: run_model(reported, model, protocol.seeds, folder) for name, model in rows.MODELS.items()}
+    table |= run_personalised(blocks, protocol.seeds, folder)
     for name in rows.MODELS:
         if name in rows.RESTRICTED:
-            told |= restricted(name, blocks[1:], rows.MODELS[name], protocol.seeds, folder)
-    told |= of_baselines(blocks[1:])
-    asked = [asked_of(block.store, week) for block in blocks[1:] for week in block.weeks]
-    member = members_of(blocks[-1].store, blocks[-1].cut)
+            table |= run_restricted(name, reported, rows.MODELS[name], protocol.seeds, folder)
+    table |= run_baselines(reported)
+    label_weeks = [load_label_week(block.store, week) for block in reported for week in block.weeks]
+    members = load_members(blocks[-1].store, blocks[-1].cut)
     return {
-        "about": f"{len(asked)} label weeks, {sum(len(of.users) for of in asked)} buyers, "
-        f"{np.mean([len(of.recent) for of in asked]):,.0f} articles that sell",
-        "weeks": [of.past.week for of in asked],
-        "rows": figures.table(told, "base"),
-        "chain": figures.chain(told, rows.ORDER),
-        "folds": folds(told),
-        "features": of_features(blocks[1:], protocol.ablated, folder) if ablated else {},
-        "groups": ", ".join(f"{name} {int(who.sum())}" for name, who in member.items()),
+        "about": f"{len(label_weeks)} label weeks, {sum(len(each.users) for each in label_weeks)} buyers, "
+        f"{np.mean([len(each.recent) for each in label_weeks]):,.0f} articles that sell",
+        "weeks": [each.past.week for each in label_weeks],
+        "rows": figures.build_table(table, "base"),
+        "chain": figures.compare_neighbours(table, rows.ORDER),
+        "folds": compute_ratios(table),
+        "features": run_ablations(reported, protocol.ablation_seeds, folder) if ablate else {},
+        "groups": ", ".join(f"{name} {int(member.sum())}" for name, member in members.items()),
     }
 
 
-def of_model(blocks: Sequence[Block], model: Model, seeds: Sequence[int], folder: Path) -> Told:
-    """A model's row: the articles that sell, by its scores."""
-    return figures.joined(
-        told([trained.answers(block, model, seed, folder) for seed in seeds], block, "recent") for block in blocks
-    )
+def run_model(blocks: Sequence[Block], model: Model, seeds: Sequence[int], folder: Path) -> Row:
+    """Compute a model's row: its lists of all recently sold articles."""
+    return _build_row(_train_blocks(blocks, model, seeds, folder), "recent")
 
 
-def told(found: Sequence[Answers], block: Block, what: str, fill: bool = True) -> Told:
-    """The row of one block's answers, one for each seed; ``what`` as in answers.answered."""
-    asked = [asked_of(block.store, week) for week in block.weeks]
+def _train_blocks(blocks: Sequence[Block], model: Model, seeds: Sequence[int], folder: Path) -> Runs:
+    return [(block, [train.load_or_train(block, model, seed, folder) for seed in seeds]) for block in blocks]
+
+
+def _build_row(runs: Runs, kind: str, fill: bool = True) -> Row:
+    return figures.join_blocks(build_block_row(by_seed, block, kind, fill) for block, by_seed in runs)
+
+
+def build_block_row(by_seed: Sequence[Rankings], block: Block, kind: str, fill: bool = True) -> Row:
+    """Build the row of one block from the rankings of each seed.
+
+    ``kind``: kind of list, see ranking.rank_articles; only "recent" has AUC, seconds and losses. ``fill``: fill short
+    lists with best sellers.
+    """
+    label_weeks = [load_label_week(block.store, week) for week in block.weeks]
     ap = []
-    for made in found:
-        lists = {of.past.week: made[f"{of.past.week}/{what}"] for of in asked}
-        ap.append(
-            figures.of_lists(
-                asked, {of.past.week: rows.filled(lists[of.past.week], of) for of in asked} if fill else lists
-            )
-        )
-    ranked = [figures.of_values(asked, {week: made[f"{week}/auc"] for week in block.weeks}) for made in found]
-    return Told(
+    for rankings in by_seed:
+        lists = {week: rankings[f"{week}/{kind}"] for week in block.weeks}
+        if fill:
+            lists = {each.past.week: rows.fill_lists(lists[each.past.week], each) for each in label_weeks}
+        ap.append(figures.score_lists(label_weeks, lists))
+    if kind != "recent":
+        return Row(ap)
+    return Row(
         ap,
-        ranked if what == "recent" else [],
-        sum(float(made["seconds"]) for made in found) if what == "recent" else 0.0,
-        [float(made["held"].min()) for made in found if "held" in made and what == "recent"],
-        [float(made["loss"][-1]) for made in found if "loss" in made and what == "recent"],
+        [
+            figures.tabulate_values(label_weeks, {week: rankings[f"{week}/auc"] for week in block.weeks})
+            for rankings in by_seed
+        ],
+        sum(float(rankings["seconds"]) for rankings in by_seed),
+        [float(rankings["held"].min()) for rankings in by_seed if "held" in rankings],
+        [float(rankings["loss"][-1]) for rankings in by_seed if "loss" in rankings],
     )
 
 
-def restricted(name: str, blocks: Sequence[Block], model: Model, seeds: Sequence[int], folder: Path) -> dict[str, Told]:
-    """The rows of a model among what the customer bought before: of articles that sell, of the last month, unfilled."""
-    made = [(block, [trained.answers(block, model, seed, folder) for seed in seeds]) for block in blocks]
-    return _restricted(name, made)
+def run_restricted(
+    name: str, blocks: Sequence[Block], model: Model, seeds: Sequence[int], folder: Path
+) -> dict[str, Row]:
+    """Compute a model's rows under the repurchase restriction."""
+    return _build_restricted(name, _train_blocks(blocks, model, seeds, folder))
 
 
-def _restricted(name: str, made: Sequence[tuple[Block, list[Answers]]]) -> dict[str, Told]:
+def _build_restricted(name: str, runs: Runs) -> dict[str, Row]:
     return {
-        f"{name}, bought before": figures.joined(told(found, block, "bought") for block, found in made),
-        f"{name}, bought in the last month": figures.joined(told(found, block, "month") for block, found in made),
-        f"{name}, bought before, unfilled": figures.joined(
-            told(found, block, "bought", False) for block, found in made
-        ),
+        f"{name}, bought before": _build_row(runs, "bought"),
+        f"{name}, bought in the last month": _build_row(runs, "month"),
+        f"{name}, bought before, unfilled": _build_row(runs, "bought", fill=False),
     }
 
 
-def of_personalised(blocks: Sequence[Block], seeds: Sequence[int], folder: Path) -> dict[str, Told]:
-    """The rows of the groups' models, laid over each other."""
-    made: list[tuple[Block, list[Answers]]] = []
-    for before, block in pairwise(blocks):
-        made.append((block, [rows.personalised(before, block, seed, folder)[0] for seed in seeds]))
-    whole = figures.joined(told(found, block, "recent") for block, found in made)
-    return {rows.PERSONALISED: whole, **_restricted(rows.PERSONALISED, made)}
+def run_personalised(blocks: Sequence[Block], seeds: Sequence[int], folder: Path) -> dict[str, Row]:
+    """Compute the rows of one model per group, with and without the restriction."""
+    runs: Runs = [
+        (block, [rows.rank_personalised(before, block, seed, folder)[0] for seed in seeds])
+        for before, block in pairwise(blocks)
+    ]
+    return {rows.PERSONALISED: _build_row(runs, "recent"), **_build_restricted(rows.PERSONALISED, runs)}
 
 
-def of_baselines(blocks: Sequence[Block]) -> dict[str, Told]:
-    """The rows without a network."""
-    asked = [asked_of(block.store, week) for block in blocks for week in block.weeks]
-    lists = {of.past.week: rows.baseline_rows(of) for of in asked}
+def run_baselines(blocks: Sequence[Block]) -> dict[str, Row]:
+    """Compute the rows without a network."""
+    label_weeks = [load_label_week(block.store, week) for block in blocks for week in block.weeks]
+    lists = {each.past.week: rows.rank_baselines(each) for each in label_weeks}
     names = list(next(iter(lists.values())))
-    return {name: Told([figures.of_lists(asked, {week: of[name] for week, of in lists.items()})]) for name in names}
-
-
-def folds(told: Mapping[str, Told]) -> dict[str, Any]:
-    """How many times the MAP@12 of each restricted row that of the open one is."""
     return {
-        name: figures.fold(told[row], told[name])
-        for row in rows.RESTRICTED
-        for name in told
-        if name.startswith(f"{row}, bought")
+        name: Row([figures.score_lists(label_weeks, {week: by_name[name] for week, by_name in lists.items()})])
+        for name in names
     }
 
 
-def of_features(blocks: Sequence[Block], seeds: Sequence[int], folder: Path) -> dict[str, Any]:
-    """Each ablation's MAP@12 and AUC minus those of the diversified network under the same seeds."""
-    whole = of_model(blocks, rows.MODELS["diversified"], seeds, folder)
-    out: dict[str, Any] = {}
-    for name, model in rows.ablations():
-        less = of_model(blocks, model, seeds, folder)
-        both = {"whole": whole, name: less}
-        out[name] = {
-            "map12": paired.compared({row: figures.mean(of.ap) for row, of in both.items()}, "whole")[name]["minus"],
-            "auc": paired.compared({row: figures.mean(of.auc) for row, of in both.items()}, "whole")[name]["minus"],
+def compute_ratios(table: Mapping[str, Row]) -> dict[str, Any]:
+    """Divide the MAP@12 of each restricted row by that of the same model without restriction."""
+    return {
+        name: figures.compute_ratio(table[name], table[model])
+        for model in rows.RESTRICTED
+        for name in table
+        if name.startswith(f"{model}, bought")
+    }
+
+
+def run_ablations(blocks: Sequence[Block], seeds: Sequence[int], folder: Path) -> dict[str, Any]:
+    """Subtract the diversified network's MAP@12 and AUC from those of each ablation, trained with the same seeds."""
+    whole = run_model(blocks, rows.MODELS["diversified"], seeds, folder)
+    differences: dict[str, Any] = {}
+    for name, model in rows.list_ablations():
+        pair = {"whole": whole, name: run_model(blocks, model, seeds, folder)}
+        ap = {row: figures.average_seeds(values.ap) for row, values in pair.items()}
+        auc = {row: figures.average_seeds(values.auc) for row, values in pair.items()}
+        differences[name] = {
+            "map12": paired.compared(ap, "whole")[name]["minus"],
+            "auc": paired.compared(auc, "whole")[name]["minus"],
         }
-    raised = paired.holm({name: of["auc"]["p"] for name, of in out.items()})
-    return {name: {**of, "auc": {**of["auc"], "holm": raised[name]}} for name, of in out.items()}
+    adjusted = paired.holm({name: row["auc"]["p"] for name, row in differences.items()})
+    return {name: {**row, "auc": {**row["auc"], "holm": adjusted[name]}} for name, row in differences.items()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A shop's figures: every row's MAP@12 and order of the articles that sell, and the differences that are asked for."""
+"""Compute the figures of a shop: MAP@12 and AUC of each row, differences between rows, and ratios."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,106 +9,117 @@ import numpy as np
 import polars as pl
 
 from benchmarks import paired
-from research.hm_report.answers import Asked
+from research.hm_report.ranking import LabelWeek
 from retail import metrics
 from retail.log import Array
 
-Weeks = Mapping[int, Array]  # label week -> (b, 12) lists, or (b,) values
+ByWeek = Mapping[int, Array]  # label week -> (b, 12) lists, or (b,) values
 
 
 @dataclass(frozen=True)
-class Told:
-    """One row of the table: a table (week, user, twelve) of values for each seed, and what the trainings left."""
+class Row:
+    """Hold a row of the table: values per seed, and training time and losses.
 
-    ap: list[pl.DataFrame]
-    auc: list[pl.DataFrame] = field(default_factory=list)
+    Each table of ``ap`` and ``auc`` belongs to a seed, has a row per buyer and the columns week, user, twelve.
+    """
+
+    ap: list[pl.DataFrame]  # twelve: AP@12
+    auc: list[pl.DataFrame] = field(default_factory=list)  # twelve: AUC
     seconds: float = 0.0
-    held: list[float] = field(default_factory=list)  # least loss on the held customers, a number for each training
-    loss: list[float] = field(default_factory=list)  # training loss of the last epoch
+    held_out: list[float] = field(default_factory=list)  # per training: lowest loss on the held-out customers
+    loss: list[float] = field(default_factory=list)  # per training: loss of the last epoch
 
 
-def of_lists(asked: Sequence[Asked], lists: Weeks) -> pl.DataFrame:
-    """AP@12 of every buyer."""
-    return of_values(
-        asked, {of.past.week: metrics.average_precision(of.start, of.items, lists[of.past.week]) for of in asked}
-    )
+def score_lists(label_weeks: Sequence[LabelWeek], lists: ByWeek) -> pl.DataFrame:
+    """Compute the AP@12 of each buyer: rows (week, user, twelve)."""
+    ap = {
+        each.past.week: metrics.average_precision(each.start, each.items, lists[each.past.week]) for each in label_weeks
+    }
+    return tabulate_values(label_weeks, ap)
 
 
-def of_values(asked: Sequence[Asked], values: Weeks) -> pl.DataFrame:
-    """(week, user, twelve) rows of the buyers' ``values``, those without one left out."""
-    parts = [pl.DataFrame({"week": of.past.week, "user": of.users, "twelve": values[of.past.week]}) for of in asked]
+def tabulate_values(label_weeks: Sequence[LabelWeek], values: ByWeek) -> pl.DataFrame:
+    """Tabulate the buyers' ``values`` as rows (week, user, twelve), without NaN."""
+    parts = [
+        pl.DataFrame({"week": each.past.week, "user": each.users, "twelve": values[each.past.week]})
+        for each in label_weeks
+    ]
     return pl.concat(parts).filter(pl.col("twelve").is_not_nan())
 
 
-def joined(told: Iterable[Told]) -> Told:
-    """The row of several blocks, whose seeds come in the same order."""
-    parts = list(told)
+def join_blocks(blocks: Iterable[Row]) -> Row:
+    """Join the rows of several blocks into one; the seeds come in the same order in each."""
+    parts = list(blocks)
 
-    def glued(tables: list[list[pl.DataFrame]]) -> list[pl.DataFrame]:
-        return [pl.concat(of_seed) for of_seed in zip(*tables, strict=True)]
+    def concatenate(tables: list[list[pl.DataFrame]]) -> list[pl.DataFrame]:
+        return [pl.concat(by_block) for by_block in zip(*tables, strict=True)]
 
-    return Told(
-        glued([part.ap for part in parts]),
-        glued([part.auc for part in parts]),
+    return Row(
+        concatenate([part.ap for part in parts]),
+        concatenate([part.auc for part in parts]),
         sum(part.seconds for part in parts),
-        [value for part in parts for value in part.held],
+        [value for part in parts for value in part.held_out],
         [value for part in parts for value in part.loss],
     )
 
 
-def mean(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Each buyer's mean over the seeds."""
+def average_seeds(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Average each buyer's values over the seeds."""
     values = np.mean([table["twelve"].to_numpy() for table in tables], axis=0)
     return tables[0].with_columns(twelve=pl.Series(values))
 
 
-def table(told: Mapping[str, Told], base: str) -> dict[str, dict[str, Any]]:
-    """Row -> MAP@12 and its difference from ``base``, AUC, each with a 95% interval over customers; seeds, seconds."""
-    ap = paired.compared({name: mean(of.ap) for name, of in told.items()}, base)
-    ranked = {name: mean(of.auc) for name, of in told.items() if of.auc}
-    auc = paired.compared(ranked, base)
+def build_table(rows: Mapping[str, Row], base: str) -> dict[str, dict[str, Any]]:
+    """Build the table: row name -> MAP@12, its difference from ``base``, and AUC, each with a 95% interval.
+
+    The intervals are over customers. Further keys are MAP@12 by seed, seconds, and the mean losses.
+    """
+    ap = paired.compared({name: average_seeds(row.ap) for name, row in rows.items()}, base)
+    auc = paired.compared({name: average_seeds(row.auc) for name, row in rows.items() if row.auc}, base)
     return {
         name: {
             **ap[name],
             "auc": auc[name]["map12"] if name in auc else None,
-            "by_seed": [float(_by_week(one)) for one in of.ap],
-            "seconds": round(of.seconds, 1),
-            "held": float(np.mean(of.held)) if of.held else None,
-            "loss": float(np.mean(of.loss)) if of.loss else None,
+            "by_seed": [float(_average_weeks(frame)) for frame in row.ap],
+            "seconds": round(row.seconds, 1),
+            "held": float(np.mean(row.held_out)) if row.held_out else None,
+            "loss": float(np.mean(row.loss)) if row.loss else None,
         }
-        for name, of in told.items()
+        for name, row in rows.items()
     }
 
 
-def chain(told: Mapping[str, Told], order: Sequence[str]) -> list[dict[str, Any]]:
-    """Each row of ``order`` minus the one before it, by both measures; p after Holm over the chain's differences."""
-    out = []
+def compare_neighbours(rows: Mapping[str, Row], order: Sequence[str]) -> list[dict[str, Any]]:
+    """Subtract from each row of ``order`` the row before it, by MAP@12 and AUC; adjust p by Holm's method."""
+    steps = []
     for less, more in pairwise(order):
-        both = {name: mean(told[name].ap) for name in (less, more)}
-        ranked = {name: mean(told[name].auc) for name in (less, more)}
-        map12 = paired.compared(both, less)[more]["minus"]
-        out.append({"less": less, "more": more, "map12": map12, "auc": paired.compared(ranked, less)[more]["minus"]})
+        ap = {name: average_seeds(rows[name].ap) for name in (less, more)}
+        auc = {name: average_seeds(rows[name].auc) for name in (less, more)}
+        map12 = paired.compared(ap, less)[more]["minus"]
+        steps.append({"less": less, "more": more, "map12": map12, "auc": paired.compared(auc, less)[more]["minus"]})
     for measure in ("map12", "auc"):
-        raised = paired.holm({k: step[measure]["p"] for k, step in enumerate(out)})
-        for k, step in enumerate(out):
-            step[measure]["holm"] = raised[k]
-    return out
+        adjusted = paired.holm({k: step[measure]["p"] for k, step in enumerate(steps)})
+        for k, step in enumerate(steps):
+            step[measure]["holm"] = adjusted[k]
+    return steps
 
 
-def fold(few: Told, many: Told) -> dict[str, float]:
-    """MAP@12 of ``many`` over that of ``few``, customers drawn again together for the interval."""
-    left, right = (_means(mean(told.ap)) for told in (few, many))
+def compute_ratio(row: Row, base: Row) -> dict[str, float]:
+    """Divide the MAP@12 of ``row`` by that of ``base``; the 95% interval is a bootstrap over customers, paired."""
+    row_ap, base_ap = average_seeds(row.ap), average_seeds(base.ap)
     with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = np.nanquantile(right / left, [0.025, 0.975])
-    return {"fold": _by_week(mean(many.ap)) / _by_week(mean(few.ap)), "low": float(low), "high": float(high)}
+        low, high = np.nanquantile(_bootstrap(row_ap) / _bootstrap(base_ap), [0.025, 0.975])
+    return {"fold": _average_weeks(row_ap) / _average_weeks(base_ap), "low": float(low), "high": float(high)}
 
 
-def _means(frame: pl.DataFrame) -> Array:
+def _bootstrap(frame: pl.DataFrame) -> Array:
+    """Draw the bootstrap's means (DRAWS,) over weeks; equal seeds draw the same customers."""
     weeks = frame.partition_by("week", maintain_order=True)
     pairs = [(week["user"].to_numpy(), week["twelve"].to_numpy()) for week in weeks]
     return metrics.bootstrap_means(pairs, paired.DRAWS, 1)
 
 
-def _by_week(frame: pl.DataFrame) -> float:
+def _average_weeks(frame: pl.DataFrame) -> float:
+    """Average the column twelve within each week, then over weeks."""
     weeks = frame.group_by("week", maintain_order=True).agg(pl.col("twelve").mean())
     return float(np.mean(weeks["twelve"].to_numpy()))

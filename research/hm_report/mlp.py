@@ -1,8 +1,7 @@
-"""The report's multi-layer perceptron: counts of the articles bought so far to probabilities of the next basket.
+"""Predict the next basket from counts of earlier purchases with the report's multi-layer perceptron (MLP).
 
-As published it ends in a sigmoid whose output goes into a loss that applies another one. The least that this loss can
-be for an article that is not bought is then ln 2, at a probability of 0, so that it hardly falls from there; mended,
-the logits go into the loss.
+The published network ends in a sigmoid, and its loss applies another sigmoid. The loss of an article that is not bought
+is then at least ln 2, even at a probability of 0, so it hardly falls. The fixed variant gives the logits to the loss.
 """
 
 from typing import NamedTuple
@@ -13,20 +12,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from research.hm_report.shops import Past
+from retail import ragged
 from retail.log import Array
 
 
 class Baskets(NamedTuple):
-    """b customers: what they bought before, and the basket to be told; columns are the articles of the vocabulary."""
+    """Hold the earlier purchases and the target baskets of b customers; a column is an article of the vocabulary."""
 
-    column: Tensor  # (e,) int64 of each entry before, one customer after another
+    column: Tensor  # (e,) int64 of each earlier entry, customer after customer
     start: Tensor  # (b,) int64 first entry of each customer
-    row: Tensor  # (p,) int64 customer of each article of the basket
-    bought: Tensor  # (p,) int64 its column
+    target_row: Tensor  # (p,) int64 customer of each article of the target baskets
+    target_column: Tensor  # (p,) int64 column of the same article
 
 
 class Mlp(nn.Module):
-    """``hidden``: (100,) or (500, 100) in the report."""
+    """Map counts of earlier purchases to log-odds of the next basket.
+
+    ``hidden``: widths of the hidden layers, (100,) or (500, 100) in the report.
+    ``published``: apply the second sigmoid.
+    """
 
     def __init__(self, articles: int, hidden: tuple[int, ...], published: bool) -> None:
         super().__init__()
@@ -38,61 +42,61 @@ class Mlp(nn.Module):
         pairs = zip(hidden, (*hidden[1:], articles), strict=True)
         self.rest = nn.Sequential(*(layer for a, b in pairs for layer in (nn.ReLU(), nn.Linear(a, b))))
 
-    def forward(self, of: Baskets) -> Tensor:
-        """(b, N) log-odds that each article is in the basket."""
-        out: Tensor = self.rest(self.first(of.column, of.start) + self.bias)
+    def forward(self, baskets: Baskets) -> Tensor:
+        """Compute the log-odds (b, N) that each article is in the next basket."""
+        out: Tensor = self.rest(self.first(baskets.column, baskets.start) + self.bias)
         return out
 
-    def loss(self, of: Baskets) -> Tensor:
-        logits = self(of)
-        wanted = torch.zeros_like(logits)
-        wanted[of.row, of.bought] = 1.0
-        return functional.binary_cross_entropy_with_logits(torch.sigmoid(logits) if self.published else logits, wanted)
+    def loss(self, baskets: Baskets) -> Tensor:
+        """Compute the mean binary cross-entropy over customers and articles."""
+        logits = self(baskets)
+        target = torch.zeros_like(logits)
+        target[baskets.target_row, baskets.target_column] = 1.0
+        return functional.binary_cross_entropy_with_logits(torch.sigmoid(logits) if self.published else logits, target)
 
 
 class Examples(NamedTuple):
-    """Customers with two baskets or more; ``before`` and ``last`` hold their entries as columns."""
+    """Hold the baskets of c customers with at least two: the last one as target, the earlier ones as input.
 
-    ptr: Array  # (c + 1,) of ``before``
+    Row r has the columns ``before[ptr[r]:ptr[r + 1]]`` and ``last[last_ptr[r]:last_ptr[r + 1]]``.
+    """
+
+    ptr: Array  # (c + 1,)
     before: Array
-    last_ptr: Array  # (c + 1,) of ``last``
+    last_ptr: Array  # (c + 1,)
     last: Array
 
-    def of(self, rows: Array) -> Baskets:
-        before, last = _runs(self.ptr, rows), _runs(self.last_ptr, rows)
-        length = np.diff(self.ptr)[rows]
+    def select(self, rows: Array) -> Baskets:
+        """Select the customers ``rows`` (b,) as a batch."""
+        length, last_length = np.diff(self.ptr)[rows], np.diff(self.last_ptr)[rows]
+        before = ragged.positions(self.ptr[rows], length)
+        last = ragged.positions(self.last_ptr[rows], last_length)
         return Baskets(
             torch.from_numpy(self.before[before]),
-            torch.from_numpy(np.cumsum(length) - length),
-            torch.from_numpy(np.repeat(np.arange(len(rows)), np.diff(self.last_ptr)[rows])),
+            torch.from_numpy(ragged.offsets(length)[:-1]),
+            torch.from_numpy(ragged.row_of(ragged.offsets(last_length))),
             torch.from_numpy(self.last[last]),
         )
 
 
-def examples(past: Past, column: Array) -> Examples:
-    """The last basket of each customer of the past as the target, what came before as the input."""
+def build_examples(past: Past, column: Array) -> Examples:
+    """Build the examples of the customers with at least two baskets; ``column``: (items,) column of each article."""
     first = np.concatenate([[True], past.user[1:] != past.user[:-1]]) if len(past.user) else np.zeros(0, bool)
     run = np.cumsum(first) - 1  # the past is sorted by customer and day
     last_day = np.maximum.reduceat(past.day, np.flatnonzero(first)) if len(past.user) else past.day
     is_last = past.day == last_day[run]
-    several = np.bincount(run, ~is_last) > 0
-    kept = several[run]
-    run, is_last, at = (np.cumsum(several) - 1)[run][kept], is_last[kept], column[past.item[kept]]
-    sizes = [np.bincount(run[part], minlength=int(several.sum())) for part in (~is_last, is_last)]
-    ptr, last_ptr = (np.concatenate([[0], np.cumsum(each)]) for each in sizes)
-    return Examples(ptr, at[~is_last], last_ptr, at[is_last])
+    has_earlier = np.bincount(run, ~is_last) > 0
+    kept = has_earlier[run]
+    run, is_last, columns = (np.cumsum(has_earlier) - 1)[run][kept], is_last[kept], column[past.item[kept]]
+    sizes = [np.bincount(run[part], minlength=int(has_earlier.sum())) for part in (~is_last, is_last)]
+    ptr, last_ptr = (ragged.offsets(size) for size in sizes)
+    return Examples(ptr, columns[~is_last], last_ptr, columns[is_last])
 
 
-def inputs(past: Past, column: Array, users: Array) -> Baskets:
-    """All that ``users`` (ascending) bought before the cutoff and the vocabulary holds, to be answered."""
+def build_inputs(past: Past, column: Array, users: Array) -> Baskets:
+    """Build the inputs of ``users`` (ascending) without targets; articles outside the vocabulary are left out."""
     known = np.isin(past.user, users) & (column[past.item] >= 0)
     length = np.bincount(np.searchsorted(users, past.user[known]), minlength=len(users))
-    none = torch.zeros(0, dtype=torch.int64)
-    start = np.cumsum(length) - length
-    return Baskets(torch.from_numpy(column[past.item[known]]), torch.from_numpy(start), none, none)
-
-
-def _runs(ptr: Array, rows: Array) -> Array:
-    low, length = ptr[rows], np.diff(ptr)[rows]
-    at: Array = np.arange(length.sum()) + np.repeat(low - (np.cumsum(length) - length), length)
-    return at
+    empty = torch.zeros(0, dtype=torch.int64)
+    start = ragged.offsets(length)[:-1]
+    return Baskets(torch.from_numpy(column[past.item[known]]), torch.from_numpy(start), empty, empty)
