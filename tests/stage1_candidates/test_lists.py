@@ -61,9 +61,9 @@ def test_gather_of_nothing() -> None:
 
 
 def test_transposed_exchanges_keys_and_targets() -> None:
-    found = lists.transposed(of({1: 0.5, 0: 2.0}, {}, {1: 4.0}), 3)
+    found = lists.transpose(of({1: 0.5, 0: 2.0}, {}, {1: 4.0}), 3)
     assert rows_of(found) == [{0: 2.0}, {0: 0.5, 2: 4.0}, {}]
-    assert rows_of(lists.transposed(found, 3)) == [{0: 2.0, 1: 0.5}, {}, {1: 4.0}]
+    assert rows_of(lists.transpose(found, 3)) == [{0: 2.0, 1: 0.5}, {}, {1: 4.0}]
 
 
 def test_arrays_and_back() -> None:
