@@ -27,7 +27,7 @@ from retail import paths, stage, weeks
 from retail import shop as shops
 from retail.log import Array
 from retail.pairs import Pairs
-from stage1_candidates.pool import loaded
+from stage1_candidates.pool import load_sources
 from stage2_ranker.model import ranker
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
@@ -45,7 +45,7 @@ def read_shard(customers: int) -> tuple[Pairs, Array, Array]:
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
     users = np.sort(pl.read_parquet(paths.WANTED)["user"].to_numpy())[:customers]
-    pairs, rows = answer.table(history, shop, users, loaded(plan.submission, params), params)
+    pairs, rows = answer.table(history, shop, users, load_sources(plan.submission, params), params)
     return pairs, ranker.matrix(rows), answer.best_sellers(history)
 
 

@@ -19,7 +19,7 @@ from retail.params import Params
 from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.pool import labels, loaded
+from stage1_candidates.pool import label_pairs, load_sources
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
 from submissions.scoring import baselines, calibration
@@ -38,13 +38,13 @@ def evaluate_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[s
     history, truth = weeks.history(shop.log, week), weeks.truth(shop.log, week)
     users = weeks.buyers(shop.log, week)
     start, items = metrics.truth_runs(*truth, users)
-    sources = loaded(week, params)
+    sources = load_sources(week, params)
     top_lists, scores, purchases = [], [], []
     for shard in answer.split_shards(users, params.submit.shard):
         pairs, _, score = answer.score_candidates(history, shop, shard, sources, blend, params)
         top_lists.append(answer.top(pairs, score, answer.cached_best_sellers(history)))
         scores.append(score)
-        purchases.append(labels(pairs, truth))
+        purchases.append(label_pairs(pairs, truth))
     predicted = {
         "twelve": np.concatenate(top_lists),
         "popular": baselines.popular(history, users),

@@ -16,7 +16,7 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.metrics import K
-from stage1_candidates.pool import loaded
+from stage1_candidates.pool import load_sources
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
 from submissions.answering.shards import Shards
@@ -48,7 +48,7 @@ def main() -> None:
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
-    blend, sources = Blend.load(paths.FINAL_MODEL), loaded(plan.submission, params)
+    blend, sources = Blend.load(paths.FINAL_MODEL), load_sources(plan.submission, params)
     requested = schema.check(pl.read_parquet(paths.WANTED), schema.WANTED, "wanted", key=("user",))["user"].to_numpy()
     users = np.sort(requested)
     finished = Shards.open(plan.submission, params)

@@ -455,7 +455,7 @@ def test_training_rows_are_answering_rows(built: Built) -> None:
     assert len(built.plan.labelled) >= 5
     for week in built.plan.labelled:
         trained = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
-        history, sources = weeks.history(built.shop.log, week), merge.loaded(week, built.params)
+        history, sources = weeks.history(built.shop.log, week), merge.load_sources(week, built.params)
         _, rows = answer.table(history, built.shop, everyone(built.shop), sources, built.params)
         assert trained.drop("label", "sampled").columns == rows.columns
         keys = trained[["user", "item"]]
@@ -501,7 +501,7 @@ def test_the_evaluated_ranker_learns_from_the_stopping_weeks_once_they_have_told
 @pytest.mark.parametrize("which", ["validation", "submission"])
 def test_the_answer_does_not_depend_on_the_shards(built: Built, which: str) -> None:
     week = {"validation": built.plan.validation[0], "submission": built.plan.submission}[which]
-    history, sources = weeks.history(built.shop.log, week), merge.loaded(week, built.params)
+    history, sources = weeks.history(built.shop.log, week), merge.load_sources(week, built.params)
     users = everyone(built.shop)[::3]  # the last customer, a cold one, among them
 
     def lists(size: int) -> Array:
@@ -521,7 +521,7 @@ def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built
     own_past = {name: {**block, "use": name == "repurchase"} for name, block in built.params.sources.items()}
     params = built.params.model_copy(update={"sources": own_past, "networks": {}})
     week = built.plan.submission
-    history, sources = weeks.history(built.shop.log, week), merge.loaded(week, params)
+    history, sources = weeks.history(built.shop.log, week), merge.load_sources(week, params)
     cold = np.array([built.shop.log.users - 1], np.uint32)
     _, rows = answer.table(history, built.shop, cold, sources, params)
     assert rows.height == 0
@@ -539,7 +539,7 @@ def test_features_other_than_the_fitted_ones_are_refused(built: Built) -> None:
     week = built.plan.submission
     fewer = {name: {**block, "use": name != GROUPS[0]} for name, block in built.params.features.items()}
     params = built.params.model_copy(update={"features": fewer})
-    sources = merge.loaded(week, params)
+    sources = merge.load_sources(week, params)
     history = weeks.history(built.shop.log, week)
     with pytest.raises(InputError, match="not those the ranker was fitted on"):
         answer.answer(history, built.shop, everyone(built.shop), sources, built.blend, params)

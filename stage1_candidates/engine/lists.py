@@ -70,7 +70,8 @@ def identity(n: int) -> Lists:
 def own(history: History, users: Array, half_life: float) -> Lists:
     """List the articles that each of ``users`` bought before the cutoff, ascending.
 
-    The weight is the sum over purchase days of 2^(-age / half_life). The age counts days before the cutoff, 1 for the day before.
+    The weight is the sum over purchase days of 2^(-age / half_life). The age counts days before
+    the cutoff, 1 for the day before.
     """
     log = history.log
     begin, end = log.start[users], history.stop[users]

@@ -1,6 +1,7 @@
 """Multiply weighted lists, customer -> keys -> articles, and keep the best targets of each row.
 
-Each thread computes one row at a time in a dense buffer of a few bytes per target. No dense matrix of all pairs is needed.
+Each thread computes one row at a time in a dense buffer of a few bytes per target. No dense matrix of all
+pairs is needed.
 """
 
 import numba

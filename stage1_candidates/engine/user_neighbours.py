@@ -28,7 +28,9 @@ def nearest(user_vectors: Lists, state: dict[str, Array], users: Array, neighbou
     inside = reference[place] == users if len(reference) else np.zeros(len(users), bool)
     ptr = offsets(inside)
     itself = Lists(ptr, place[inside].astype(np.uint32), np.ones(int(ptr[-1]), np.float32))
-    return sparse_product.best_targets(user_vectors, Lists.of(state, "posting"), len(reference), neighbours, skip=itself)
+    return sparse_product.best_targets(
+        user_vectors, Lists.of(state, "posting"), len(reference), neighbours, skip=itself
+    )
 
 
 def vectors(history: History, users: Array, decay: float) -> Lists:

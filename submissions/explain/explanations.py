@@ -17,7 +17,7 @@ from retail.ragged import offsets, pair_codes
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.pool import loaded
+from stage1_candidates.pool import load_sources
 from stage2_ranker.model import ranker
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
@@ -121,7 +121,7 @@ def explain_customers(requested: Array, params: Params) -> pl.DataFrame:
     history = weeks.history(shop.log, plan.submission)
     explainer = Explainer.prepare(Blend.load(paths.FINAL_MODEL), K * len(requested))
     try:
-        sources = loaded(plan.submission, params)
+        sources = load_sources(plan.submission, params)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file; run `dvc repro` first") from error
     articles, users = read_labels(params.data.folder, read_article_names()), np.sort(requested)
