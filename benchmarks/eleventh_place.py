@@ -109,7 +109,7 @@ def list_cooccurring(history: History, shop: Shop, users: Array) -> Lists:
     bought = lists.gather(log.user[recent].astype(np.int64), log.item[recent], np.ones(len(recent)), log.users)
     once = Lists(bought.ptr, bought.target, np.ones(len(bought.target), np.float32))
     neighbours = sparse_product.best_targets(
-        lists.transposed(once, log.items), once, log.items, COMPANY, skip=lists.identity(log.items)
+        lists.transpose(once, log.items), once, log.items, COMPANY, skip=lists.identity(log.items)
     )
     own = lists.own(history, users, RECENT)
     return sparse_product.best_targets(own, neighbours, *_get_size(shop), skip=own)

@@ -1,7 +1,7 @@
-"""Stage ``pool``: fuse the sources' proposals of every label week into one pool of candidates, with labels.
+"""Fuse the sources' candidates of each label week into one labelled pool (stage ``pool``).
 
-Writes data/pool/: pool_<week>.parquet (user, item, label, then the columns of pool.build; ascending by user, item), and
-recall.json, the recall of the validation weeks' pools over all their buyers.
+The stage writes data/pool/. pool_<week>.parquet holds user, item, label and the columns of ``pool.build``, ascending
+by user and item. recall.json holds the recall of all buyers in the validation weeks.
 """
 
 import json
@@ -28,7 +28,7 @@ from stage1_candidates.pooling import pool, recall
 
 
 def load_sources(week: int, params: Params) -> dict[str, Loaded]:
-    """Load the sources that are on, with what they learned for ``week``."""
+    """Load the active sources with their states for ``week``."""
     if not source.proposing(params):
         raise InputError("params.yaml: no block of 'sources' or 'networks' proposes candidates; switch at least one on")
     names = source.switched_on(params)
@@ -36,13 +36,13 @@ def load_sources(week: int, params: Params) -> dict[str, Loaded]:
 
 
 def label_pairs(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
-    """Label the pairs (n,) uint8: 1 where the pair was bought in the label week."""
+    """Label the pairs bought in the label week with 1, others with 0: (n,) uint8."""
     code = pair_codes(pairs.user, pairs.items)
     return np.isin(code, pair_codes(*truth)).astype(np.uint8)
 
 
 def read_candidates(name: str, week: int, users: Array) -> Lists:
-    """Read the stored proposals of a source as lists, row r for ``users[r]``; other customers are left out."""
+    """Read the stored candidates of a source for ``users``, row r for ``users[r]``."""
     rows = pl.read_parquet(paths.of_week(paths.SOURCES / name, "candidates", week))
     rows = schema.check(rows, schema.CANDIDATES, f"candidates of {name}")
     user = rows["user"].to_numpy()
@@ -56,17 +56,17 @@ def read_candidates(name: str, week: int, users: Array) -> Lists:
 
 
 def build_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.DataFrame, dict[str, object] | None]:
-    """Build the labelled pool of a week's customers; for a reported week also the recall figures of all buyers."""
+    """Build the labelled pool of a week, and the recall figures of all buyers in a validation week."""
     history, truth = weeks.history(shop.log, week), weeks.truth(shop.log, week)
-    everybody = weeks.customers(shop.log, plan, week, params.weeks, params.seed)
+    all_users = weeks.customers(shop.log, plan, week, params.weeks, params.seed)
     sources, proposing = load_sources(week, params), source.proposing(params)
     figures = None
     if week in plan.validation:
-        whole = {name: read_candidates(name, week, everybody) for name in proposing}
-        figures = recall.figures(whole, everybody, truth, params.pool)
-    users = everybody
+        whole = {name: read_candidates(name, week, all_users) for name in proposing}
+        figures = recall.figures(whole, all_users, truth, params.pool)
+    users = all_users
     if week not in plan.stop:
-        users = weeks.sample_users(everybody, weeks.train_share(plan, params.weeks), week, params.seed)
+        users = weeks.sample_users(all_users, weeks.share(plan, params.weeks), week, params.seed)
     proposed = {name: read_candidates(name, week, users) for name in proposing}
     pairs, columns = pool.build(sources, proposed, history, shop, users, params)
     keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": label_pairs(pairs, truth)})

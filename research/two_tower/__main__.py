@@ -170,7 +170,7 @@ def measure_approximate(
     history = weeks.history(whole.log, whole.log.weeks - 1)
     state = module.fit(history, whole, settings, weights)
     users = np.arange(whole.log.users, dtype=np.uint32)
-    ready = module.made_ready(history, whole, state, settings)
+    ready = module.prepare(history, whole, state, settings)
     customers = customer_vectors(ready.network, history, ready.shop, users, settings.model.bag)
     random_articles = rates.make_vectors(rates.ARTICLES, 1)
     return {

@@ -1,7 +1,7 @@
-"""Weighted lists: a key (customer, article, segment ...) and its targets.
+"""Build weighted lists: sparse matrices whose rows are keys, such as customers, articles or segments.
 
-A source multiplies two of them (stage1_candidates/engine/sparse_product.py): customer -> own articles with articles ->
-their neighbours, or customer -> segment with segment -> its best sellers.
+A source multiplies two of them with stage1_candidates/engine/sparse_product.py. An example is customers x own articles
+times articles x neighbours.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from retail.weeks import History
 
 @dataclass(frozen=True)
 class Lists:
-    """Sparse rows: key k has ``target[ptr[k]:ptr[k+1]]`` with ``weight`` alongside, targets unique within a key."""
+    """Hold sparse rows: key k has targets ``target[ptr[k]:ptr[k+1]]``, unique within a key, and their weights."""
 
     ptr: Array  # (keys + 1,) int64
     target: Array  # (n,) uint32
@@ -28,57 +28,58 @@ class Lists:
         return len(self.ptr) - 1
 
     def key_of_rows(self) -> Array:
-        """(n,) int64 key of each entry."""
+        """Return the key of each entry: (n,) int64."""
         return row_of(self.ptr)
 
     def arrays(self, name: str) -> dict[str, Array]:
-        """As named arrays, to be stored in a source's state."""
+        """Return the arrays by name, for the state of a source."""
         return {f"{name}_ptr": self.ptr, f"{name}_target": self.target, f"{name}_weight": self.weight}
 
     @staticmethod
     def of(state: dict[str, Array], name: str) -> "Lists":
-        """The inverse of ``arrays``."""
+        """Invert ``arrays``."""
         return Lists(state[f"{name}_ptr"], state[f"{name}_target"], state[f"{name}_weight"])
 
 
 def gather(key: Array, target: Array, weight: Array, keys: int, top: int | None = None) -> Lists:
-    """Sum ``weight`` over equal (key, target) and keep each key's ``top`` targets, heaviest first, ties by id.
+    """Sum ``weight`` over equal (key, target) and keep each key's ``top`` targets, largest first, ties by id.
 
-    Entries with a negative key (a missing attribute) are left out. With ``top=None`` targets ascend instead.
+    Entries with a negative key (a missing attribute) are skipped. With ``top=None`` targets ascend instead.
     """
-    order, start = _by_key(key, keys)
+    order, start = _sort_by_key(key, keys)
     targets = int(target.max(initial=0)) + 1
-    sizes = _targets_of(start, order, target, targets)
+    sizes = _count_targets(start, order, target, targets)
     ptr = offsets(sizes if top is None else np.minimum(sizes, top))
-    found, total = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
-    _summed(start, order, target, weight, targets, top is not None, ptr, found, total)
-    return Lists(ptr, found, total)
+    unique, total = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
+    _sum_weights(start, order, target, weight, targets, top is not None, ptr, unique, total)
+    return Lists(ptr, unique, total)
 
 
-def transposed(lists: Lists, targets: int) -> Lists:
-    """Keys and targets exchanged: (keys x targets) becomes (targets x keys)."""
+def transpose(lists: Lists, targets: int) -> Lists:
+    """Transpose (keys x targets) to (targets x keys)."""
     order = np.argsort(lists.target, kind="stable")
     target = lists.key_of_rows()[order].astype(np.uint32)
     return Lists(np.searchsorted(lists.target[order], np.arange(targets + 1)), target, lists.weight[order])
 
 
 def identity(n: int) -> Lists:
-    """Each key is its own only target, weight 1."""
+    """Map each key to itself with weight 1."""
     return Lists(np.arange(n + 1), np.arange(n, dtype=np.uint32), np.ones(n, np.float32))
 
 
 def own(history: History, users: Array, half_life: float) -> Lists:
-    """Row: a customer of ``users``; targets: the articles bought before the cutoff, ascending.
+    """List the articles that each of ``users`` bought before the cutoff, ascending.
 
-    Weight: sum over purchase days of 2^(-age / half_life), age in days before the cutoff (1 = the day before).
+    The weight is the sum over purchase days of 2^(-age / half_life). The age counts days before
+    the cutoff, 1 for the day before.
     """
     log = history.log
     begin, end = log.start[users], history.stop[users]
-    sizes = _distinct(begin, end, log.item, log.items)
+    sizes = _count_articles(begin, end, log.item, log.items)
     ptr = offsets(sizes)
     decay = np.exp2(-np.arange(history.cutoff + 1) / half_life)  # (ages,) indexed by age in days
     target, weight = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
-    _decayed(begin, end, log.item, log.day, history.cutoff, decay, log.items, ptr, target, weight)
+    _sum_decayed(begin, end, log.item, log.day, history.cutoff, decay, log.items, ptr, target, weight)
     return Lists(ptr, target, weight)
 
 
@@ -98,8 +99,8 @@ def favourites(history: History, group: Array, weight: Array) -> Array:
 
 
 @numba.njit(cache=True)
-def _by_key(key: Array, keys: int) -> tuple[Array, Array]:
-    """Positions of the entries by key, in their order within a key, and (keys + 1,) where each key's begin."""
+def _sort_by_key(key: Array, keys: int) -> tuple[Array, Array]:
+    """Sort the positions of the entries by key, stable; also return the start of each key (keys + 1,)."""
     start = np.zeros(keys + 1, np.int64)
     for k in range(len(key)):
         if key[k] >= 0:
@@ -115,8 +116,8 @@ def _by_key(key: Array, keys: int) -> tuple[Array, Array]:
 
 
 @numba.njit(parallel=True, cache=True)
-def _targets_of(start: Array, order: Array, target: Array, targets: int) -> Array:
-    """(keys,) number of different targets of each key."""
+def _count_targets(start: Array, order: Array, target: Array, targets: int) -> Array:
+    """Count the distinct targets of each key: (keys,)."""
     sizes = np.zeros(len(start) - 1, np.int64)
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(start) - 1)
@@ -133,9 +134,9 @@ def _targets_of(start: Array, order: Array, target: Array, targets: int) -> Arra
 
 
 @numba.njit(parallel=True, cache=True)
-def _summed(start: Array, order: Array, target: Array, weight: Array, targets: int, best_first: bool, ptr: Array,
-            found: Array, total: Array) -> None:  # fmt: skip
-    """Fill ``found[ptr[k]:ptr[k+1]]`` with each key's targets, ascending or its heaviest first, and their sums."""
+def _sum_weights(start: Array, order: Array, target: Array, weight: Array, targets: int, best_first: bool, ptr: Array,
+            unique: Array, total: Array) -> None:  # fmt: skip
+    """Fill ``unique[ptr[k]:ptr[k+1]]`` with each key's targets, ascending or largest first, and their sums."""
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(start) - 1)
         if low == high:
@@ -155,13 +156,13 @@ def _summed(start: Array, order: Array, target: Array, weight: Array, targets: i
                 sums[t] += weight[order[p]]
             rows = np.sort(met[:n])
             if best_first:
-                rows = rows[np.argsort(-sums[rows], kind="mergesort")]  # ties stay in the order of their ids
+                rows = rows[np.argsort(-sums[rows], kind="mergesort")]  # stable: ties stay in the order of their ids
             for k in range(ptr[key + 1] - ptr[key]):
-                found[ptr[key] + k], total[ptr[key] + k] = rows[k], sums[rows[k]]
+                unique[ptr[key] + k], total[ptr[key] + k] = rows[k], sums[rows[k]]
 
 
 @numba.njit(parallel=True, cache=True)
-def _distinct(begin: Array, end: Array, item: Array, items: int) -> Array:
+def _count_articles(begin: Array, end: Array, item: Array, items: int) -> Array:
     sizes = np.zeros(len(begin), np.int64)
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(begin))
@@ -175,7 +176,7 @@ def _distinct(begin: Array, end: Array, item: Array, items: int) -> Array:
 
 
 @numba.njit(parallel=True, cache=True)
-def _decayed(begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: Array, items: int,
+def _sum_decayed(begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: Array, items: int,
              ptr: Array, target: Array, weight: Array) -> None:  # fmt: skip
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(begin))
@@ -186,7 +187,7 @@ def _decayed(begin: Array, end: Array, item: Array, day: Array, cutoff: int, dec
                 if total[item[p]] == 0.0:
                     target[n] = item[p]
                     n += 1
-                total[item[p]] += decay[cutoff - day[p]] + 1e-30  # never 0, so that each article is listed once
+                total[item[p]] += decay[cutoff - day[p]] + 1e-30  # never 0, so that each article appears once
             target[ptr[r] : n].sort()
             for k in range(ptr[r], n):
                 weight[k] = total[target[k]]

@@ -1,4 +1,4 @@
-"""A source with its settings and its state: what the pool and the answers ask for candidates and scores."""
+"""Compute candidates and scores of a source with its settings and its state."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +22,12 @@ from stage1_candidates.engine.plugin_types import (
 )
 from stage1_candidates.engine.sparse_product import Factors
 
-UNTRAINED = {"untrained": np.ones(1, bool)}  # the state of a network that has learned nothing yet
+UNTRAINED = {"untrained": np.ones(1, bool)}  # the state of a network without weights
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A source or network that is on, ready to answer for one label week."""
+    """Hold an active source or network, fitted to one label week."""
 
     module: SourceModule
     settings: Any  # the module's own Params
@@ -37,14 +37,14 @@ class Loaded:
     def fit(
         cls, module: SourceModule, settings: Any, history: History, shop: Shop, weights: Weights | None = None
     ) -> "Loaded":
-        """Fit a source to ``history``, or prepare a network with its ``weights``; without any it stays untrained."""
+        """Fit a source to ``history``, or prepare a network with its ``weights``; without weights it is untrained."""
         if not isinstance(module, NetworkModule):
             return cls(module, settings, module.fit(history, shop, settings))
         return cls(module, settings, module.fit(history, shop, settings, weights) if weights else UNTRAINED)
 
     @property
     def untrained(self) -> bool:
-        """Whether it is a network that has learned nothing: it proposes nothing, and its scores are NaN."""
+        """Tell whether this is a network without weights: it proposes nothing, and its scores are NaN."""
         return self.state.keys() == UNTRAINED.keys()
 
     def factors(self, history: History, shop: Shop, users: Array) -> Factors | None:
@@ -56,7 +56,7 @@ class Loaded:
     def propose(self, history: History, shop: Shop, users: Array, factors: Factors | None = None) -> Lists:
         """List for each of ``users`` its ``take`` best articles with a positive score, best first.
 
-        ``factors``: those of the same ``users``, where they are known already.
+        ``factors``: those of the same ``users``, if already computed.
         """
         if self.untrained:
             return Lists(np.zeros(len(users) + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
@@ -72,7 +72,7 @@ class Loaded:
     def score(self, history: History, shop: Shop, pairs: Pairs, factors: Factors | None = None) -> Array:
         """Score every pair: (n,) float32, NaN where the network is untrained.
 
-        ``factors``: those of ``pairs.users``, where they are known already.
+        ``factors``: those of ``pairs.users``, if already computed.
         """
         if self.untrained:
             return np.full(len(pairs.items), np.nan, np.float32)

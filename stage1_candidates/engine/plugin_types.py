@@ -1,4 +1,4 @@
-"""The types of candidate plug-ins: what the module of a source or of a network must define.
+"""Define the types of candidate plug-ins: the functions of a source or network module.
 
 A module may implement a Protocol (PEP 544). tests/test_plugin_types.py assigns every plug-in to its Protocol, so that
 mypy reports a missing function and a wrong signature. ``P`` is the plug-in's own ``Params``.
@@ -17,33 +17,33 @@ from stage1_candidates.engine.sparse_product import Factors
 P = TypeVar("P", bound=Source)
 N = TypeVar("N", bound=Network)
 State = dict[str, Array]  # arrays that an .npz file can hold
-Weights = dict[str, Array]  # {}: there was too little to learn from
+Weights = dict[str, Array]  # {}: too little training data
 
 
 @runtime_checkable
 class FactorSource(Protocol[P]):
-    """A source whose scores are a sparse product: (customers x keys) @ (keys x articles)."""
+    """Define a source whose scores are a sparse product: (customers x keys) @ (keys x articles)."""
 
     Params: type[P]
 
     def fit(self, history: History, shop: Shop, params: P) -> State:
-        """Learn from the past of one label week."""
+        """Fit the state to the history before one label week."""
 
     def factors(self, history: History, shop: Shop, state: State, users: Array, params: P) -> Factors:
-        """Give the factors of the scores of ``users``, and the articles that are not to be proposed to each."""
+        """Compute the factors of the scores of ``users``, and the articles to skip for each of them."""
 
 
 @runtime_checkable
 class ListSource(Protocol[P]):
-    """A source that makes its lists and scores itself."""
+    """Define a source that computes its lists and scores itself."""
 
     Params: type[P]
 
     def fit(self, history: History, shop: Shop, params: P) -> State:
-        """Learn from the past of one label week."""
+        """Fit the state to the history before one label week."""
 
     def propose(self, history: History, shop: Shop, state: State, users: Array, params: P) -> Lists:
-        """List the ``params.take`` best articles of each customer, best first; row r is that of ``users[r]``."""
+        """List the ``params.take`` best articles of each customer, best first; row r belongs to ``users[r]``."""
 
     def score(
         self, history: History, shop: Shop, state: State, users: Array, ptr: Array, items: Array, params: P
@@ -53,37 +53,37 @@ class ListSource(Protocol[P]):
 
 @runtime_checkable
 class NetworkModule(Protocol[N]):
-    """A source whose weights a stage of its own learns."""
+    """Define a network, whose weights come from a training stage."""
 
     Params: type[N]
 
     def train(self, history: History, shop: Shop, params: N, seed: int, folder: Path) -> Weights:
-        """Learn weights from the label weeks before ``history.week``; ``folder`` is for checkpoints."""
+        """Train on the label weeks before ``history.week``; ``folder`` holds the checkpoints."""
 
     def fit(self, history: History, shop: Shop, params: N, weights: Weights) -> State:
-        """Prepare weights of the same or an earlier training for one label week."""
+        """Prepare the weights of the same or an earlier training for one label week."""
 
     def propose(self, history: History, shop: Shop, state: State, users: Array, params: N) -> Lists:
-        """As ``ListSource.propose``."""
+        """Propose as ``ListSource.propose`` does."""
 
     def score(
         self, history: History, shop: Shop, state: State, users: Array, ptr: Array, items: Array, params: N
     ) -> Array:
-        """As ``ListSource.score``."""
+        """Score as ``ListSource.score`` does."""
 
 
 @runtime_checkable
 class DescribesUsers(Protocol[N]):
-    """What a network may add: features of a customer that do not depend on the article."""
+    """Define optional features of a customer, computed by a network."""
 
     Params: type[N]
 
     @property
     def USER_COLUMNS(self) -> tuple[str, ...]:  # noqa: N802  # a constant of the module
-        """Names of the columns."""
+        """Name the columns."""
 
     def describe_users(self, history: History, shop: Shop, state: State, users: Array, params: N) -> dict[str, Array]:
-        """Compute each of ``USER_COLUMNS``: (users,) float32, NaN where nothing is known."""
+        """Compute each of ``USER_COLUMNS``: (users,) float32, NaN where unknown."""
 
 
 SourceModule = FactorSource[Any] | ListSource[Any] | NetworkModule[Any]

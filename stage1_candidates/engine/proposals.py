@@ -1,4 +1,4 @@
-"""Compute and store what a source proposes: the work that stages ``propose@`` and ``propose_network@`` share."""
+"""Compute and store the candidates of a source for the stages ``propose@`` and ``propose_network@``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,14 +20,14 @@ WeightsOf = Callable[[Plan, int], Weights | None]  # (plan, label week) -> a net
 
 
 def frame(users: Array, best: Lists) -> pl.DataFrame:
-    """Rows user, item, score of lists whose row r belongs to ``users[r]``."""
+    """Convert lists, row r of ``users[r]``, to a table of user, item and score."""
     return pl.DataFrame(
         {"user": users[best.key_of_rows()].astype(np.uint32), "item": best.target, "score": best.weight}
     )
 
 
 def load_state(name: str, week: int) -> State:
-    """Load what source ``name`` learned from the past of ``week``."""
+    """Load the state of source ``name`` for ``week``."""
     with np.load(paths.of_week(paths.SOURCES / name, "state", week, "npz")) as stored:
         return dict(stored)
 
@@ -39,11 +39,11 @@ def write_off(folder: Path) -> None:
 
 
 def write(name: str, weights_of: WeightsOf) -> None:
-    """Write data/sources/<name>/, whole or not at all.
+    """Write data/sources/<name>/ atomically.
 
-    state_<week>.npz for every week of the plan, the submission's included. Where the source proposes, also
-    candidates_<week>.parquet (user, item, score; best first within a customer) for every week whose truth is known.
-    settings.json holds the block of params.yaml, so that every stage that reads the folder depends on the settings.
+    state_<week>.npz exists for every week of the plan and for the submission. candidates_<week>.parquet exists for a
+    source that proposes, in every label week: user, item, score, best first within a customer. settings.json holds the
+    block of params.yaml, so that stages that read the folder depend on the settings.
     """
     params = parameters.read()
     module, settings = source.load(name, params)
@@ -58,7 +58,7 @@ def write(name: str, weights_of: WeightsOf) -> None:
             fitted = Loaded.fit(module, settings, history, whole, weights_of(plan, week))
             np.savez(paths.of_week(folder, "state", week, "npz"), **fitted.state)  # type: ignore[arg-type]
             if week == plan.submission or not settings.proposes:
-                continue  # at the submission every customer is answered in shards, later
+                continue  # the submission computes its candidates in shards
             users = weeks.customers(whole.log, plan, week, params.weeks, params.seed)
             best = fitted.propose(history, whole, users)
             rows = schema.check(frame(users, best), schema.CANDIDATES, f"source {name}", key=("user", "item"))

@@ -1,6 +1,6 @@
-"""Stage ``propose@<source>``: fit a source to the past of each label week and store what it proposes.
+"""Fit a source to the history before each label week and store its candidates (stage ``propose@<source>``).
 
-Writes data/sources/<source>/, as ``proposals.write`` says.
+The stage writes data/sources/<source>/; ``proposals.write`` describes the files.
 """
 
 import sys

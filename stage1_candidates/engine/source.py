@@ -3,13 +3,13 @@
 To write a source, add a file to ``stage1_candidates/sources`` and its block to ``sources`` of params.yaml. The file has
 
     Params       the settings of its block, a subclass of ``blocks.Source``
-    fit          learn arrays, the state, from the past of one label week
-    factors      give two sparse matrices whose product scores the articles
+    fit          compute the state, named arrays, from the history before one label week
+    factors      compute two sparse matrices whose product is the scores
 
-A source whose scores are no sparse product defines ``propose`` and ``score`` in place of ``factors``. A network is
-``plugin.py`` in a folder of ``stage1_candidates/networks``, with ``train`` besides; its ``Params`` extends
-``blocks.Network``. ``plugin_types`` has all signatures. Add the new module to tests/test_plugin_types.py: mypy then
-checks it. ``loaded.Loaded`` calls these functions for the rest of the project.
+A source whose scores are no sparse product defines ``propose`` and ``score`` instead of ``factors``. A network is
+``plugin.py`` in a folder of ``stage1_candidates/networks``, which also defines
+``train``; its ``Params`` extends ``blocks.Network``. ``plugin_types`` has all signatures. Add the new module to
+tests/test_plugin_types.py, so that mypy checks it. ``loaded.Loaded`` calls these functions for the rest of the project.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from stage1_candidates.engine.plugin_types import NetworkModule, SourceModule
 
 
 def switched_on(params: Params) -> list[str]:
-    """List the sources and networks that serve, in alphabetical order, whatever the order of their blocks."""
+    """List the active sources and networks in alphabetical order."""
     names = sorted([*params.sources, *(name for name in params.networks if not is_off(name, params))])
     blocks = {name: load(name, params)[1] for name in names}
     return [name for name, block in blocks.items() if block.proposes or block.scores]
@@ -40,7 +40,7 @@ def load(name: str, params: Params) -> tuple[SourceModule, Any]:
 
 
 def is_off(name: str, params: Params) -> bool:
-    """Tell whether network ``name`` has ``use: false``; found without its module, which imports torch."""
+    """Tell whether network ``name`` has ``use: false``, without importing its module and torch."""
     return params.networks.get(name, {}).get("use") is False
 
 

@@ -1,6 +1,7 @@
 """Multiply weighted lists, customer -> keys -> articles, and keep the best targets of each row.
 
-Each thread computes one row at a time in a dense scratch of a few bytes per target: no table of all pairs is made.
+Each thread computes one row at a time in a dense buffer of a few bytes per target. No dense matrix of all
+pairs is needed.
 """
 
 import numba
@@ -18,10 +19,10 @@ def best_targets(rows: Lists, step: Lists, targets: int, top: int, skip: Lists |
     """Find the ``top`` targets of each row of the sparse product rows @ step, best first, ties by id.
 
     Row r scores target t with the sum over its keys k of rows.weight[r, k] * step.weight[k, t]: (R, K) @ (K, T).
-    Targets of ``skip``'s row r are left out.
+    The targets in row r of ``skip`` are excluded.
     """
-    nothing = Lists(np.zeros(rows.keys + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
-    skip = skip or nothing
+    empty = Lists(np.zeros(rows.keys + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
+    skip = skip or empty
     target = np.zeros((rows.keys, top), np.uint32)
     weight = np.zeros((rows.keys, top), np.float32)
     count = np.zeros(rows.keys, np.int64)

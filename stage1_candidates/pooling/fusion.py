@@ -1,7 +1,7 @@
-"""Reciprocal-rank fusion: the sources' ranked lists of each customer become one, and each pair keeps its ranks.
+"""Fuse the sources' ranked lists by reciprocal rank (Cormack et al., SIGIR 2009), and look up ranks.
 
-A customer's lists are short and the articles many, so each kernel keeps one dense scratch per thread and cleans up
-behind every customer: no sort over all customers, no table of all pairs.
+weight(u, i) = sum over the sources that propose i of 1 / (rrf + rank), with ranks from 1. Each kernel keeps one dense
+buffer (items,) per thread and resets it after each customer. No sort over all customers is needed.
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,12 @@ from stage1_candidates.engine.lists import Lists
 
 
 def fuse(proposed: Mapping[str, Lists], settings: Pool) -> Lists:
-    """Row: a customer; targets: the ``take`` best articles of the union, best first, ties by id.
-
-    Weight of an article = sum over the sources that propose it of 1 / (rrf + rank), ranks from 1 (Cormack et al., SIGIR
-    2009).
-    """
-    every = list(proposed.values())
-    rows = every[0].keys
-    target = np.concatenate([best.target for best in every])
-    sizes = np.array([len(best.target) for best in every])
-    start = np.stack([best.ptr for best in every]) + offsets(sizes)[:-1, None]  # (sources, rows + 1)
+    """Fuse the lists of each customer into its ``take`` best articles, best first, ties by id."""
+    all_lists = list(proposed.values())
+    rows = all_lists[0].keys
+    target = np.concatenate([best.target for best in all_lists])
+    sizes = np.array([len(best.target) for best in all_lists])
+    start = np.stack([best.ptr for best in all_lists]) + offsets(sizes)[:-1, None]  # (sources, rows + 1)
     fused = np.zeros((rows, settings.take), np.uint32)
     weight = np.zeros((rows, settings.take), np.float32)
     count = np.zeros(rows, np.int64)
@@ -36,20 +32,20 @@ def fuse(proposed: Mapping[str, Lists], settings: Pool) -> Lists:
 
 
 def ascending(best: Lists) -> Lists:
-    """The same rows with their targets in ascending order."""
+    """Sort the targets of each row in ascending order."""
     target, weight = best.target.copy(), best.weight.copy()
     _ascending(best.ptr, target, weight)
     return Lists(best.ptr, target, weight)
 
 
 def ranks(best: Lists) -> Array:
-    """(n,) int64 rank from 1 of each entry within its key."""
+    """Compute the rank from 1 of each entry within its key: (n,) int64."""
     rank: Array = place_in_row(best.ptr) + 1
     return rank
 
 
 def ranks_at(ptr: Array, items: Array, best: Lists) -> Array:
-    """(n,) float32: rank from 1 of each of ``items[ptr[r]:ptr[r+1]]`` in row r of ``best``, else NaN."""
+    """Look up the ranks of ``items[ptr[r]:ptr[r+1]]`` in row r of ``best``: (n,) float32, NaN if absent."""
     rank = np.full(len(items), np.nan, np.float32)
     _ranks_at(ptr, items, best.ptr, best.target, max(_articles(items), _articles(best.target)), rank)
     return rank
@@ -78,23 +74,23 @@ def _fuse(start: Array, target: Array, rrf: float, articles: int, fused: Array, 
                         met[n] = t
                         n += 1
                     total[t] += 1.0 / (rrf + (k - begin + 1))
-            order = np.sort(met[:n])  # ties of worth stay in the order of their ids
-            worth = np.empty(n)
+            order = np.sort(met[:n])  # with the stable sort below, ties stay in the order of their ids
+            negative_weight = np.empty(n)
             for k in range(n):
-                worth[k] = -total[order[k]]
+                negative_weight[k] = -total[order[k]]
                 total[order[k]] = 0.0
-            best = np.argsort(worth, kind="mergesort")
+            best = np.argsort(negative_weight, kind="mergesort")
             count[r] = min(n, top)
             for k in range(count[r]):
-                fused[r, k], weight[r, k] = order[best[k]], -worth[best[k]]
+                fused[r, k], weight[r, k] = order[best[k]], -negative_weight[best[k]]
 
 
 @numba.njit(parallel=True, cache=True)
 def _ascending(ptr: Array, target: Array, weight: Array) -> None:
-    """Each row's targets, with their places behind them, are sorted as one number.
+    """Sort each row's targets and their positions, packed into one number.
 
-    No argsort: numba calls the inner parts of sort and of argsort by the same names, and a kernel that comes from its
-    cache may then be linked to the other's.
+    numba gives the inner functions of sort and argsort the same names. A cached kernel may thus be linked to the wrong
+    one, so this kernel avoids argsort.
     """
     for r in numba.prange(len(ptr) - 1):
         low = ptr[r]

@@ -1,4 +1,4 @@
-"""Build the pool: the union of the sources' proposals, fused by rank and cut, with each source's rank and score."""
+"""Build the pool: fuse the sources' candidates by rank, truncate the list, and add ranks and scores."""
 
 from collections.abc import Mapping
 
@@ -20,14 +20,14 @@ FactorsOf = Mapping[str, Factors | None]  # by source; None where its scores are
 
 
 def compute_factors(loaded: Mapping[str, Loaded], history: History, shop: Shop, users: Array) -> FactorsOf:
-    """Compute what ``propose`` and ``build`` share where both get the same ``users``."""
+    """Compute what ``propose`` and ``build`` share for the same ``users``."""
     return {name: source.factors(history, shop, users) for name, source in loaded.items()}
 
 
 def propose(
     loaded: Mapping[str, Loaded], history: History, shop: Shop, users: Array, factors: FactorsOf | None = None
 ) -> dict[str, Lists]:
-    """List what each source proposes to ``users``, row r for ``users[r]``."""
+    """Compute the candidates of each source for ``users``, row r for ``users[r]``."""
     known = factors or {}
     return {
         name: source.propose(history, shop, users, known.get(name))
@@ -40,11 +40,11 @@ def build(
     loaded: Mapping[str, Loaded], proposed: Mapping[str, Lists], history: History, shop: Shop, users: Array,
     params: Params, factors: FactorsOf | None = None,
 ) -> tuple[Pairs, pl.DataFrame]:  # fmt: skip
-    """Fuse the lists into the pool's pairs, and compute one row per pair of what the sources say of it, all Float32.
+    """Fuse the lists into the pool's pairs, and compute the features of each pair, all Float32.
 
-    ``pool__sources``: how many propose it, ``pool__fused``; per source that proposes ``<source>__rank`` (NaN where it
-    does not propose the pair); per source that scores ``__score`` (of every pair, proposed or not), ``__of_best`` and
-    ``__place`` within the customer's candidates, and what it says of the customer.
+    ``pool__sources`` counts the sources that propose the pair, and ``pool__fused`` is its fused weight. A source that
+    proposes adds ``<source>__rank``, NaN for pairs of other sources. A source that scores adds ``__score`` of all
+    pairs, and ``__of_best`` and ``__place`` within the customer's candidates. It may add features of the customer.
     """
     fused = fusion.ascending(fusion.fuse(proposed, params.pool))
     whole = Pairs(users, fused.ptr, fused.target)
@@ -57,12 +57,12 @@ def build(
             count += ~np.isnan(rank)
         if source.settings.scores:
             score = source.score(history, shop, whole, known.get(name))
-            silent = source.untrained  # no place among the others either
+            untrained = source.untrained  # then the place is NaN, too
             columns |= {
                 f"{name}__score": score,
-                f"{name}__of_best": score if silent else pairs.divide_by_best(whole.ptr, score),
-                f"{name}__place": score if silent else pairs.rank_in_run(whole.ptr, score),
+                f"{name}__of_best": score if untrained else pairs.of_best(whole.ptr, score),
+                f"{name}__place": score if untrained else pairs.place(whole.ptr, score),
             }
-            of_users = source.describe_users(history, shop, users)
-            columns |= {f"{name}__{what}": values[whole.run] for what, values in of_users.items()}
+            user_features = source.describe_users(history, shop, users)
+            columns |= {f"{name}__{what}": values[whole.run] for what, values in user_features.items()}
     return whole, pl.DataFrame({"pool__sources": count, **columns})

@@ -1,4 +1,4 @@
-"""Measure the candidates before any ranker: recall@k, hit ratio, rows, and the MAP@12 of a perfect ranker."""
+"""Measure the candidates before ranking: recall@k, hit ratio, rows, and the MAP@12 of a perfect ranker."""
 
 from collections.abc import Mapping
 
@@ -18,27 +18,27 @@ ORACLE = "oracle_map12"  # MAP@12 of a perfect ranker of the pool
 def figures(
     proposed: Mapping[str, Lists], users: Array, truth: tuple[Array, Array], settings: Pool
 ) -> dict[str, object]:
-    """Compute the figures of one label week: each source, union, union without each source, oracle.
+    """Compute the figures of one label week for each source, the union, the union without each source, and the oracle.
 
-    recall@k = truth pairs among the first k / truth pairs; hit ratio = truth pairs / rows; the oracle puts the
-    bought articles of the pool first. The union's recall is that of the fused order, also beyond the pool's size. Its
-    rows, its hit ratio and the oracle are the pool's. A source's recall cannot rise beyond its own ``take``.
+    recall@k = purchases among the first k / purchases. hit ratio = purchases / rows. The oracle ranks the purchases in
+    the pool first. The union's recall uses the fused order, also beyond the pool's size. Its rows, hit ratio and oracle
+    describe the pool. A source's recall is constant beyond its own ``take``.
     """
     bought = pair_codes(np.searchsorted(users, truth[0]), truth[1])
     fused = fusion.fuse(proposed, settings)
     deep = settings.model_copy(update={"take": max(settings.take, *AT)})
-    by_name: dict[str, object] = {name: _measure(best, bought) for name, best in proposed.items()}
-    by_name["union"] = {**_measure(fused, bought), **_recall(fusion.fuse(proposed, deep), bought)}
+    measured: dict[str, object] = {name: _measure(best, bought) for name, best in proposed.items()}
+    measured["union"] = {**_measure(fused, bought), **_recall(fusion.fuse(proposed, deep), bought)}
     if len(proposed) > 1:
         for name in proposed:
             rest = {other: best for other, best in proposed.items() if other != name}
-            by_name[f"union without {name}"] = _recall(fusion.fuse(rest, deep), bought)
-    by_name[ORACLE] = _oracle(fused, users, truth, bought)
-    return by_name
+            measured[f"union without {name}"] = _recall(fusion.fuse(rest, deep), bought)
+    measured[ORACLE] = _oracle(fused, users, truth, bought)
+    return measured
 
 
 def mean_of_weeks(weeks: list[dict[str, object]]) -> dict[str, object]:
-    """Average each figure over the weeks, the number of rows included."""
+    """Average each figure over the weeks, the rows included."""
     out: dict[str, object] = {}
     for name, first in weeks[0].items():
         values = [week[name] for week in weeks]

@@ -1,4 +1,8 @@
-"""Propose best sellers of the customer's favourite categories: P(category | customer) x P(article | category)."""
+"""Propose the best sellers of the categories that a customer buys from.
+
+score(u, i) = sum_c n(u, c) p(i | c): (users, categories) @ (categories, items). n(u, c) sums the customer's decayed
+purchases in category c. p(i | c) is the article's share of the category's decayed sales.
+"""
 
 import numpy as np
 
@@ -20,12 +24,12 @@ class Params(Source):
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """List each category's best sellers, weighted by their share of its decayed sales."""
+    """Rank the best sellers of each category by their share of its decayed sales."""
     return by_group(history, shop.category, params.sales_half_life, params.depth).arrays("articles")
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, categories) by (categories, articles): own categories times their best sellers."""
+    """Map customers to the categories of their own articles, and categories to their best sellers."""
     own = lists.own(history, users, params.half_life)
     category = shop.category[own.target]
     key = np.maximum(category, 0).astype(np.uint32)

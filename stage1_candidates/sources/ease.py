@@ -1,4 +1,9 @@
-"""Propose articles by EASE (Steck, WWW 2019), a closed-form item-item regression, on decayed purchase counts."""
+"""Propose articles with EASE (Steck, WWW 2019), a closed-form item-item regression.
+
+B_ij = -P_ij / P_jj with P = (X'X + ridge I)^-1, equation 8 of the paper: (articles, articles). X (users, articles)
+holds the time-decayed purchase counts of the current best sellers. score = X B: (users, articles) @ (articles,
+articles). The diagonal of B, zero in the paper, is the setting ``own``.
+"""
 
 import numpy as np
 import scipy.linalg
@@ -16,37 +21,37 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # of purchases, in the training of the weights and in their use
-    articles: Positive  # best sellers that take part; the one dense matrix is articles x articles
-    sales_half_life: Days  # of the sales that make a best seller
+    half_life: Days  # of purchases, in training and in scoring
+    articles: Positive  # best sellers in the regression; its dense matrix is articles x articles
+    sales_half_life: Days  # of the sales that define the best sellers
     ridge: Days  # regularisation, lambda of the paper
-    neighbours: Positive  # weights kept per article, the largest ones
-    own: Share  # weight of the customer's own count of the article; EASE's diagonal is zero
+    neighbours: Positive  # largest weights kept per article
+    own: Share  # diagonal of B: weight of the customer's own count of the article
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Compute each article's largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
+    """Solve for B and keep the ``neighbours`` largest positive weights of each article."""
     log, known = history.log, history.known
     sales = np.bincount(log.item[known], weights=history.decay(params.sales_half_life), minlength=log.items)
-    chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[: params.articles])
+    selected = np.sort(np.lexsort((np.arange(log.items), -sales))[: params.articles])
     bought = lists.own(history, np.arange(log.users), params.half_life)
-    x = scipy.sparse.csr_array((bought.weight, bought.target, bought.ptr), shape=(bought.keys, log.items))[:, chosen]
+    x = scipy.sparse.csr_array((bought.weight, bought.target, bought.ptr), shape=(bought.keys, log.items))[:, selected]
     gram = (x.T @ x).toarray().astype(np.float32)  # (m, u) @ (u, m) -> (m, m)
     gram[np.diag_indices_from(gram)] += params.ridge
-    # BLAS splits its sums by threads; with one thread the last bits do not depend on the number of cores
+    # BLAS splits its sums by thread; with one thread the last bits do not depend on the number of cores
     with threadpool_limits(1, user_api="blas"):
         inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False, assume_a="pos")
     weights = -inverse / np.diag(inverse)
     weights[np.diag_indices_from(weights)] = params.own
-    keep = min(params.neighbours, len(chosen))
+    keep = min(params.neighbours, len(selected))
     best = np.argpartition(-weights, keep - 1, axis=1)[:, :keep]
-    row = np.repeat(np.arange(len(chosen)), keep)
+    row = np.repeat(np.arange(len(selected)), keep)
     value = np.take_along_axis(weights, best, axis=1).ravel()
     return lists.gather(
-        chosen[row][value > 0], chosen[best.ravel()][value > 0], value[value > 0], log.items, keep
+        selected[row][value > 0], selected[best.ravel()][value > 0], value[value > 0], log.items, keep
     ).arrays("near")
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, articles) by (articles, articles): own decayed counts times the weights."""
+    """Map customers to their own articles, and articles to their largest weights, the diagonal included."""
     return lists.own(history, users, params.half_life), Lists.of(state, "near"), None

@@ -1,4 +1,9 @@
-"""Propose articles with the same buyers as the customer's own (item-based CF, Sarwar et al., WWW 2001), with decay."""
+"""Propose similar articles with time-decayed item-based collaborative filtering (Sarwar et al., WWW 2001).
+
+similarity(i, j) = sum_u w_ui w_uj / (|u|^basket |j|^popularity |i|^(1 - popularity)): (items, users) @ (users, items).
+w_ui is the decayed count of purchases. |i| and |u| are the Euclidean norms of an article's column and a customer's row.
+score = customer's decayed counts times similarity: (users, items) @ (items, items).
+"""
 
 import numpy as np
 
@@ -13,25 +18,21 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # of the purchases from which similarities are computed
-    profile_half_life: Days  # of the customer's own purchases
+    half_life: Days  # of purchases, for the similarities
+    profile_half_life: Days  # of the customer's purchases, in scoring
     neighbours: Positive  # kept per article
-    popularity: Share  # exponent on the neighbour's norm: 0 favours best sellers, 1 penalises them most
-    basket: Share  # exponent on the customer's norm: a larger one gives customers with many articles less weight
+    popularity: Share  # exponent on the neighbour's norm: 0 favours best sellers, 1 penalises them
+    basket: Share  # exponent on the customer's norm: larger values reduce the weight of frequent buyers
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Compute each article's ``neighbours`` most similar articles.
-
-    similarity(i, j) = sum_u w_ui w_uj / (|u|^basket |j|^popularity |i|^(1 - popularity)), w the decayed purchase
-    counts; |i|, |u| the Euclidean norms of an article's column and a customer's row.
-    """
+    """Find the ``neighbours`` most similar articles of each article."""
     items = history.log.items
     bought = lists.own(history, np.arange(history.log.users), params.half_life)  # (users, items)
     user_norm = np.sqrt(np.bincount(bought.key_of_rows(), weights=bought.weight**2, minlength=bought.keys))
     item_norm = np.sqrt(np.bincount(bought.target, weights=bought.weight**2, minlength=items))
     user_norm, item_norm = np.maximum(user_norm, 1e-9), np.maximum(item_norm, 1e-9)
-    buyers = lists.transposed(bought, items)
+    buyers = lists.transpose(bought, items)
     from_item = buyers.weight / (
         user_norm[buyers.target] ** params.basket * item_norm[buyers.key_of_rows()] ** (1 - params.popularity)
     )
@@ -47,6 +48,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, articles) by (articles, articles); leave out articles bought before (see repurchase)."""
+    """Map customers to their own articles, and articles to their neighbours; skip articles bought before."""
     own = lists.own(history, users, params.profile_half_life)
     return own, Lists.of(state, "near"), own

@@ -1,4 +1,10 @@
-"""Propose articles that other customers bought soon after a basket like this customer's last ones."""
+"""Propose articles that other customers bought after the articles of this customer.
+
+follows(i, j) = sum over pairs of baskets of 2^(-age / half_life) / size / (sales(i)^(1 - popularity)
+sales(j)^popularity): (items, items). The baskets of a pair belong to one customer and lie 1..within days apart. The
+first basket contains i and has ``size`` entries. The second contains j and lies ``age`` days before the cutoff.
+score = customer's decayed counts times follows: (users, items) @ (items, items).
+"""
 
 import numba
 import numpy as np
@@ -16,20 +22,15 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # of the pairs of baskets that are counted
-    within: Positive  # days between the two baskets, at most
+    half_life: Days  # of the pairs of baskets in the training data
+    within: Positive  # largest number of days between the two baskets
     profile_half_life: Days  # of the customer's own baskets
     neighbours: Positive  # following articles kept per article
     popularity: Share  # exponent on the follower's sales
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Compute for each article the articles that followed it most.
-
-    follows(i, j) = sum over pairs of baskets of one customer, 1..within days apart, the first with i and the second
-    with j, of 2^(-age of the second / half_life) / size of the first, over sales(i)^(1 - popularity)
-    sales(j)^popularity.
-    """
+    """Find the ``neighbours`` articles with the largest follows(i, j) of each article i."""
     log, known = history.log, history.known
     items = log.items
     worth = history.decay(params.half_life)
@@ -37,7 +38,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     basket = _baskets(log.user[known], log.day[known])
     first, last = _followers(log.user[known], log.day[known], basket, params.within)
     size = np.bincount(basket)
-    # article -> entries it was bought in; entry -> the entries of the baskets that follow
+    # article -> its entries; entry -> the entries of the later baskets
     order = np.argsort(log.item[known], kind="stable")
     ptr = np.searchsorted(log.item[known][order], np.arange(items + 1))
     lead = sales ** -(1 - params.popularity)
@@ -48,7 +49,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, articles) by (articles, articles): own decayed purchases times what follows them."""
+    """Map customers to their own articles, and articles to their followers."""
     return lists.own(history, users, params.profile_half_life), Lists.of(state, "near"), None
 
 
@@ -60,7 +61,7 @@ def _baskets(user: Array, day: Array) -> Array:
 
 @numba.njit(cache=True)
 def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Array, Array]:
-    """Find each entry's run first:last of its customer's later entries, at most ``within`` days later."""
+    """Find the entries first:last in the customer's later baskets, at most ``within`` days after each entry."""
     n = len(user)
     first, last = np.empty(n, np.int64), np.empty(n, np.int64)
     end, begin = 0, 0
@@ -78,7 +79,7 @@ def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Arr
 
 
 def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Array, items: int, top: int) -> Lists:
-    """Compute ``best_targets`` where an entry's targets are the run first:last, without a copy of the runs."""
+    """Compute ``best_targets`` where the targets of an entry are the entries first:last, without copying them."""
     target = np.zeros((items, top), np.uint32)
     score = np.zeros((items, top), np.float32)
     count = np.zeros(items, np.int64)

@@ -1,4 +1,7 @@
-"""Propose the best sellers of the last days, the same for every customer."""
+"""Propose the current best sellers, the same for every customer.
+
+score(u, i) = sum over the sales of article i of 2^(-age / half_life): (users, 1) @ (1, items).
+"""
 
 import numpy as np
 
@@ -13,12 +16,12 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # days after which a sale counts half
-    depth: Positive  # length of the stored list; an article beyond it scores 0
+    half_life: Days  # of the sales
+    depth: Positive  # length of the stored list; articles beyond it score 0
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Build one list: buyers per article, each purchase day weighted 2^(-age / half_life)."""
+    """Rank the articles by their decayed sales."""
     log, known = history.log, history.known
     sales = history.decay(params.half_life)
     best = lists.gather(np.zeros(len(known), np.int64), log.item[known], sales, 1, params.depth)
@@ -26,6 +29,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, 1) by (1, articles): every customer gets the one list."""
-    everybody = Lists(np.arange(len(users) + 1), np.zeros(len(users), np.uint32), np.ones(len(users), np.float32))
-    return everybody, Lists.of(state, "best"), None
+    """Map each customer to the list of best sellers."""
+    all_users = Lists(np.arange(len(users) + 1), np.zeros(len(users), np.uint32), np.ones(len(users), np.float32))
+    return all_users, Lists.of(state, "best"), None

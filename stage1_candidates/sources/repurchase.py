@@ -1,4 +1,8 @@
-"""Propose articles the customer bought before: recent and repeated ones first, ties by the shop's sales."""
+"""Propose the articles that the customer bought before.
+
+score(u, i) = w_ui lift_i: (users, items) @ diagonal (items, items). w_ui sums 2^(-age / half_life) over the customer's
+purchases of article i. lift_i = 1 + lift * sales_i / max sales, with sales decayed by ``sales_half_life``.
+"""
 
 import numpy as np
 
@@ -13,15 +17,15 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # days after which a purchase counts half
-    sales_half_life: Days  # the same for the shop's sales of the article
-    lift: Days  # how much more the best seller counts than an article that no longer sells
+    half_life: Days  # of the customer's purchases
+    sales_half_life: Days  # of the article's sales
+    lift: Days  # relative gain of the best seller over an article without sales
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Compute ``lift`` (items,): 1 + lift * sales / the largest sales, each sale weighted 2^(-age / sales_half_life).
+    """Compute ``lift`` (items,), which increases with an article's current sales.
 
-    Most articles were bought once, many of them in one basket, and tie; the shop's present sales decide among them.
+    Most customers buy an article once, so purchases of one basket tie. The lift breaks these ties.
     """
     log, known = history.log, history.known
     worth = history.decay(params.sales_half_life)
@@ -30,6 +34,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, articles), sums of 2^(-age / half_life), by the diagonal (articles, articles) ``lift``."""
+    """Map customers to their own articles, and each article to itself with weight ``lift``."""
     same = lists.identity(shop.log.items)
     return lists.own(history, users, params.half_life), Lists(same.ptr, same.target, state["lift"]), None

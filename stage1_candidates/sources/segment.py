@@ -1,4 +1,10 @@
-"""Propose best sellers among customers of the same age bin, postal code, favourite department or favourite type."""
+"""Propose the best sellers of the customer's segments.
+
+A segment shares an age bin, a postal code, a favourite department or a favourite product type.
+share(s, i) = (n_si + smoothing * p_i) / (n_s + smoothing): (segments, items). n_si are the decayed sales of article i
+in segment s, n_s their sum over i, and p_i is the article's share of all sales.
+score = sum of the shares over the customer's segments: (users, segments) @ (segments, items).
+"""
 
 import numpy as np
 
@@ -16,17 +22,16 @@ FAVOURITES = ("department_no", "product_type_no")
 
 
 class Params(Source):
-    half_life: Days  # days after which a sale counts half
-    taste_half_life: Days  # the same for the purchases that make a favourite
+    half_life: Days  # of the sales
+    taste_half_life: Days  # of the purchases that define a favourite
     depth: Positive  # best sellers kept per segment
-    smoothing: Days  # sales with which the whole shop's shares weigh against the segment's own
+    smoothing: Days  # weight of the shares in the whole shop, in sales
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Compute for each segment the ``depth`` articles with the highest smoothed share.
+    """Rank the ``depth`` articles of each segment with the highest smoothed share.
 
-    share(s, i) = (n_si + smoothing * p_i) / (n_s + smoothing), p_i the share of article i in the whole shop. The
-    segments of all kinds that the data offers are numbered in one sequence. ``member`` is (kinds, users), -1 for none.
+    The segments of all available kinds are numbered consecutively. ``member`` is (kinds, users), -1 for none.
     """
     log, known = history.log, history.known
     sales = history.decay(params.half_life)
@@ -54,7 +59,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, segments), 1 where a customer belongs to a segment, by (segments, articles)."""
+    """Map customers to their segments with weight 1, and segments to their best sellers."""
     member = state["member"][:, users].T  # (kinds, users) -> (U, kinds)
     belongs = member >= 0
     ptr = offsets(belongs.sum(axis=1))
@@ -63,11 +68,11 @@ def factors(history: History, shop: Shop, state: dict[str, Array], users: Array,
 
 
 def _members(history: History, shop: Shop, params: Params) -> list[Array]:
-    """Return a (users,) int32 segment code for each kind that the data offers, -1 where the customer has none."""
+    """Compute a (users,) int32 segment code for each available kind, -1 where the customer has none."""
     kinds = [] if shop.age_bin is None else [shop.age_bin.copy()]
     if "postal_code" in shop.traits:
         kinds.append(shop.traits["postal_code"].copy())
     weight = history.decay(params.taste_half_life)
-    favourites = [lists.favourites(history, shop.attributes[name], weight) for name in FAVOURITES
+    tastes = [lists.favourites(history, shop.attributes[name], weight) for name in FAVOURITES
                  if name in shop.attributes]  # fmt: skip
-    return [*kinds, *(favourite.astype(np.int32) for favourite in favourites)]
+    return [*kinds, *(favourite.astype(np.int32) for favourite in tastes)]

@@ -1,4 +1,8 @@
-"""Propose other articles of the product_codes that the customer bought, such as another colour or size."""
+"""Propose other variants, such as colours, of the products that the customer bought.
+
+score(u, i) = n(u, c) p(i | c), c the product_code of article i: (users, codes) @ (codes, items). n(u, c) sums the
+customer's decayed purchases of the code. p(i | c) is the article's share of the code's decayed sales.
+"""
 
 import numpy as np
 
@@ -20,12 +24,12 @@ class Params(Source):
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """List each product_code's articles, weighted by their share of the code's decayed sales."""
+    """Rank the articles of each product_code by their share of its decayed sales."""
     return by_group(history, shop.attributes["product_code"], params.sales_half_life, params.depth).arrays("articles")
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Multiply (customers, product_codes) by (product_codes, articles); leave out articles bought before."""
+    """Map customers to their product_codes, and codes to their articles; skip articles bought before."""
     own = lists.own(history, users, params.half_life)
     codes = shop.attributes["product_code"][own.target].astype(np.uint32)
     return Lists(own.ptr, codes, own.weight), Lists.of(state, "articles"), own

@@ -1,4 +1,4 @@
-"""Stage ``network``: when networks are trained, which weights a week gets, and how a killed stage goes on."""
+"""Test the stage ``train_network``: training weeks, weights of each week, and resumption of a killed stage."""
 
 import json
 import sys
@@ -42,7 +42,7 @@ def test_trainings_by_hand() -> None:
 
 
 def test_a_short_log_is_trained_on_more_often_at_first() -> None:
-    """Week 1 has one week behind it, so the next training comes two weeks later, then 4, 8, and ``retrain_every``."""
+    """Check gaps that double from 2 weeks up to ``retrain_every``, because week 1 has one week of history."""
     short = weeks.Plan(train=[1, 2], stop=[3], validation=[4], final=[1, 2, 3, 4], submission=40)
     assert trainings(16, short) == [1, 3, 7, 15, 31, 40]
     assert trainings(5, short) == [1, 3, 7, 12, 17, 22, 27, 32, 37, 40]
@@ -50,7 +50,7 @@ def test_a_short_log_is_trained_on_more_often_at_first() -> None:
 
 
 class Memory(ModuleType):
-    """A network that learns which week it was trained for; ``calls`` lists its trainings."""
+    """Stub a network whose weights are its training week; ``calls`` lists its trainings."""
 
     def __init__(self, dies_at: int = -1) -> None:
         super().__init__("memory")
@@ -66,7 +66,7 @@ class Memory(ModuleType):
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A folder with nothing in it, a shop in memory, and PLAN for its weeks."""
+    """Set up an empty folder, a shop in memory, and PLAN for its weeks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["learn", "memory"])
     monkeypatch.setattr(parameters, "read", lambda: PARAMS)
@@ -82,14 +82,14 @@ def settings(**changes: Any) -> Network:
     return Network.model_validate({**fields, "use": True, "retrain_every": 3, **changes})
 
 
-def ran(project: pytest.MonkeyPatch, memory: Memory, **changes: Any) -> None:
+def run_stage(project: pytest.MonkeyPatch, memory: Memory, **changes: Any) -> None:
     project.setattr(source, "load_network", lambda name, params: (memory, settings(**changes)))
     learn.main()
 
 
 def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPatch) -> None:
     memory = Memory()
-    ran(project, memory)
+    run_stage(project, memory)
     assert memory.calls == [50, 53, 56, 58]
     folder = paths.NETWORKS / "memory"
     assert len(list(folder.iterdir())) == 9  # four trainings of two files each, and settings.json
@@ -106,7 +106,7 @@ def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPat
 def test_a_network_that_is_off_is_not_trained(project: pytest.MonkeyPatch) -> None:
     memory = Memory()
     project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {"use": False}}}))
-    ran(project, memory)
+    run_stage(project, memory)
     assert memory.calls == [] and [file.name for file in (paths.NETWORKS / "memory").iterdir()] == [paths.SETTINGS]
     assert json.loads((paths.NETWORKS / "memory" / paths.SETTINGS).read_text()) == {"use": False}
 
@@ -114,33 +114,39 @@ def test_a_network_that_is_off_is_not_trained(project: pytest.MonkeyPatch) -> No
 def test_a_killed_stage_keeps_the_weights_it_has(project: pytest.MonkeyPatch) -> None:
     killed, resumed = Memory(dies_at=56), Memory()
     with pytest.raises(KeyboardInterrupt):
-        ran(project, killed)
+        run_stage(project, killed)
     assert killed.calls == [50, 53] and not (paths.NETWORKS / "memory").exists()
-    ran(project, resumed)
+    run_stage(project, resumed)
     assert resumed.calls == [56, 58]
     assert len(list((paths.NETWORKS / "memory").glob("*.safetensors"))) == 4
 
 
-def test_other_settings_or_another_shop_begin_anew(project: pytest.MonkeyPatch) -> None:
+def test_other_settings_or_another_shop_start_again(project: pytest.MonkeyPatch) -> None:
     here, other = WORLD.shop, random_world(seed=5).shop
-    some = next(iter(here.attributes))
-    renamed = replace(here, attributes={**here.attributes, some: here.attributes[some][::-1].copy()})
-    fewer = replace(here, attributes={name: code for name, code in here.attributes.items() if name != some})
+    dropped = next(iter(here.attributes))
+    renamed = replace(here, attributes={**here.attributes, dropped: here.attributes[dropped][::-1].copy()})
+    fewer = replace(here, attributes={name: code for name, code in here.attributes.items() if name != dropped})
     more = replace(here, log=replace(here.log, start=np.append(here.log.start, here.log.start[-1])))
     pieces = replace(here, log=replace(here.log, quantity=here.log.quantity + 1))
 
-    def of(whole: shop.Shop, week: int = 50, seed: int = 1, **changes: Any) -> str:
+    def fingerprint_of(whole: shop.Shop, week: int = 50, seed: int = 1, **changes: Any) -> str:
         return learn.fingerprint(weeks.history(whole.log, week), whole, settings(**changes), seed)
 
     shops = (renamed, fewer, more, pieces, replace(here, age=None), replace(here, traits={}), other)
-    prints = {of(here), of(here, seed=2), of(here, retrain_every=4), of(here, week=51), *map(of, shops)}
+    prints = {
+        fingerprint_of(here),
+        fingerprint_of(here, seed=2),
+        fingerprint_of(here, retrain_every=4),
+        fingerprint_of(here, week=51),
+        *map(fingerprint_of, shops),
+    }
     assert len(prints) == 4 + len(shops)
-    later = WORLD.rewritten(weeks.history(here.log, 50).cutoff, 1).shop  # what comes after the cutoff is nothing to it
-    assert of(later) == of(here)
+    later = WORLD.rewritten(weeks.history(here.log, 50).cutoff, 1).shop  # purchases after the cutoff have no effect
+    assert fingerprint_of(later) == fingerprint_of(here)
 
 
 class Silent(Memory):
-    """A network that finds too little to learn from before week 53."""
+    """Stub a network with too little training data before week 53."""
 
     Params = Network
     USER_COLUMNS = ("days",)
@@ -165,8 +171,11 @@ def test_a_network_without_a_training_proposes_nothing_and_scores_nan(
     project: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = Silent()
-    ran(project, network)
-    assert "memory: too little to learn from before label week 50; it says nothing there" in capsys.readouterr().out
+    run_stage(project, network)
+    assert (
+        "memory: too little training data before label week 50; it proposes nothing in this week"
+        in capsys.readouterr().out
+    )
     project.setattr(sys, "argv", ["propose_network", "memory"])
     project.setattr(weeks, "customers", lambda log, plan, week, settings, seed: np.arange(3, dtype=np.uint32))
     project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {}}}))

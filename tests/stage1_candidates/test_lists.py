@@ -1,4 +1,4 @@
-"""Lists: sums, exchanges and sparse products, by hand on the checkerboard and against dense matrices and loops."""
+"""Test lists: sums, transposition and sparse products against hand-computed values, dense matrices and loops."""
 
 from collections import defaultdict
 
@@ -15,13 +15,13 @@ from retail.log import Array
 from stage1_candidates.engine import lists, sparse_product
 from stage1_candidates.engine.lists import Lists
 
-# Scores that float32 holds and adds exactly, so that a tie is a tie in any order of summation.
+# float32 adds these scores exactly, so ties do not depend on the order of summation.
 EXACT = st.integers(0, 6).map(lambda n: n / 4)
-TURNS = 20  # times that rows are repeated, so that several share the scratch space of one of the kernels' chunks
+TURNS = 20  # repetitions of rows, so that several rows share the buffer of one chunk
 
 
-def of(*rows: dict[int, float]) -> Lists:
-    """Lists of the rows' {target: weight}, targets in the order given."""
+def lists_of(*rows: dict[int, float]) -> Lists:
+    """Build lists from the rows' {target: weight}, targets in the given order."""
     ptr = np.cumsum([0, *[len(row) for row in rows]])
     return Lists(
         ptr,
@@ -30,28 +30,28 @@ def of(*rows: dict[int, float]) -> Lists:
     )
 
 
-def rows_of(found: Lists) -> list[dict[int, float]]:
-    """The inverse of ``of``."""
-    ends = zip(found.ptr[:-1], found.ptr[1:], strict=True)
-    return [dict(zip(found.target[a:b].tolist(), found.weight[a:b].tolist(), strict=True)) for a, b in ends]
+def rows_of(result: Lists) -> list[dict[int, float]]:
+    """Invert ``lists_of``."""
+    ends = zip(result.ptr[:-1], result.ptr[1:], strict=True)
+    return [dict(zip(result.target[a:b].tolist(), result.weight[a:b].tolist(), strict=True)) for a, b in ends]
 
 
-def dense(found: Lists, targets: int) -> Array:
-    rows: Array = scipy.sparse.csr_array((found.weight, found.target, found.ptr), (found.keys, targets)).toarray()
+def dense(result: Lists, targets: int) -> Array:
+    rows: Array = scipy.sparse.csr_array((result.weight, result.target, result.ptr), (result.keys, targets)).toarray()
     return rows
 
 
-def test_gather_sums_equal_pairs_and_leaves_negative_keys_out() -> None:
+def test_gather_sums_equal_pairs_and_skips_negative_keys() -> None:
     key, target = np.array([1, 0, 1, -1, 1]), np.array([5, 2, 5, 2, 3])
-    found = lists.gather(key, target, np.array([1.0, 2.0, 0.5, 9.0, 4.0]), 3)
-    assert rows_of(found) == [{2: 2.0}, {3: 4.0, 5: 1.5}, {}]
-    assert found.target.dtype == np.uint32 and found.weight.dtype == np.float32
+    result = lists.gather(key, target, np.array([1.0, 2.0, 0.5, 9.0, 4.0]), 3)
+    assert rows_of(result) == [{2: 2.0}, {3: 4.0, 5: 1.5}, {}]
+    assert result.target.dtype == np.uint32 and result.weight.dtype == np.float32
 
 
-def test_gather_top_is_heaviest_first_and_breaks_ties_by_id() -> None:
+def test_gather_top_is_largest_first_and_breaks_ties_by_id() -> None:
     key, target = np.zeros(4, np.int64), np.array([7, 3, 5, 1])
-    found = lists.gather(key, target, np.array([2.0, 1.0, 2.0, 1.0]), 2, top=3)
-    assert [list(row.items()) for row in rows_of(found)] == [[(5, 2.0), (7, 2.0), (1, 1.0)], []]
+    result = lists.gather(key, target, np.array([2.0, 1.0, 2.0, 1.0]), 2, top=3)
+    assert [list(row.items()) for row in rows_of(result)] == [[(5, 2.0), (7, 2.0), (1, 1.0)], []]
 
 
 def test_gather_of_nothing() -> None:
@@ -60,41 +60,41 @@ def test_gather_of_nothing() -> None:
         assert rows_of(lists.gather(empty, empty, empty.astype(float), 2, top)) == [{}, {}]
 
 
-def test_transposed_exchanges_keys_and_targets() -> None:
-    found = lists.transposed(of({1: 0.5, 0: 2.0}, {}, {1: 4.0}), 3)
-    assert rows_of(found) == [{0: 2.0}, {0: 0.5, 2: 4.0}, {}]
-    assert rows_of(lists.transposed(found, 3)) == [{0: 2.0, 1: 0.5}, {}, {1: 4.0}]
+def test_transpose_exchanges_keys_and_targets() -> None:
+    result = lists.transpose(lists_of({1: 0.5, 0: 2.0}, {}, {1: 4.0}), 3)
+    assert rows_of(result) == [{0: 2.0}, {0: 0.5, 2: 4.0}, {}]
+    assert rows_of(lists.transpose(result, 3)) == [{0: 2.0, 1: 0.5}, {}, {1: 4.0}]
 
 
 def test_arrays_and_back() -> None:
-    one = of({1: 0.5}, {})
-    assert rows_of(Lists.of({**one.arrays("x"), "other": one.ptr}, "x")) == [{1: 0.5}, {}]
+    original = lists_of({1: 0.5}, {})
+    assert rows_of(Lists.of({**original.arrays("x"), "other": original.ptr}, "x")) == [{1: 0.5}, {}]
 
 
 def test_own_decays_by_hand() -> None:
-    # Label week 1 begins on day 7. Customer 0 bought a on days 0 (age 7) and 6 (age 1) and on day 7, which is not
-    # known; b on day 5 (age 2), in a basket with c.
+    # Label week 1 begins on day 7. Customer 0 bought a on days 0 (age 7) and 6 (age 1) and on day 7, after the
+    # cutoff. It bought b and c on day 5 (age 2).
     shop = drawn(("a....ba.......", ".....c.b......"), "..............", ".......c......")
-    found = lists.own(weeks.history(shop.log, 1), np.array([0, 1, 2]), half_life=1.0)
-    assert rows_of(found) == [{0: 1 / 2 + 1 / 128, 1: 1 / 4, 2: 1 / 4}, {}, {}]
+    result = lists.own(weeks.history(shop.log, 1), np.array([0, 1, 2]), half_life=1.0)
+    assert rows_of(result) == [{0: 1 / 2 + 1 / 128, 1: 1 / 4, 2: 1 / 4}, {}, {}]
 
 
 def test_own_of_some_customers_in_any_order() -> None:
     shop = drawn(*BOARD)
-    history = weeks.history(shop.log, 1)  # everything is known
-    found = lists.own(history, np.array([1, 0]), half_life=2.0)
+    history = weeks.history(shop.log, 1)  # the history is complete
+    result = lists.own(history, np.array([1, 0]), half_life=2.0)
     half = 2**-0.5
     white = {0: 1 / 2**3.5 + half / 2, 2: 1 / 2**2.5 + half}  # a at ages 7 and 3, c at ages 5 and 1
     black = {1: 1 / 8 + 1 / 2, 3: 1 / 4}  # b at ages 6 and 2, d at age 4
-    assert [list(row) for row in rows_of(found)] == [[1, 3], [0, 2]]
-    assert rows_of(found)[0] == pytest.approx(black) and rows_of(found)[1] == pytest.approx(white)
+    assert [list(row) for row in rows_of(result)] == [[1, 3], [0, 2]]
+    assert rows_of(result)[0] == pytest.approx(black) and rows_of(result)[1] == pytest.approx(white)
     assert rows_of(lists.own(history, np.array([], np.uint32), 2.0)) == []
 
 
 def test_own_keeps_an_article_whose_weight_vanished() -> None:
     shop = drawn("a" + "." * 700)
-    found = lists.own(weeks.history(shop.log, shop.log.weeks), np.array([0]), half_life=1.0)
-    assert found.target.tolist() == [0] and found.weight[0] > 0
+    result = lists.own(weeks.history(shop.log, shop.log.weeks), np.array([0]), half_life=1.0)
+    assert result.target.tolist() == [0] and result.weight[0] > 0
 
 
 def test_favourites_by_hand() -> None:
@@ -107,51 +107,55 @@ def test_favourites_by_hand() -> None:
 
 
 def test_best_targets_by_hand() -> None:
-    rows = of({0: 1.0, 1: 2.0})
-    step = of({0: 0.5, 1: 0.25}, {1: 0.25, 2: 0.5})  # a: 1/2, b: 1/4 + 2/4, c: 2/2
+    rows = lists_of({0: 1.0, 1: 2.0})
+    step = lists_of({0: 0.5, 1: 0.25}, {1: 0.25, 2: 0.5})  # a: 1/2, b: 1/4 + 2/4, c: 2/2
     assert list(rows_of(sparse_product.best_targets(rows, step, 3, 2))[0].items()) == [(2, 1.0), (1, 0.75)]
-    assert rows_of(sparse_product.best_targets(rows, step, 3, 9, skip=of({2: 1.0, 0: 1.0}))) == [{1: 0.75}]
+    assert rows_of(sparse_product.best_targets(rows, step, 3, 9, skip=lists_of({2: 1.0, 0: 1.0}))) == [{1: 0.75}]
 
 
 def test_best_targets_breaks_ties_by_id() -> None:
-    step = of({4: 1.0, 2: 1.0, 3: 2.0, 0: 1.0, 1: 1.0})
-    found = sparse_product.best_targets(of({0: 1.0}), step, 5, 3)
-    assert list(rows_of(found)[0].items()) == [(3, 2.0), (0, 1.0), (1, 1.0)]
+    step = lists_of({4: 1.0, 2: 1.0, 3: 2.0, 0: 1.0, 1: 1.0})
+    result = sparse_product.best_targets(lists_of({0: 1.0}), step, 5, 3)
+    assert list(rows_of(result)[0].items()) == [(3, 2.0), (0, 1.0), (1, 1.0)]
 
 
 def test_best_targets_skips_only_for_its_own_row() -> None:
-    step = of({0: 3.0, 1: 2.0})
-    found = sparse_product.best_targets(of({0: 1.0}, {0: 1.0}, {}), step, 2, 1, skip=of({0: 1.0}, {}, {1: 1.0}))
-    assert rows_of(found) == [{1: 2.0}, {0: 3.0}, {}]
+    step = lists_of({0: 3.0, 1: 2.0})
+    result = sparse_product.best_targets(
+        lists_of({0: 1.0}, {0: 1.0}, {}), step, 2, 1, skip=lists_of({0: 1.0}, {}, {1: 1.0})
+    )
+    assert rows_of(result) == [{1: 2.0}, {0: 3.0}, {}]
 
 
-def test_scores_at_scores_what_is_asked() -> None:
-    rows, step = of({0: 1.0, 1: 2.0}, {}), of({0: 0.5}, {0: 0.25, 2: 0.5})
-    found = sparse_product.scores_at(rows, step, 3, np.array([0, 3, 4]), np.array([2, 1, 0, 0], np.uint32))
-    assert found.tolist() == [1.0, 0.0, 1.0, 0.0]
+def test_scores_at_scores_the_wanted_pairs() -> None:
+    rows, step = lists_of({0: 1.0, 1: 2.0}, {}), lists_of({0: 0.5}, {0: 0.25, 2: 0.5})
+    result = sparse_product.scores_at(rows, step, 3, np.array([0, 3, 4]), np.array([2, 1, 0, 0], np.uint32))
+    assert result.tolist() == [1.0, 0.0, 1.0, 0.0]
 
 
 @st.composite
-def some_products(draw: st.DrawFn) -> tuple[Lists, Lists, Lists, int]:
-    """rows (R, K), step (K, T), skip (R, T) and T; a few rows, over and over."""
+def draw_products(draw: st.DrawFn) -> tuple[Lists, Lists, Lists, int]:
+    """Draw rows (R, K), step (K, T), skip (R, T) and T; a few rows, repeated."""
     many, keys, targets = draw(st.integers(4, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 7))
 
-    def some(n: int, width: int, turns: int) -> Lists:
-        return of(*[draw(st.dictionaries(st.integers(0, width - 1), EXACT, max_size=width)) for _ in range(n)] * turns)
+    def draw_lists(n: int, width: int, turns: int) -> Lists:
+        return lists_of(
+            *[draw(st.dictionaries(st.integers(0, width - 1), EXACT, max_size=width)) for _ in range(n)] * turns
+        )
 
-    return some(many, keys, TURNS), some(keys, targets, 1), some(many, targets, TURNS), targets
+    return draw_lists(many, keys, TURNS), draw_lists(keys, targets, 1), draw_lists(many, targets, TURNS), targets
 
 
 @settings(deadline=None, max_examples=60)
-@given(some_products(), st.integers(1, 8))
+@given(draw_products(), st.integers(1, 8))
 def test_best_targets_is_the_head_of_the_dense_product(product: tuple[Lists, Lists, Lists, int], top: int) -> None:
     rows, step, skip, targets = product
     score = dense(rows, step.keys) @ dense(step, targets)  # (R, K) @ (K, T) -> (R, T)
     met = (dense(Lists(rows.ptr, rows.target, np.ones_like(rows.weight)), step.keys)
            @ dense(Lists(step.ptr, step.target, np.ones_like(step.weight)), targets)) > 0  # fmt: skip
     for skipped in (None, skip):
-        found, left = rows_of(sparse_product.best_targets(rows, step, targets, top, skipped)), rows_of(skip)
-        for r, row in enumerate(found):
+        result, left = rows_of(sparse_product.best_targets(rows, step, targets, top, skipped)), rows_of(skip)
+        for r, row in enumerate(result):
             left_out = set() if skipped is None else set(left[r])
             free = [t for t in range(targets) if met[r, t] and t not in left_out]
             expected = sorted(free, key=lambda t: (-score[r, t], t))[:top]
@@ -159,12 +163,12 @@ def test_best_targets_is_the_head_of_the_dense_product(product: tuple[Lists, Lis
 
 
 @settings(deadline=None, max_examples=60)
-@given(some_products())
+@given(draw_products())
 def test_scores_at_is_the_dense_product(product: tuple[Lists, Lists, Lists, int]) -> None:
     rows, step, wanted, targets = product
     score = dense(rows, step.keys) @ dense(step, targets)
-    found = sparse_product.scores_at(rows, step, targets, wanted.ptr, wanted.target)
-    assert found.tolist() == score[wanted.key_of_rows(), wanted.target].tolist()
+    result = sparse_product.scores_at(rows, step, targets, wanted.ptr, wanted.target)
+    assert result.tolist() == score[wanted.key_of_rows(), wanted.target].tolist()
 
 
 def test_products_of_many_rows_agree_with_each_other_and_with_the_dense_product() -> None:
@@ -209,7 +213,7 @@ def test_own_of_a_shop_with_baskets() -> None:
         .agg(weight=(2.0 ** (-age / 20)).sum())
         .sort("user", "item")
     )
-    found = lists.own(history, np.arange(world.customers.height), 20)
-    assert expected["user"].to_list() == found.key_of_rows().tolist()
-    assert expected["item"].to_list() == found.target.tolist()
-    assert np.allclose(expected["weight"], found.weight, rtol=1e-6)
+    result = lists.own(history, np.arange(world.customers.height), 20)
+    assert expected["user"].to_list() == result.key_of_rows().tolist()
+    assert expected["item"].to_list() == result.target.tolist()
+    assert np.allclose(expected["weight"], result.weight, rtol=1e-6)

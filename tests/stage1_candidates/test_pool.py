@@ -1,4 +1,4 @@
-"""The pool: fusion by hand, what a source says of every pair, sampling of rows, and recall with visible fractions."""
+"""Test the pool: fusion, features of each pair, labels, stored candidates, and recall."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_lists import of, rows_of
+from test_lists import lists_of, rows_of
 from world import BOARD, PARAMS, drawn
 
 from retail import pairs, paths, weeks
@@ -32,7 +32,7 @@ def users_of(n: int) -> Array:
 
 
 def pairs_of(*runs: list[int]) -> Pairs:
-    """Customer r with the articles ``runs[r]``."""
+    """Pair customer r with the articles ``runs[r]``."""
     items = np.array([item for run in runs for item in run], np.uint32)
     return Pairs(users_of(len(runs)), np.cumsum([0, *[len(run) for run in runs]]), items)
 
@@ -41,49 +41,51 @@ def pairs_of(*runs: list[int]) -> Pairs:
 
 
 def test_reciprocal_rank_fusion_by_hand() -> None:
-    one, other = of({0: 9.0, 1: 8.0}, {5: 1.0}), of({1: 0.2, 2: 0.1}, {})
-    fused = rows_of(fusion.fuse({"one": one, "other": other}, RRF))
+    first, other = lists_of({0: 9.0, 1: 8.0}, {5: 1.0}), lists_of({1: 0.2, 2: 0.1}, {})
+    fused = rows_of(fusion.fuse({"one": first, "other": other}, RRF))
     assert list(fused[0]) == [1, 0, 2] and list(fused[1]) == [5]
     assert fused[0] == pytest.approx({1: 1 / (30 + 2) + 1 / (30 + 1), 0: 1 / (30 + 1), 2: 1 / (30 + 2)})
     assert fused[1] == pytest.approx({5: 1 / (30 + 1)})
 
 
 def test_fusion_keeps_the_best_and_breaks_ties_by_id() -> None:
-    one, other = of({7: 2.0, 3: 1.0}), of({4: 2.0, 3: 1.0})
-    assert list(rows_of(fusion.fuse({"one": one, "other": other}, Pool(take=2, rrf=30)))[0]) == [3, 4]
+    first, other = lists_of({7: 2.0, 3: 1.0}), lists_of({4: 2.0, 3: 1.0})
+    assert list(rows_of(fusion.fuse({"one": first, "other": other}, Pool(take=2, rrf=30)))[0]) == [3, 4]
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 999), rows=st.integers(0, 70), take=st.integers(1, 12))
 def test_fusion_and_ranks_as_by_one_sort_over_everything(seed: int, rows: int, take: int) -> None:
     rng = np.random.default_rng(seed)
-    proposed = {name: of(*[dict.fromkeys(rng.permutation(9)[: rng.integers(7)].tolist(), 1.0) for _ in range(rows)])
-                for name in "abc"}  # fmt: skip
+    proposed = {
+        name: lists_of(*[dict.fromkeys(rng.permutation(9)[: rng.integers(7)].tolist(), 1.0) for _ in range(rows)])
+        for name in "abc"
+    }
     key = np.concatenate([best.key_of_rows() for best in proposed.values()])
     item = np.concatenate([best.target for best in proposed.values()])
     worth = np.concatenate([1 / (30 + fusion.ranks(best)) for best in proposed.values()])
     slow, fast = gather(key, item, worth, rows, take), fusion.fuse(proposed, Pool(take=take, rrf=30))
     assert rows_of(fast) == rows_of(slow) and fast.target.tolist() == slow.target.tolist()
-    found = fusion.ascending(fast)
-    assert rows_of(found) == rows_of(fast) and all(list(row) == sorted(row) for row in rows_of(found))
-    rank = fusion.ranks_at(found.ptr, found.target, proposed["a"])
+    result = fusion.ascending(fast)
+    assert rows_of(result) == rows_of(fast) and all(list(row) == sorted(row) for row in rows_of(result))
+    rank = fusion.ranks_at(result.ptr, result.target, proposed["a"])
     places = [{item: place + 1 for place, item in enumerate(row)} for row in rows_of(proposed["a"])]
-    expected = [places[r].get(i, np.nan) for r, i in zip(found.key_of_rows(), found.target, strict=True)]
+    expected = [places[r].get(i, np.nan) for r, i in zip(result.key_of_rows(), result.target, strict=True)]
     np.testing.assert_array_equal(rank, np.array(expected, np.float32))
 
 
-def test_fusion_does_not_ask_how_large_scores_are() -> None:
-    one, other = of({0: 1.0, 1: 0.5}), of({2: 1e6, 3: 1e5})
-    found = fusion.fuse({"one": one, "other": other}, RRF)
-    assert found.target.tolist() == [0, 2, 1, 3]
+def test_fusion_ignores_the_size_of_scores() -> None:
+    first, other = lists_of({0: 1.0, 1: 0.5}), lists_of({2: 1e6, 3: 1e5})
+    result = fusion.fuse({"one": first, "other": other}, RRF)
+    assert result.target.tolist() == [0, 2, 1, 3]
 
 
-def test_ranks_begin_anew_with_every_customer() -> None:
-    assert fusion.ranks(of({3: 1.0, 1: 0.5}, {}, {4: 3.0, 5: 2.0, 6: 1.0})).tolist() == [1, 2, 1, 2, 3]
+def test_ranks_start_at_one_for_each_customer() -> None:
+    assert fusion.ranks(lists_of({3: 1.0, 1: 0.5}, {}, {4: 3.0, 5: 2.0, 6: 1.0})).tolist() == [1, 2, 1, 2, 3]
 
 
 def module_of(score: dict[tuple[int, int], float]) -> Any:
-    """A source that scores (user, item) pairs as given, 0 elsewhere."""
+    """Stub a source that scores (user, item) pairs as given, 0 elsewhere."""
 
     def scores(_h: Any, _s: Any, _state: Any, users: Array, ptr: Array, items: Array, _p: Any) -> Array:
         user = np.repeat(users, np.diff(ptr))
@@ -104,27 +106,27 @@ def test_a_network_may_serve_in_one_use_alone() -> None:
         "x": Loaded(module_of({(0, 1): 2.0}), only["source"], {}),
         "y": Loaded(module_of({(0, 1): 5.0}), only["score"], {}),
     }
-    _, found = pool.build(loaded, {"x": of({1: 2.0}, {})}, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
-    assert found.columns == ["pool__sources", "pool__fused", "x__rank", "y__score", "y__of_best", "y__place"]
-    assert found["pool__sources"].to_list() == [1] and found["y__score"].to_list() == [5]
+    _, result = pool.build(loaded, {"x": lists_of({1: 2.0}, {})}, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
+    assert result.columns == ["pool__sources", "pool__fused", "x__rank", "y__score", "y__of_best", "y__place"]
+    assert result["pool__sources"].to_list() == [1] and result["y__score"].to_list() == [5]
 
 
-def test_what_the_sources_say_of_every_pair() -> None:
+def test_the_features_of_every_pair() -> None:
     shop = drawn(*BOARD)
     loaded = {
         "x": Loaded(module_of({(0, 3): 4.0, (0, 1): 2.0, (0, 2): 1.0}), ON, {}),
         "y": Loaded(module_of({(0, 2): 5.0, (1, 0): 3.0}), ON, {}),
     }
-    proposed = {"x": of({3: 4.0, 1: 2.0}, {}), "y": of({2: 5.0}, {0: 3.0})}
-    whole, found = pool.build(loaded, proposed, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
+    proposed = {"x": lists_of({3: 4.0, 1: 2.0}, {}), "y": lists_of({2: 5.0}, {0: 3.0})}
+    whole, result = pool.build(loaded, proposed, weeks.history(shop.log, 1), shop, users_of(2), PARAMS)
     assert whole.user.tolist() == [0, 0, 0, 1] and whole.items.tolist() == [1, 2, 3, 0]  # ascending within a customer
-    assert set(found.dtypes) == {pl.Float32}
-    columns = {name: found[name].to_list() for name in found.columns}
+    assert set(result.dtypes) == {pl.Float32}
+    columns = {name: result[name].to_list() for name in result.columns}
     nan = pytest.approx(float("nan"), nan_ok=True)
     assert columns["pool__sources"] == [1, 1, 1, 1]
     assert columns["pool__fused"] == pytest.approx([1 / (PARAMS.pool.rrf + rank) for rank in (2, 1, 1, 1)])
-    assert columns["x__rank"] == [2, nan, 1, nan]  # NaN where x does not propose the pair,
-    assert columns["x__score"] == [2, 1, 4, 0]  # though it has a score for it
+    assert columns["x__rank"] == [2, nan, 1, nan]  # NaN where x does not propose the pair
+    assert columns["x__score"] == [2, 1, 4, 0]  # x scores the pair nevertheless
     assert columns["x__of_best"] == [2 / 4, 1 / 4, 4 / 4, 0]
     assert columns["x__place"] == [2, 3, 1, 1]
     assert columns["y__rank"] == [nan, 1, nan, 1]
@@ -134,9 +136,9 @@ def test_what_the_sources_say_of_every_pair() -> None:
 def test_a_pool_of_nobody() -> None:
     shop = drawn(*BOARD)
     loaded = {"x": Loaded(module_of({}), ON, {})}
-    for proposed, n in ((of(), 0), (of({}, {}), 2)):
-        whole, found = pool.build(loaded, {"x": proposed}, weeks.history(shop.log, 1), shop, users_of(n), PARAMS)
-        assert len(whole.items) == found.height == 0 and "x__rank" in found.columns
+    for proposed, n in ((lists_of(), 0), (lists_of({}, {}), 2)):
+        whole, result = pool.build(loaded, {"x": proposed}, weeks.history(shop.log, 1), shop, users_of(n), PARAMS)
+        assert len(whole.items) == result.height == 0 and "x__rank" in result.columns
 
 
 # Comparison within a customer's candidates
@@ -153,8 +155,8 @@ def test_of_best_is_a_plain_loop(runs: list[list[float]]) -> None:
     for run in runs:
         best = max([value for value in run if value == value], default=0.0)
         expected += [value / best if best > 0 and value > 0 else 0.0 for value in run]
-    found = pairs.divide_by_best(ptr, np.array([value for run in runs for value in run], np.float32))
-    assert found.tolist() == pytest.approx(expected, rel=1e-6, abs=1e-30)
+    result = pairs.of_best(ptr, np.array([value for run in runs for value in run], np.float32))
+    assert result.tolist() == pytest.approx(expected, rel=1e-6, abs=1e-30)
 
 
 @settings(deadline=None, max_examples=60)
@@ -165,14 +167,14 @@ def test_place_is_a_plain_loop(runs: list[list[float]]) -> None:
     for run in runs:
         plain = [value if value == value else float("-inf") for value in run]
         expected += [1 + sum(other > value for other in plain) for value in plain]
-    found = pairs.rank_in_run(ptr, np.array([value for run in runs for value in run], np.float32))
-    assert found.tolist() == expected
+    result = pairs.place(ptr, np.array([value for run in runs for value in run], np.float32))
+    assert result.tolist() == expected
 
 
 def test_pairs_of_columns_and_back() -> None:
-    found = pairs.build_pairs(np.array([2, 2, 5], np.uint32), np.array([1, 4, 0], np.uint32))
-    assert found.users.tolist() == [2, 5] and found.ptr.tolist() == [0, 2, 3]
-    assert found.user.tolist() == [2, 2, 5] and found.run.tolist() == [0, 0, 1]
+    result = pairs.of_columns(np.array([2, 2, 5], np.uint32), np.array([1, 4, 0], np.uint32))
+    assert result.users.tolist() == [2, 5] and result.ptr.tolist() == [0, 2, 3]
+    assert result.user.tolist() == [2, 2, 5] and result.run.tolist() == [0, 0, 1]
 
 
 # Labels
@@ -180,21 +182,21 @@ def test_pairs_of_columns_and_back() -> None:
 
 def test_labels() -> None:
     truth = np.array([0, 1, 2], np.uint32), np.array([3, 1, 0], np.uint32)
-    found = merge.label_pairs(pairs_of([1, 3], [1, 3], []), truth)
-    assert found.tolist() == [0, 1, 1, 0] and found.dtype == np.uint8
+    result = merge.label_pairs(pairs_of([1, 3], [1, 3], []), truth)
+    assert result.tolist() == [0, 1, 1, 0] and result.dtype == np.uint8
 
 
 # Stored candidates
 
 
-def test_candidates_are_read_for_the_customers_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidates_are_read_for_the_queried_customers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     file = paths.of_week(paths.SOURCES / "x", "candidates", 3)
     file.parent.mkdir(parents=True)
-    stored = of({3: 2.0, 1: 1.0}, {}, {4: 0.5}, {7: 9.0})
+    stored = lists_of({3: 2.0, 1: 1.0}, {}, {4: 0.5}, {7: 9.0})
     proposals.frame(np.array([10, 11, 12, 15], np.uint32), stored).write_parquet(file)
-    found = merge.read_candidates("x", 3, np.array([10, 11, 15, 16], np.uint32))
-    assert [list(row.items()) for row in rows_of(found)] == [[(3, 2.0), (1, 1.0)], [], [(7, 9.0)], []]
+    result = merge.read_candidates("x", 3, np.array([10, 11, 15, 16], np.uint32))
+    assert [list(row.items()) for row in rows_of(result)] == [[(3, 2.0), (1, 1.0)], [], [(7, 9.0)], []]
 
 
 def test_candidates_of_another_kind_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,35 +225,35 @@ def figures(**proposed: Lists) -> dict[str, Any]:
 
 
 def test_recall_by_hand() -> None:
-    found = figures(one=of({1: 2.0, 9: 1.0}, {8: 1.0}), other=of({2: 1.0}, {}))
-    assert (found["one"]["recall@12"], found["one"]["hit_ratio"], found["one"]["rows"]) == (1 / 3, 1 / 3, 3)
-    assert (found["other"]["recall@12"], found["other"]["hit_ratio"], found["other"]["rows"]) == (1 / 3, 1 / 1, 1)
-    assert (found["union"]["recall@12"], found["union"]["hit_ratio"], found["union"]["rows"]) == (2 / 3, 2 / 4, 4)
-    assert found["union without one"]["recall@12"] == 1 / 3 == found["union without other"]["recall@12"]
-    assert found["oracle_map12"] == (2 / 2 + 0 / 1) / 2
+    result = figures(one=lists_of({1: 2.0, 9: 1.0}, {8: 1.0}), other=lists_of({2: 1.0}, {}))
+    assert (result["one"]["recall@12"], result["one"]["hit_ratio"], result["one"]["rows"]) == (1 / 3, 1 / 3, 3)
+    assert (result["other"]["recall@12"], result["other"]["hit_ratio"], result["other"]["rows"]) == (1 / 3, 1 / 1, 1)
+    assert (result["union"]["recall@12"], result["union"]["hit_ratio"], result["union"]["rows"]) == (2 / 3, 2 / 4, 4)
+    assert result["union without one"]["recall@12"] == 1 / 3 == result["union without other"]["recall@12"]
+    assert result["oracle_map12"] == (2 / 2 + 0 / 1) / 2
 
 
 def test_recall_at_k_looks_at_the_first_k() -> None:
-    late = of({**{100 + k: 50.0 - k for k in range(11)}, 1: 2.0, 2: 1.0}, {})  # hits on ranks 12 and 13
-    found = figures(late=late)["late"]
-    assert (found["recall@12"], found["recall@50"], found["recall@200"]) == (1 / 3, 2 / 3, 2 / 3)
+    late = lists_of({**{100 + k: 50.0 - k for k in range(11)}, 1: 2.0, 2: 1.0}, {})  # hits on ranks 12 and 13
+    result = figures(late=late)["late"]
+    assert (result["recall@12"], result["recall@50"], result["recall@200"]) == (1 / 3, 2 / 3, 2 / 3)
 
 
 def test_the_only_source_is_not_left_out_of_itself() -> None:
-    assert set(figures(one=of({1: 1.0}, {}))) == {"one", "union", "oracle_map12"}
+    assert set(figures(one=lists_of({1: 1.0}, {}))) == {"one", "union", "oracle_map12"}
 
 
 def test_the_oracle_of_a_customer_who_bought_more_than_twelve() -> None:
     bought = np.arange(15, dtype=np.uint32)
     truth = np.full(15, 10, np.uint32), bought
-    proposed = {"one": of({int(item): 1.0 for item in bought[:6]})}
-    found = recall.figures(proposed, USERS[:1], truth, RRF)
-    assert found["oracle_map12"] == 6 / 12
-    assert found["union"] == {"recall@12": 6 / 15, "recall@50": 6 / 15, "recall@100": 6 / 15, "recall@200": 6 / 15,
+    proposed = {"one": lists_of({int(item): 1.0 for item in bought[:6]})}
+    result = recall.figures(proposed, USERS[:1], truth, RRF)
+    assert result["oracle_map12"] == 6 / 12
+    assert result["union"] == {"recall@12": 6 / 15, "recall@50": 6 / 15, "recall@100": 6 / 15, "recall@200": 6 / 15,
                               "hit_ratio": 1.0, "rows": 6}  # fmt: skip
 
 
 def test_the_mean_of_weeks() -> None:
-    one: dict[str, object] = {"x": {"recall@12": 0.5, "rows": 10}, "oracle_map12": 0.2}
+    first: dict[str, object] = {"x": {"recall@12": 0.5, "rows": 10}, "oracle_map12": 0.2}
     other: dict[str, object] = {"x": {"recall@12": 0.25, "rows": 20}, "oracle_map12": 0.4}
-    assert recall.mean_of_weeks([one, other]) == {"x": {"recall@12": 0.375, "rows": 15.0}, "oracle_map12": 0.3}
+    assert recall.mean_of_weeks([first, other]) == {"x": {"recall@12": 0.375, "rows": 15.0}, "oracle_map12": 0.3}

@@ -1,4 +1,4 @@
-"""What each source proposes: worked by hand on the checkerboard, or against the dense formula on a random shop."""
+"""Test each source against hand-computed scores on the checkerboard, or the dense formula on a random shop."""
 
 from collections import defaultdict
 from typing import Any
@@ -22,119 +22,119 @@ from stage1_candidates.engine.loaded import Loaded
 
 # Decayed sales of the board's articles when a week is over and half of a sale is left after a day: a on days 0, 4, 0.
 A, B, C, D = 2**-7 + 2**-3 + 2**-7, 2**-6 + 2**-2, 2**-5 + 2**-1 + 2**-5, 2**-4
-OWN = ({0: 2**-7 + 2**-3, 2: 2**-5 + 2**-1}, {1: B, 3: D}, {0: 2**-7, 2: 2**-5})  # the same per customer
+OWN = ({0: 2**-7 + 2**-3, 2: 2**-5 + 2**-1}, {1: B, 3: D}, {0: 2**-7, 2: 2**-5})  # the same for each customer
 DAY = {"half_life": 1}
 
 
-def asked(name: str, shop: Shop, week: int = 1, **changes: Any) -> list[dict[int, float]]:
-    """What the source, with some keys of its block changed, proposes to each customer, best first."""
+def propose_to_all(name: str, shop: Shop, week: int = 1, **changes: Any) -> list[dict[int, float]]:
+    """Compute the candidates of each customer, best first, with changed keys in the source's block."""
     module, settings = source_of(name, **changes)
     history = weeks.history(shop.log, week)
     users = np.arange(shop.log.users, dtype=np.uint32)
     return rows_of(Loaded.fit(module, settings, history, shop).propose(history, shop, users))
 
 
-def assert_ranked(found: dict[int, float], *best_first: tuple[int, float]) -> None:
-    """The articles in this order with these scores."""
-    assert list(found) == [item for item, _ in best_first]
-    assert list(found.values()) == pytest.approx([score for _, score in best_first], rel=1e-6)
+def assert_ranked(result: dict[int, float], *best_first: tuple[int, float]) -> None:
+    """Assert the order and the scores of the articles."""
+    assert list(result) == [item for item, _ in best_first]
+    assert list(result.values()) == pytest.approx([score for _, score in best_first], rel=1e-6)
 
 
 def test_popular() -> None:
-    for row in asked("popular", drawn(*BOARD, "......."), **DAY, depth=10, take=10):
+    for row in propose_to_all("popular", drawn(*BOARD, "......."), **DAY, depth=10, take=10):
         assert_ranked(row, (2, C), (1, B), (0, A), (3, D))
-    for row in asked("popular", drawn(*BOARD), **DAY, depth=2, take=10):
+    for row in propose_to_all("popular", drawn(*BOARD), **DAY, depth=2, take=10):
         assert list(row) == [2, 1]
 
 
 def test_repurchase_decays_and_lifts_what_sells() -> None:
-    found = asked("repurchase", drawn(*BOARD, "......."), **DAY, sales_half_life=1, lift=2)
-    assert_ranked(found[0], (2, OWN[0][2] * (1 + 2 * C / C)), (0, OWN[0][0] * (1 + 2 * A / C)))
-    assert_ranked(found[1], (1, B * (1 + 2 * B / C)), (3, D * (1 + 2 * D / C)))
-    assert found[3] == {}
+    result = propose_to_all("repurchase", drawn(*BOARD, "......."), **DAY, sales_half_life=1, lift=2)
+    assert_ranked(result[0], (2, OWN[0][2] * (1 + 2 * C / C)), (0, OWN[0][0] * (1 + 2 * A / C)))
+    assert_ranked(result[1], (1, B * (1 + 2 * B / C)), (3, D * (1 + 2 * D / C)))
+    assert result[3] == {}
 
 
 def test_segment_of_an_age() -> None:
     # Customers 0, 1 and the cold 3 are in their twenties; 2 is not.
     shop = drawn(*BOARD, ".......", customers={"age": [22.0, 22.0, 50.0, 22.0]})
-    found = asked("segment", shop, **DAY, smoothing=1, depth=10, take=10)
+    result = propose_to_all("segment", shop, **DAY, smoothing=1, depth=10, take=10)
     n, total = {0: OWN[0][0], 1: B, 2: OWN[0][2], 3: D}, A + B + C + D
     share = {item: (n[item] + 1 * sold / total) / (sum(n.values()) + 1) for item, sold in enumerate((A, B, C, D))}
-    assert_ranked(found[3], *[(item, share[item]) for item in (2, 1, 0, 3)])
-    assert found[0] == found[1] == found[3]
+    assert_ranked(result[3], *[(item, share[item]) for item in (2, 1, 0, 3)])
+    assert result[0] == result[1] == result[3]
     of_old = 2**-7 + 2**-5
-    assert_ranked(found[2], *[(i, (OWN[2][i] + 1 * sold / total) / (of_old + 1)) for i, sold in ((2, C), (0, A))])
+    assert_ranked(result[2], *[(i, (OWN[2][i] + 1 * sold / total) / (of_old + 1)) for i, sold in ((2, C), (0, A))])
 
 
 def test_segment_of_a_favourite() -> None:
     # b is of type 0, the others of type 1: customer 1 bought most of type 0, customers 0 and 2 only of type 1.
     shop = drawn(*BOARD, ".......", articles={"product_type_no": [1, 0, 1, 1]})
-    found = asked("segment", shop, **DAY, taste_half_life=1, smoothing=1, depth=10, take=10)
-    assert list(found[1]) == [1, 3]  # what those bought whose favourite is type 0: b, and d too
-    assert list(found[0]) == list(found[2]) == [2, 0]
-    assert found[3] == {}  # without a past there is no favourite
+    result = propose_to_all("segment", shop, **DAY, taste_half_life=1, smoothing=1, depth=10, take=10)
+    assert list(result[1]) == [1, 3]  # b and d, bought by the customers whose favourite is type 0
+    assert list(result[0]) == list(result[2]) == [2, 0]
+    assert result[3] == {}  # without a past there is no favourite
 
 
 def test_segment_without_any_kind_of_segment() -> None:
-    assert asked("segment", drawn(*BOARD)) == [{}, {}, {}]
+    assert propose_to_all("segment", drawn(*BOARD)) == [{}, {}, {}]
 
 
 def test_variants_are_articles_of_the_same_product_that_were_not_bought() -> None:
     shop = drawn(*BOARD, ".......", articles={"product_code": [0, 0, 1, 1]})
-    found = asked("variants", shop, **DAY, sales_half_life=1, depth=10)
-    assert_ranked(found[0], (1, OWN[0][0] * B / (A + B)), (3, OWN[0][2] * D / (C + D)))
-    assert_ranked(found[1], (0, B * A / (A + B)), (2, D * C / (C + D)))
-    assert found[3] == {}
+    result = propose_to_all("variants", shop, **DAY, sales_half_life=1, depth=10)
+    assert_ranked(result[0], (1, OWN[0][0] * B / (A + B)), (3, OWN[0][2] * D / (C + D)))
+    assert_ranked(result[1], (0, B * A / (A + B)), (2, D * C / (C + D)))
+    assert result[3] == {}
 
 
 def test_category_best_sellers_and_an_article_without_a_category() -> None:
     shop = drawn(*BOARD, articles={"product_type_no": [0, 0, 0, -1]})
-    found = asked("category", shop, **DAY, sales_half_life=1, depth=10)
-    assert_ranked(found[1], *[(item, B * sold / (A + B + C)) for item, sold in ((2, C), (1, B), (0, A))])
-    assert list(asked("category", shop, **DAY, sales_half_life=1, depth=1)[1]) == [2]
+    result = propose_to_all("category", shop, **DAY, sales_half_life=1, depth=10)
+    assert_ranked(result[1], *[(item, B * sold / (A + B + C)) for item, sold in ((2, C), (1, B), (0, A))])
+    assert list(propose_to_all("category", shop, **DAY, sales_half_life=1, depth=1)[1]) == [2]
 
 
 def test_category_is_the_product_where_there_is_no_type() -> None:
-    found = asked("category", drawn(*BOARD), **DAY, sales_half_life=1, depth=10)
-    assert_ranked(found[1], (1, B), (3, D))
+    result = propose_to_all("category", drawn(*BOARD), **DAY, sales_half_life=1, depth=10)
+    assert_ranked(result[1], (1, B), (3, D))
 
 
 def test_item_cf_keeps_the_colours_of_the_board_apart() -> None:
     shop = drawn(*BOARD, "a......", "...b...")
-    found = asked("item_cf", shop, neighbours=5)
-    assert [list(row) for row in found] == [[], [], [], [2], [3]]  # what is already owned is left to repurchase
+    result = propose_to_all("item_cf", shop, neighbours=5)
+    assert [list(row) for row in result] == [[], [], [], [2], [3]]  # articles bought before are skipped
 
 
 def test_tifu_knn_on_the_board() -> None:
     # Customers 0 and 2 have the same vector (1, 0, 1, 0) / sqrt(2); customer 1 shares nothing with them.
-    found = asked("tifu_knn", drawn(*BOARD, "......."), alpha=0.75, neighbours=2)
-    assert_ranked(found[0], (0, (0.75 + 0.25 / 2) / 2**0.5), (2, (0.75 + 0.25 / 2) / 2**0.5))
-    assert_ranked(found[1], (1, 0.75 / 2**0.5), (3, 0.75 / 2**0.5))
-    assert found[3] == {}
+    result = propose_to_all("tifu_knn", drawn(*BOARD, "......."), alpha=0.75, neighbours=2)
+    assert_ranked(result[0], (0, (0.75 + 0.25 / 2) / 2**0.5), (2, (0.75 + 0.25 / 2) / 2**0.5))
+    assert_ranked(result[1], (1, 0.75 / 2**0.5), (3, 0.75 / 2**0.5))
+    assert result[3] == {}
 
 
 def test_tifu_knn_counts_weeks_not_days() -> None:
-    # a: in weeks 0 and 1; b: on two days of week 1, which count once. Week 2 asks, decay 1/2.
-    found = asked("tifu_knn", drawn(".a......b.ab.."), week=2, decay=0.5, alpha=1.0)
+    # a: in weeks 0 and 1; b: on two days of week 1, which count once. The label week is 2, decay 1/2.
+    result = propose_to_all("tifu_knn", drawn(".a......b.ab.."), week=2, decay=0.5, alpha=1.0)
     length = (1.5**2 + 1**2) ** 0.5
-    assert_ranked(found[0], (0, (1 + 1 / 2) / length), (1, 1 / length))
+    assert_ranked(result[0], (0, (1 + 1 / 2) / length), (1, 1 / length))
 
 
-def test_neighbours_recent_is_what_the_neighbours_bought_lately() -> None:
-    found = asked("neighbours_recent", drawn(*BOARD, "......."), **DAY, neighbours=5)
-    assert_ranked(found[0], (2, 2**-5), (0, 2**-7))  # what customer 2 bought: cosine 1
-    assert_ranked(found[2], (2, OWN[0][2]), (0, OWN[0][0]))
-    assert found[1] == found[3] == {}
+def test_neighbours_recent_is_what_the_neighbours_bought_recently() -> None:
+    result = propose_to_all("neighbours_recent", drawn(*BOARD, "......."), **DAY, neighbours=5)
+    assert_ranked(result[0], (2, 2**-5), (0, 2**-7))  # what customer 2 bought: cosine 1
+    assert_ranked(result[2], (2, OWN[0][2]), (0, OWN[0][0]))
+    assert result[1] == result[3] == {}
 
 
 def test_next_basket_by_hand() -> None:
     # Within three days a led to b once (customer 0) and to c once (customer 1, out of a basket of two).
     shop = drawn("a.b..c.", ("a..c...", "d......"))
-    found = asked("next_basket", shop, **DAY, within=3, profile_half_life=1, neighbours=9, popularity=0)
+    result = propose_to_all("next_basket", shop, **DAY, within=3, profile_half_life=1, neighbours=9, popularity=0)
     a, b, d = 2 * 2**-7, 2**-5, 2**-7  # sales
     a_to_b, a_to_c, b_to_c, d_to_c = 2**-5 / a, 2**-4 / 2 / a, 2**-2 / b, 2**-4 / 2 / d
-    assert_ranked(found[0], (2, 2**-7 * a_to_c + 2**-5 * b_to_c), (1, 2**-7 * a_to_b))
-    assert_ranked(found[1], (2, 2**-7 * a_to_c + 2**-7 * d_to_c), (1, 2**-7 * a_to_b))
+    assert_ranked(result[0], (2, 2**-7 * a_to_c + 2**-5 * b_to_c), (1, 2**-7 * a_to_b))
+    assert_ranked(result[1], (2, 2**-7 * a_to_c + 2**-7 * d_to_c), (1, 2**-7 * a_to_b))
 
 
 # Against the formula
@@ -147,14 +147,14 @@ def at(name: str, **changes: Any) -> tuple[Shop, History, Loaded]:
     return shop, history, Loaded.fit(module, settings, history, shop)
 
 
-def dense(found: Lists, targets: int) -> Array:
-    weight = found.weight.astype(np.float64)
-    rows: Array = scipy.sparse.csr_array((weight, found.target, found.ptr), (found.keys, targets)).toarray()
+def dense(result: Lists, targets: int) -> Array:
+    weight = result.weight.astype(np.float64)
+    rows: Array = scipy.sparse.csr_array((weight, result.target, result.ptr), (result.keys, targets)).toarray()
     return rows
 
 
 def scores(shop: Shop, history: History, fitted: Loaded) -> Array:
-    """(users, items) the source's score of every pair."""
+    """Compute the source's score of every pair: (users, items)."""
     users, items = np.arange(shop.log.users, dtype=np.uint32), shop.log.items
     every = np.tile(np.arange(items, dtype=np.uint32), len(users))
     ptr = np.arange(len(users) + 1) * items
@@ -202,7 +202,7 @@ def test_tifu_knn_is_its_formula() -> None:
 
 
 def test_tifu_knn_looks_for_neighbours_among_the_most_recent_customers() -> None:
-    # All have the vector of a; customers 1 and 2 came last, 1 being the first of equals.
+    # All have the vector of a; customers 1 and 2 bought last; the tie goes to customer 1.
     shop = drawn("a......", "......a", "......a", ".a.....")
     history = weeks.history(shop.log, 1)
     module, settings = source_of("tifu_knn", reference=2, neighbours=3)
@@ -238,30 +238,30 @@ def test_ease_is_its_formula() -> None:
     shop, history, fitted = at("ease", **options)
     log, known = shop.log, history.known
     sales = np.bincount(log.item[known], 2.0 ** (-(history.cutoff - log.day[known].astype(int)) / 30), log.items)
-    chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[:25])
+    selected = np.sort(np.lexsort((np.arange(log.items), -sales))[:25])
     whole = dense(lists.own(history, np.arange(log.users), 60), log.items)
-    x = whole[:, chosen]  # (users, articles)
+    x = whole[:, selected]  # (users, articles)
     p = np.linalg.inv(x.T @ x + 2.0 * np.eye(25))
     b = -p / np.diag(p)  # B_ij = -P_ij / P_jj
     np.fill_diagonal(b, 0.4)
     weights = np.zeros((log.items, log.items))
-    weights[np.ix_(chosen, chosen)] = np.maximum(b, 0)
+    weights[np.ix_(selected, selected)] = np.maximum(b, 0)
     assert dense(Lists.of(fitted.state, "near"), log.items) == pytest.approx(weights, rel=1e-3, abs=1e-5)
     assert scores(shop, history, fitted) == pytest.approx(whole @ weights, rel=1e-3, abs=1e-4)
 
 
-def test_ease_is_the_same_to_the_last_bit_whatever_the_threads_of_blas() -> None:
+def test_ease_is_the_same_to_the_last_bit_with_any_number_of_blas_threads() -> None:
     shop = random_world(seed=6, users=300, items=200, entries=9000).shop
     module, block = source_of("ease", articles=200, ridge=5.0)
-    found = []
+    result = []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            found.append(module.fit(weeks.history(shop.log, shop.log.weeks), shop, block))
-    for name, values in found[0].items():
-        np.testing.assert_array_equal(values, found[1][name])
+            result.append(module.fit(weeks.history(shop.log, shop.log.weeks), shop, block))
+    for name, values in result[0].items():
+        np.testing.assert_array_equal(values, result[1][name])
 
 
-# How a source is found
+# Loading of sources
 
 
 def test_an_unknown_source_and_an_unknown_key_are_named() -> None:

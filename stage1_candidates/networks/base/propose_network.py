@@ -1,6 +1,6 @@
-"""Stage ``propose_network@<network>``: prepare a trained network for each label week and store what it proposes.
+"""Prepare a trained network for each label week and store its candidates (stage ``propose_network@<network>``).
 
-Writes data/sources/<network>/, as ``proposals.write`` says.
+The stage writes data/sources/<network>/; ``proposals.write`` describes the files.
 """
 
 import sys
@@ -14,7 +14,7 @@ from stage1_candidates.engine.plugin_types import Weights
 
 
 def load_weights(name: str, training_weeks: list[int], week: int) -> Weights:
-    """Load what network ``name`` learned in its last training before ``week``; {} where it learned nothing."""
+    """Load the weights of the last training of network ``name`` before ``week``; {} if it has none."""
     trained = max(training for training in training_weeks if training <= week)
     return dict(load_file(paths.of_week(paths.NETWORKS / name, "weights", trained, "safetensors")))
 

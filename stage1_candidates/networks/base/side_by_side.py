@@ -19,14 +19,14 @@ def cores() -> int:
     return min(available, int(limit)) if limit.isdigit() and int(limit) else available
 
 
-def run(module: str, arguments: list[list[str]], at_once: int) -> None:
-    """Run ``python -m module`` with each list of ``arguments``, in order, ``at_once`` at a time.
+def run(module: str, arguments: list[list[str]], parallel: int) -> None:
+    """Run ``python -m module`` with each list of ``arguments``, in order, ``parallel`` at a time.
 
     The commands get equal shares of the cores. Raises SystemExit with the exit code of the first command that fails,
     once the running commands have ended. The command itself has printed the cause.
     """
-    threads = str(max(cores() // at_once, 1))
-    lines = list(range(at_once))  # free screen lines for the progress bars
+    threads = str(max(cores() // parallel, 1))
+    lines = list(range(parallel))  # free screen lines for the progress bars
 
     def run_command(words: list[str]) -> int:
         line = lines.pop()
@@ -35,7 +35,7 @@ def run(module: str, arguments: list[list[str]], at_once: int) -> None:
         lines.append(line)
         return code
 
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(parallel) as pool:
         pending = [pool.submit(run_command, words) for words in arguments]
         for future in pending:
             if code := future.result():

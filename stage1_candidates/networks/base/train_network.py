@@ -1,10 +1,9 @@
-"""Stage ``train_network@<name>``: train one network before each of its ``training_weeks``.
+"""Train one network before each of its ``training_weeks`` (stage ``train_network@<name>``).
 
-Writes data/networks/<name>/: weights_<week>.safetensors, and weights_<week>.json with the settings. Until
-the stage has ended, checkpoints and finished weights lie in data/checkpoints/<name>, under a fingerprint of all that
-the training knows, so that a killed run resumes and a changed one starts again. On a CPU the trainings, which are
-independent of each other, run in parallel, each with its share of the cores. ``train_network <name> <week>`` trains
-before one week alone.
+The stage writes data/networks/<name>/: weights_<week>.safetensors and the settings in weights_<week>.json. While it
+runs, data/checkpoints/<name> holds the checkpoints and finished weights. Their names contain a fingerprint of the
+inputs of the training. A killed run thus resumes, and a changed run starts again. On a CPU the trainings run in
+parallel with equal shares of the cores. ``train_network <name> <week>`` trains before one week only.
 """
 
 import json
@@ -27,7 +26,7 @@ CODE = Path(__file__).parents[2]  # stage1_candidates
 
 
 def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int) -> str:
-    """Return a fingerprint of the known past, the articles and customers, the settings and the code of a training."""
+    """Hash the inputs of a training: history, articles, customers, settings and code."""
     log = history.log
     ages = {} if whole.age is None else {"age": whole.age}
     values = {**whole.attributes, **whole.traits, **ages}
@@ -39,7 +38,7 @@ def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int
 
 
 def train_or_resume(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> Weights:
-    """Train network ``name`` on what lies before ``week``, or resume where an earlier run ended."""
+    """Train network ``name`` on the history before ``week``, or resume an earlier run."""
     module, settings = source.load_network(name, params)
     history = weeks.history(whole.log, week)
     file = paths.CHECKPOINTS / name / f"{week:03d}_{fingerprint(history, whole, settings, params.seed)}.npz"
@@ -47,8 +46,8 @@ def train_or_resume(name: str, whole: shop.Shop, week: int, params: parameters.P
 
 
 def count_parallel(trainings: int) -> int:
-    """Count the trainings that run in parallel: as many as there are cores; one on a GPU."""
-    import torch  # not installed where every network is off
+    """Count the trainings that run in parallel: one on a GPU, else at most one per core."""
+    import torch  # here, because torch is optional if no network is used
 
     return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
 
@@ -61,33 +60,35 @@ def main() -> None:
         return
     _, settings = source.load_network(name, params)
     with stage.whole_folder(paths.NETWORKS / name) as folder:
-        trained = settings.model_dump_json(include={"use", "examples", "model", "training", "retrain_every"}, indent=1)
-        (folder / paths.SETTINGS).write_text(trained)
+        trained_settings = settings.model_dump_json(
+            include={"use", "examples", "model", "training", "retrain_every"}, indent=1
+        )
+        (folder / paths.SETTINGS).write_text(trained_settings)
         whole = shop.read()
         training_weeks = settings.training_weeks(weeks.plan(whole.log, params.weeks))
         if count_parallel(len(training_weeks)) > 1:
-            latest_first = [[name, str(week)] for week in reversed(training_weeks)]  # the longest first
+            latest_first = [[name, str(week)] for week in reversed(training_weeks)]  # the longest training first
             side_by_side.run(
                 "stage1_candidates.networks.base.train_network", latest_first, count_parallel(len(training_weeks))
             )
         for week in training_weeks:
             weights = train_or_resume(name, whole, week, params)
             if not weights:
-                print(f"{name}: too little to learn from before label week {week}; it says nothing there")
+                print(f"{name}: too little training data before label week {week}; it proposes nothing in this week")
             save_file(weights, paths.of_week(folder, "weights", week, "safetensors"))
             description = {"network": name, "week": week, "seed": params.seed, "settings": settings.model_dump()}
             paths.of_week(folder, "weights", week, "json").write_text(json.dumps(description, indent=1))
     shutil.rmtree(paths.CHECKPOINTS / name, ignore_errors=True)
 
 
-def one_week() -> None:
-    """Train before one week and leave the weights under the checkpoints."""
+def train_week() -> None:
+    """Train before one week and store the weights among the checkpoints."""
     side_by_side.end_with_parent()
     train_or_resume(sys.argv[1], shop.read(), int(sys.argv[2]), parameters.read())
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        stage.guarded(one_week, f"train_network_{sys.argv[1]}")
+        stage.guarded(train_week, f"train_network_{sys.argv[1]}")
     else:
         stage.run(main, f"train_network_{sys.argv[1]}")

@@ -31,7 +31,7 @@ SEED_STEP = 1_000_003  # distance of the seeds of two trainings, more than any n
 
 @dataclass(frozen=True)
 class Curve:
-    """The course of a training: entry e is epoch e."""
+    """Hold the losses and metrics of a training; entry e belongs to epoch e."""
 
     loss: list[float]  # mean training loss
     metric: list[float]  # validation metric
@@ -39,7 +39,7 @@ class Curve:
 
 
 class _Epoch(IterableDataset[Any]):
-    """The batches of the current epoch; each of n devices takes every n-th batch, and all take the same number."""
+    """Iterate over the current epoch; each of n devices takes every n-th batch, and all take equally many."""
 
     def __init__(self, loop: "_Loop") -> None:
         self.loop = loop
@@ -58,7 +58,7 @@ class _Epoch(IterableDataset[Any]):
 
 
 class _Loop(lightning.LightningModule):
-    """The training loop of a network, its losses and metrics."""
+    """Run the training loop of a network, and record losses and metrics."""
 
     def __init__(
         self, network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int,
@@ -121,7 +121,7 @@ def train(
     network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int, folder: Path,
     label: str,
 ) -> Curve:  # fmt: skip
-    """Train ``network`` in place; it ends in evaluation mode with the weights of its best epoch.
+    """Train ``network`` in place; leave it in evaluation mode with the weights of its best epoch.
 
     ``batches(epoch)``: the batches of an epoch, the same at each call. ``steps``: their approximate number.
     ``measure(network)``: the validation metric, larger is better, called in evaluation mode without gradients.

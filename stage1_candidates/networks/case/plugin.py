@@ -65,8 +65,8 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     parts = [_examples(log, week, counts, params) for week in range(first, history.week)]
     parts = [part for part in parts if len(part.label)]  # a week without sales has no examples
     train, held = (
-        calendars.joined(some) if some else None
-        for some in (parts[: -params.examples.hold], parts[-params.examples.hold :])
+        calendars.joined(part) if part else None
+        for part in (parts[: -params.examples.hold], parts[-params.examples.hold :])
     )
     if train is None or held is None or not train.label.any() or not held.label.any():
         return {}
@@ -97,7 +97,7 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
     """Propose for each customer the past articles with the highest probability of a repurchase."""
-    whole, chance = _asked(history, state, users, params)
+    whole, chance = _predict(history, state, users, params)
     run = row_of(whole.ptr)
     return lists.gather(run, whole.item - 1, chance, len(users), params.take)
 
@@ -106,14 +106,14 @@ def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
     """Score (n,) float32 pairs by the repurchase probability, 0 for an article that the customer never bought."""
-    whole, chance = _asked(history, state, users, params)
+    whole, chance = _predict(history, state, users, params)
     run = row_of(whole.ptr)
     code = pair_codes(run, whole.item - 1)  # ascending
-    wanted = pair_codes(row_of(ptr), items)
-    place = np.minimum(np.searchsorted(code, wanted), max(len(code) - 1, 0))
+    wanted_code = pair_codes(row_of(ptr), items)
+    place = np.minimum(np.searchsorted(code, wanted_code), max(len(code) - 1, 0))
     if not len(code):
-        return np.zeros(len(wanted), np.float32)
-    return np.where(code[place] == wanted, chance[place], np.float32(0))
+        return np.zeros(len(wanted_code), np.float32)
+    return np.where(code[place] == wanted_code, chance[place], np.float32(0))
 
 
 def ndcg(ptr: Array, score: Array, label: Array) -> float:
@@ -122,13 +122,13 @@ def ndcg(ptr: Array, score: Array, label: Array) -> float:
     order = np.lexsort((-score, run))
     rank = place_in_row(ptr)
     gain = 1 / np.log2(2 + np.arange(K))
-    found = np.bincount(run, weights=label[order] * np.where(rank < K, gain[np.minimum(rank, K - 1)], 0))
+    gains = np.bincount(run, weights=label[order] * np.where(rank < K, gain[np.minimum(rank, K - 1)], 0))
     positives = np.bincount(run, weights=label).astype(np.int64)
     ideal = np.concatenate([[0.0], np.cumsum(gain)])[np.minimum(positives, K)]
-    return float((found[positives > 0] / ideal[positives > 0]).mean())
+    return float((gains[positives > 0] / ideal[positives > 0]).mean())
 
 
-def _asked(history: History, state: dict[str, Array], users: Array, params: Params) -> tuple[Candidates, Array]:
+def _predict(history: History, state: dict[str, Array], users: Array, params: Params) -> tuple[Candidates, Array]:
     """Build the calendars of ``users`` and compute the probability of each row."""
     weights = stored.of_state(state)
     network = stored.with_arrays(Case(history.log.items, params.model), weights)

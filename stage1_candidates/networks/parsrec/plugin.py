@@ -1,7 +1,7 @@
-"""PARSRec in the pipeline: a label week's purchases are a session, and its first article is what is proposed.
+"""Plug PARSRec into the pipeline: propose the most probable first articles of the label week's session.
 
-Every customer has a vector of its own: a million customers of 64 numbers are 256 MB of weights, and three times that
-while they are trained.
+The purchases of a label week form a session. The weights contain one vector per customer: (users, width) float32.
+Training needs three times their memory.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ from stage1_candidates.networks.parsrec.label_weeks import Examples
 from stage1_candidates.networks.parsrec.network import Parsrec, Shape
 from stage1_candidates.networks.parsrec.sessions import Batch
 
-TOP = 12  # of the validation metric, recall
+TOP = 12  # cutoff of the validation metric, recall
 
 
 class Answer(Block):
-    sold_days: Positive  # only articles sold within so many days before the cutoff are proposed
+    sold_days: Positive  # only articles sold in the last so many days before the cutoff are proposed
 
 
 class Params(Network):
@@ -41,15 +41,15 @@ class Params(Network):
     @field_validator("model")
     @classmethod
     def _fits(cls, model: Shape) -> Shape:
-        if 2 * model.width % model.heads:  # a customer's vector and a state's
+        if 2 * model.width % model.heads:  # the attention reads a customer's vector and a state
             raise ValueError("twice the width must be a multiple of heads")
         return model
 
 
 def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
-    """Weights trained to name the articles of a label week from what was bought before it; nothing without examples."""
+    """Train to predict the articles of a label week from earlier purchases; return {} if there are no examples."""
     from stage1_candidates.networks.base import (
-        training,  # brings Lightning, which takes seconds; asking needs none of it
+        training,  # here, because importing Lightning takes seconds and only training needs it
     )
 
     torch.manual_seed(seed)
@@ -57,13 +57,13 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     train, held = label_weeks.split_sessions(history, params.examples, seed)
     if len(train.user) == 0 or len(held.user) == 0:
         return {}
-    every = np.ones(history.log.items, np.float32)
+    all_items = np.ones(history.log.items, np.float32)
 
     def epoch_of(epoch: int) -> Iterator[Batch]:
         return sessions.iterate_batches(train, params.examples.batch, np.random.default_rng([seed, epoch]))
 
     def measure(_: nn.Module) -> float:
-        return answers.measure_recall(network, held, every, TOP)
+        return answers.measure_recall(network, held, all_items, TOP)
 
     steps = -(-len(train.user) // params.examples.batch)
     training.train(network, epoch_of, steps, measure, params.training, seed, folder, f"parsrec, week {history.week}")
@@ -71,19 +71,21 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights, and the articles that may be proposed."""
+    """Return the weights and the articles that may be proposed."""
     return {**stored.to_state(weights), "sold": ann.sold_lately(history, params.answer.sold_days)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
-    """Customer -> the likeliest articles of those that sell; a customer without a past gets none."""
+    """Propose the most probable articles among those sold recently; none without a past."""
     allowed = np.zeros(history.log.items, np.float32)
     allowed[state["sold"]] = 1
     take = min(params.take, history.log.items)
     target, weight = np.zeros((len(users), take), np.uint32), np.zeros((len(users), take), np.float32)
-    for rows, chance in answers.predict_first(_network(history, state, params), _asked(history, users, params)):
-        found = answers.pick_best(chance * allowed, take)
-        target[rows], weight[rows] = found, np.take_along_axis(chance * allowed, found, axis=1)
+    for rows, chance in answers.predict_first(
+        _network(history, state, params), _query_sessions(history, users, params)
+    ):
+        best = answers.pick_best(chance * allowed, take)
+        target[rows], weight[rows] = best, np.take_along_axis(chance * allowed, best, axis=1)
     filled = weight > 0
     return Lists(offsets(filled.sum(1)), target[filled], weight[filled])
 
@@ -91,9 +93,11 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
 def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
-    """(n,) float32 chance that the article is the first of the session, 0 for a customer without a past."""
+    """Score (n,) float32 pairs by the probability of the first article in the session, 0 without a past."""
     out = np.zeros(len(items), np.float32)
-    for rows, chance in answers.predict_first(_network(history, state, params), _asked(history, users, params)):
+    for rows, chance in answers.predict_first(
+        _network(history, state, params), _query_sessions(history, users, params)
+    ):
         length = ptr[rows + 1] - ptr[rows]
         place = positions(ptr[rows], length)
         out[place] = chance[row_of(offsets(length)), items[place]]
@@ -106,5 +110,5 @@ def _network(history: History, state: dict[str, Array], params: Params) -> Parsr
     return network
 
 
-def _asked(history: History, users: Array, params: Params) -> sessions.Sessions:
+def _query_sessions(history: History, users: Array, params: Params) -> sessions.Sessions:
     return label_weeks.query_cutoff(history, users, params.examples)

@@ -65,22 +65,22 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
         training,  # here, because importing Lightning takes seconds and only training needs it
     )
 
-    of = _tokens(history, shop, params)
-    train, held = _examples(of, history.cutoff, params)
+    tokens = _tokens(history, shop, params)
+    train, held = _examples(tokens, history.cutoff, params)
     torch.manual_seed(seed)
-    network = Trex(of.categories, params.model)
+    network = Trex(tokens.categories, params.model)
     if len(train.user) == 0 or len(held.user) == 0:
         return {}
-    network.expect(np.bincount(train.target, minlength=of.categories))
+    network.expect(np.bincount(train.target, minlength=tokens.categories))
     examples, shape = params.examples, params.model
 
     def epoch_of(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        some = train.chosen(baskets.drawn(train, examples.splits, examples.recency, rng))
-        return baskets.batches(of, some, shape.tokens, examples.batch, rng)
+        selection = train.chosen(baskets.drawn(train, examples.splits, examples.recency, rng))
+        return baskets.batches(tokens, selection, shape.tokens, examples.batch, rng)
 
     def measure(_: nn.Module) -> float:
-        return trex_answers.recall(network, of, held, K)
+        return trex_answers.recall(network, tokens, held, K)
 
     each = np.minimum(np.bincount(train.user), examples.splits).sum()
     steps = -(-int(each) // examples.batch)
@@ -95,17 +95,17 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
     worth = history.decay(params.answer.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     category, categories = _category(shop, params)
-    of = trex_articles.shelf(category, sales, categories)
-    kept = {"share": of.share, "order": of.order, "ptr": of.ptr}
+    shelf = trex_articles.shelf(category, sales, categories)
+    kept = {"share": shelf.share, "order": shelf.order, "ptr": shelf.ptr}
     return {**kept, **stored.to_state(weights)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
     """Propose for each customer the articles of highest score; a customer without a past gets none."""
-    of, at, network, shelf, own = _asked(history, shop, state, users, params)
+    tokens, at, network, shelf, own = _prepare_query(history, shop, state, users, params)
     target, weight = np.zeros((len(users), params.take), np.uint32), np.zeros((len(users), params.take), np.float32)
     count = np.zeros(len(users), np.int64)
-    for rows, p in trex_answers.answers(network, of, at):
+    for rows, p in trex_answers.answers(network, tokens, at):
         target[rows], weight[rows], count[rows] = trex_articles.best(
             rows, p, shelf, own, params.answer.smoothing, params.take
         )
@@ -117,9 +117,9 @@ def score(
     history: History, shop: Shop, state: dict[str, Array], users: Array, ptr: Array, items: Array, params: Params
 ) -> Array:
     """Score (n,) float32 pairs by p(category | customer) p(article | category, customer), 0 without a past."""
-    of, at, network, shelf, own = _asked(history, shop, state, users, params)
+    tokens, at, network, shelf, own = _prepare_query(history, shop, state, users, params)
     out = np.zeros(len(items), np.float32)
-    for rows, p in trex_answers.answers(network, of, at):
+    for rows, p in trex_answers.answers(network, tokens, at):
         trex_articles.score_into(out, rows, p, shelf, own, params.answer.smoothing, ptr, items)
     return out
 
@@ -131,24 +131,24 @@ def _category(shop: Shop, params: Params) -> tuple[Array, int]:
 
 
 def _tokens(history: History, shop: Shop, params: Params) -> Tokens:
-    def make() -> Tokens:
+    def build_tokens() -> Tokens:
         shape = params.model
         return baskets.tokens(history, *_category(shop, params), shape.half_lives, shape.sales_half_lives)
 
-    made: Tokens = history.once(("trex", params.examples.category, str(params.model)), make)
-    return made
+    tokens: Tokens = history.once(("trex", params.examples.category, str(params.model)), build_tokens)
+    return tokens
 
 
-def _examples(of: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
+def _examples(tokens: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
     """Split the latest (customer, label week) pairs before ``cutoff`` into training pairs and held-out last weeks."""
-    back = -(-(cutoff - of.day) // 7)  # 1: the week before the cutoff
-    every = baskets.splits(of, -back, cutoff - 7 * back)
-    some = every.chosen(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
-    held = np.isin(some.cutoff, np.unique(some.cutoff)[-params.examples.hold :])
-    return some.chosen(~held), some.chosen(held)
+    back = -(-(cutoff - tokens.day) // 7)  # 1: the week before the cutoff
+    every = baskets.splits(tokens, -back, cutoff - 7 * back)
+    latest = every.chosen(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
+    held = np.isin(latest.cutoff, np.unique(latest.cutoff)[-params.examples.hold :])
+    return latest.chosen(~held), latest.chosen(held)
 
 
-def _asked(
+def _prepare_query(
     history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params
 ) -> tuple[Tokens, Splits, Trex, Shelf, Lists]:
     """Prepare the tokens, splits, network, articles by category and own counts that score ``users``."""
@@ -156,7 +156,7 @@ def _asked(
     weights = stored.of_state(state)
     network = Trex(categories, params.model)
     stored.with_arrays(network, weights)
-    of = _tokens(history, shop, params)
-    at = baskets.at_cutoff(of, users, history.cutoff)
+    tokens = _tokens(history, shop, params)
+    at = baskets.at_cutoff(tokens, users, history.cutoff)
     shelf = Shelf(category, state["share"], state["order"], state["ptr"])
-    return of, at, network, shelf, lists.own(history, users, params.answer.own_half_life)
+    return tokens, at, network, shelf, lists.own(history, users, params.answer.own_half_life)

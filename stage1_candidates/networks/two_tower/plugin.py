@@ -52,7 +52,7 @@ class Params(Network):
 
 @dataclass(frozen=True)
 class Ready:
-    """The parts that all customers of a label week share."""
+    """Hold the parts that all customers of a label week share."""
 
     state: dict[str, Array]
     network: TwoTower  # in double precision
@@ -101,14 +101,14 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
     """Propose for each customer the nearest articles; a customer without a past is described by its traits."""
-    ready = made_ready(history, shop, state, params)
-    mine = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
-    items, products = ann.search(ready.index, mine, params.take)
+    ready = prepare(history, shop, state, params)
+    vectors_of_users = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
+    items, products = ann.search(ready.index, vectors_of_users, params.take)
     weight = _positive(products, params)
     order = np.lexsort((items, -weight), axis=1)  # different products may round to the same weight
     items, weight = np.take_along_axis(items, order, 1), np.take_along_axis(weight, order, 1)
-    found = weight > 0
-    return Lists(offsets(found.sum(1)), items[found], weight[found])
+    positive = weight > 0
+    return Lists(offsets(positive.sum(1)), items[positive], weight[positive])
 
 
 def score(
@@ -117,9 +117,9 @@ def score(
     """Score (n,) float32 pairs by exp((cosine - 1) / temperature), in 0..1; 0 in a shop without any sale."""
     if not (history.stop > history.log.start[:-1]).any():
         return np.zeros(len(items), np.float32)
-    ready = made_ready(history, shop, state, params)
-    mine = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
-    return _positive(ann.dot(mine, state["vectors"], row_of(ptr), items), params)
+    ready = prepare(history, shop, state, params)
+    vectors_of_users = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
+    return _positive(ann.dot(vectors_of_users, state["vectors"], row_of(ptr), items), params)
 
 
 def _positive(products: Array, params: Params) -> Array:
@@ -127,15 +127,15 @@ def _positive(products: Array, params: Params) -> Array:
     return weight
 
 
-def made_ready(history: History, shop: Shop, state: dict[str, Array], params: Params) -> Ready:
+def prepare(history: History, shop: Shop, state: dict[str, Array], params: Params) -> Ready:
     """Prepare ``state`` for scoring, once for all shards of customers."""
 
-    def made() -> Ready:
+    def build() -> Ready:
         index = ann.build(state["vectors"], state["sold"], params.answer.search)
         seen = with_common_traits(shop, params.model.trait_customers)
         return Ready(state, _network(seen, state, params), seen, index)
 
-    ready: Ready = history.once(("two_tower", id(state)), made)  # ``Ready`` holds the state: its id stays unique
+    ready: Ready = history.once(("two_tower", id(state)), build)  # ``Ready`` holds the state: its id stays unique
     return ready
 
 
@@ -152,10 +152,10 @@ def _recall(network: nn.Module, held: list[Week], shop: Shop, params: Params) ->
     trained = copy.deepcopy(network).double().to(stored.device())
     hits, purchases = 0, 0
     for week in held:
-        mine = customer_vectors(trained, week.history, shop, week.users, params.model.bag)  # type: ignore[arg-type]
+        vectors_of_users = customer_vectors(trained, week.history, shop, week.users, params.model.bag)  # type: ignore[arg-type]
         vectors = article_vectors(trained, week.history)  # type: ignore[arg-type]
         index = ann.build(vectors, ann.sold_lately(week.history, MEASURED_SOLD), EXACT)
-        items, _ = ann.search(index, mine, MEASURED)
+        items, _ = ann.search(index, vectors_of_users, MEASURED)
         row = row_of(week.ptr)
         hits += int((items[row] == week.bought[:, None]).any(1).sum())
         purchases += len(week.bought)

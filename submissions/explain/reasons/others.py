@@ -154,7 +154,7 @@ def _count_common_buyers(recommended: Recommendations) -> pl.DataFrame:
     rows = pl.DataFrame({"run": recommended.pairs.run, "item": recommended.pairs.items}).with_row_index("row")
     pairs = rows.join(basket, on="run").filter(pl.col("item") != pl.col("other"))
     bought = _list_purchases(history, np.arange(history.log.users), BUYER_DAYS)
-    buyers = lists.transposed(bought, items)
+    buyers = lists.transpose(bought, items)
     item, other = pairs["item"].to_numpy(), pairs["other"].to_numpy()
     code, place = np.unique(pair_codes(item, other), return_inverse=True)
     left, right = pairs_of_codes(code)
