@@ -45,8 +45,8 @@ def read_shard(customers: int) -> tuple[Pairs, Array, Array]:
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
     users = np.sort(pl.read_parquet(paths.WANTED)["user"].to_numpy())[:customers]
-    pairs, rows = answer.table(history, shop, users, load_sources(plan.submission, params), params)
-    return pairs, ranker.matrix(rows), answer.best_sellers(history)
+    pairs, rows = answer.build_table(history, shop, users, load_sources(plan.submission, params), params)
+    return pairs, ranker.to_matrix(rows), answer.list_best_sellers(history)
 
 
 @dataclass

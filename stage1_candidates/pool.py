@@ -66,7 +66,7 @@ def build_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.Da
         figures = recall.figures(whole, all_users, truth, params.pool)
     users = all_users
     if week not in plan.stop:
-        users = weeks.sample_users(all_users, weeks.share(plan, params.weeks), week, params.seed)
+        users = weeks.sample_users(all_users, weeks.train_share(plan, params.weeks), week, params.seed)
     proposed = {name: read_candidates(name, week, users) for name in proposing}
     pairs, columns = pool.build(sources, proposed, history, shop, users, params)
     keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": label_pairs(pairs, truth)})

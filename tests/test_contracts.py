@@ -457,7 +457,7 @@ def test_training_rows_are_answering_rows(built: Built) -> None:
     for week in built.plan.labelled:
         trained = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
         history, sources = weeks.history(built.shop.log, week), merge.load_sources(week, built.params)
-        _, rows = answer.table(history, built.shop, everyone(built.shop), sources, built.params)
+        _, rows = answer.build_table(history, built.shop, everyone(built.shop), sources, built.params)
         assert trained.drop("label", "sampled").columns == rows.columns
         keys = trained[["user", "item"]]
         same = keys.join(rows, on=["user", "item"], how="left", validate="1:1", maintain_order="left")

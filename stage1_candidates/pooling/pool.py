@@ -60,8 +60,8 @@ def build(
             untrained = source.untrained  # then the place is NaN, too
             columns |= {
                 f"{name}__score": score,
-                f"{name}__of_best": score if untrained else pairs.of_best(whole.ptr, score),
-                f"{name}__place": score if untrained else pairs.place(whole.ptr, score),
+                f"{name}__of_best": score if untrained else pairs.divide_by_best(whole.ptr, score),
+                f"{name}__place": score if untrained else pairs.rank_in_run(whole.ptr, score),
             }
             user_features = source.describe_users(history, shop, users)
             columns |= {f"{name}__{what}": values[whole.run] for what, values in user_features.items()}

@@ -155,7 +155,7 @@ def test_of_best_is_a_plain_loop(runs: list[list[float]]) -> None:
     for run in runs:
         best = max([value for value in run if value == value], default=0.0)
         expected += [value / best if best > 0 and value > 0 else 0.0 for value in run]
-    result = pairs.of_best(ptr, np.array([value for run in runs for value in run], np.float32))
+    result = pairs.divide_by_best(ptr, np.array([value for run in runs for value in run], np.float32))
     assert result.tolist() == pytest.approx(expected, rel=1e-6, abs=1e-30)
 
 
@@ -167,12 +167,12 @@ def test_place_is_a_plain_loop(runs: list[list[float]]) -> None:
     for run in runs:
         plain = [value if value == value else float("-inf") for value in run]
         expected += [1 + sum(other > value for other in plain) for value in plain]
-    result = pairs.place(ptr, np.array([value for run in runs for value in run], np.float32))
+    result = pairs.rank_in_run(ptr, np.array([value for run in runs for value in run], np.float32))
     assert result.tolist() == expected
 
 
 def test_pairs_of_columns_and_back() -> None:
-    result = pairs.of_columns(np.array([2, 2, 5], np.uint32), np.array([1, 4, 0], np.uint32))
+    result = pairs.build_pairs(np.array([2, 2, 5], np.uint32), np.array([1, 4, 0], np.uint32))
     assert result.users.tolist() == [2, 5] and result.ptr.tolist() == [0, 2, 3]
     assert result.user.tolist() == [2, 2, 5] and result.run.tolist() == [0, 0, 1]
 
