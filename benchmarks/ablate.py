@@ -1,9 +1,11 @@
-"""What each part of the pipeline is worth: MAP@12 without it, beside everything. ``python -m benchmarks.ablate``.
+"""Ablate the pipeline: compare MAP@12 without each part with MAP@12 of the full pipeline.
 
-Two tables: without the columns of one feature group, of the pool or of one source; without one source altogether,
-candidates and columns. Runs the graph's own stages in a scratch folder and goes on where an earlier run was ended. The
-ranker's models are those of data/tuned/best.json where the project has it, else those of params.yaml; since some
-thirty rankers are fitted, on fewer rows than there, and each for as many rounds as serve everything best.
+Run ``python -m benchmarks.ablate``. It writes two tables. The first leaves out the columns of one feature group, of the
+pool or of one source. The second leaves out a source altogether, both its candidates and its columns.
+
+The script runs the graph's stages in a scratch folder and resumes after an interruption. The ranker's models are those
+of data/tuned/best.json if the project has that file, otherwise those of params.yaml. About thirty rankers are trained,
+so each sees fewer rows than the project's. Every variant trains for as many rounds as the full pipeline.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from benchmarks import paired, results, scratch
+from benchmarks import paired, record, scratch
 from benchmarks.scratch import Scratch
 from retail import paths, stage
 from stage1_candidates.engine import source
@@ -28,99 +30,104 @@ EVERYTHING, RESEEDED = "everything", "everything, other seeds"
 TITLES = {"groups": "without the columns of", "sources": "without the source"}
 HEADER = ["MAP@12", "95%", "minus everything", "95%", "p (Holm)"]
 OTHER_SEEDS = 1000  # added to every seed of the ranker
-ROWS = 100_000  # of all training weeks together
+ROWS = 100_000  # training rows, all weeks together
 
-Variants = dict[str, Callable[[], pl.DataFrame]]  # its name -> AP@12 of every buyer of the validation weeks
+Variants = dict[
+    str, Callable[[], pl.DataFrame]
+]  # name -> a function that evaluates the variant: AP@12 per buyer and validation week
 
 
-def columns_by_part(columns: list[str]) -> dict[str, list[str]]:
-    """Feature group, source or pool -> its columns, ``<part>__<what>``; alphabetical."""
+def group_columns(columns: list[str]) -> dict[str, list[str]]:
+    """Group columns named ``<part>__<what>`` by part: a feature group, a source or the pool. Alphabetical."""
     parts: dict[str, list[str]] = {}
     for column in sorted(set(columns) - set(KEYS)):
         parts.setdefault(column.partition("__")[0], []).append(column)
     return parts
 
 
-def without_source(raw: dict[str, Any], name: str) -> dict[str, Any]:
-    """``raw`` params with one source or network switched off."""
+def switch_off_source(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the params ``raw`` with the source or network ``name`` switched off."""
     kind = "networks" if name in raw["networks"] else "sources"
     return {**raw, kind: {**raw[kind], name: {**raw[kind][name], "use": False}}}
 
 
-def variants(base: Scratch, only: str | None) -> dict[str, Variants]:
-    """Table -> its variants; everything stands at the head of each."""
-    parts, everything = columns_by_part(scratch.columns(base)), base.variant("everything", base.raw)
-    whole: Variants = {
-        EVERYTHING: partial(scratch.without_columns, base, everything, []),
-        RESEEDED: partial(scratch.without_columns, base, reseeded(base), [], everything),
+def make_variants(base: Scratch, only: str | None) -> dict[str, Variants]:
+    """Make the variants of each table (or of the table ``only``); the full pipeline comes first in each."""
+    parts, everything = group_columns(scratch.read_columns(base)), base.add_variant("everything", base.raw)
+    shared: Variants = {
+        EVERYTHING: partial(scratch.evaluate_without_columns, base, everything, []),
+        RESEEDED: partial(scratch.evaluate_without_columns, base, change_seeds(base), [], everything),
     }
-    tables = {kind: dict(whole) for kind in TITLES if only in (None, kind)}
+    tables = {kind: dict(shared) for kind in TITLES if only in (None, kind)}
     if "groups" in tables:
         for name, columns in parts.items():
-            variant = base.variant(f"columns_{name}", base.raw)
-            tables["groups"][name] = partial(scratch.without_columns, base, variant, columns, everything)
+            variant = base.add_variant(f"columns_{name}", base.raw)
+            tables["groups"][name] = partial(scratch.evaluate_without_columns, base, variant, columns, everything)
     proposing = source.proposing(base.params)
-    if "sources" in tables and len(proposing) > 1:  # a pool of none cannot be ranked
+    if "sources" in tables and len(proposing) > 1:  # without its only source the pool would be empty
         for name in proposing:
-            variant = base.variant(f"source_{name}", without_source(base.raw, name))
-            tables["sources"][name] = partial(scratch.repooled, variant, everything)
+            variant = base.add_variant(f"source_{name}", switch_off_source(base.raw, name))
+            tables["sources"][name] = partial(scratch.evaluate_pool, variant, everything)
     return tables
 
 
-def reseeded(base: Scratch) -> Scratch:
-    """A variant whose ranker draws its rows and columns otherwise."""
-    models = [one.model_copy(update={"seed": one.seed + OTHER_SEEDS}) for one in base.best.models]
-    return replace(base, best=base.best.model_copy(update={"models": models})).variant("reseeded", base.raw)
+def change_seeds(base: Scratch) -> Scratch:
+    """Make a variant whose ranker samples rows and columns with other seeds."""
+    models = [model.model_copy(update={"seed": model.seed + OTHER_SEEDS}) for model in base.best.models]
+    return replace(base, best=base.best.model_copy(update={"models": models})).add_variant("reseeded", base.raw)
 
 
-def evaluated(tables: Mapping[str, Variants]) -> dict[str, dict[str, pl.DataFrame]]:
-    """AP@12 of every variant of every table, everything but once."""
+def evaluate(tables: Mapping[str, Variants]) -> dict[str, dict[str, pl.DataFrame]]:
+    """Evaluate every variant of every table: table -> variant -> AP@12 per buyer and validation week."""
     ap: dict[str, dict[str, pl.DataFrame]] = {}
     with tqdm(total=sum(map(len, tables.values())), desc="ablate", unit="variant") as bar:
-        for kind, of_table in tables.items():
+        for kind, variants in tables.items():
             ap[kind] = {}
-            for name, run in of_table.items():
+            for name, evaluate_variant in variants.items():
                 bar.set_postfix_str(f"{TITLES[kind]} {name}")
-                ap[kind][name] = run()
+                ap[kind][name] = evaluate_variant()
                 bar.update()
     return ap
 
 
-def compared(ap: Mapping[str, dict[str, pl.DataFrame]]) -> dict[str, dict[str, Any]]:
-    """Table -> variant -> figures, the part that is missed most first; p adjusted for all parts of all tables."""
+def compare(ap: Mapping[str, dict[str, pl.DataFrame]]) -> dict[str, dict[str, Any]]:
+    """Compare every variant with the full pipeline: table -> variant -> figures, the most useful part first.
+
+    "holm" in a row's "minus" is p adjusted for all parts of all tables.
+    """
     rows: dict[str, dict[str, Any]] = {}
-    told: dict[tuple[str, str], Any] = {}
-    for kind, of_table in ap.items():
-        figures = paired.compared(of_table, EVERYTHING)
+    differences: dict[tuple[str, str], Any] = {}
+    for kind, frames in ap.items():
+        figures = paired.compared(frames, EVERYTHING)
         parts = sorted(filter(is_part, figures), key=lambda name: figures[name]["minus"]["mean"])
         rows[kind] = {name: figures[name] for name in (EVERYTHING, RESEEDED, *parts)}
-        told |= {(kind, name): figures[name]["minus"] for name in parts}
-    for key, p in paired.holm({key: gap["p"] for key, gap in told.items()}).items():
-        told[key]["holm"] = p
+        differences |= {(kind, name): figures[name]["minus"] for name in parts}
+    for key, p in paired.holm({key: gap["p"] for key, gap in differences.items()}).items():
+        differences[key]["holm"] = p
     return rows
 
 
 def is_part(name: str) -> bool:
-    """Whether the variant lacks something."""
+    """Tell whether the variant ``name`` leaves a part out."""
     return name not in (EVERYTHING, RESEEDED)
 
 
-def cells(rows: Mapping[str, Any]) -> list[list[str]]:
-    """A table's text."""
+def format_cells(rows: Mapping[str, Any]) -> list[list[str]]:
+    """Format the rows of a table."""
     holms = [row["minus"].get("holm") for row in rows.values()]
     return [
-        [*paired.cells(name, row), "" if holm is None else f"{holm:.3f}"]
+        [*paired.format_cells(name, row), "" if holm is None else f"{holm:.3f}"]
         for (name, row), holm in zip(rows.items(), holms, strict=True)
     ]
 
 
-def note(comparisons: int) -> str:
-    """What a reader must know of so many comparisons."""
+def format_note(comparisons: int) -> str:
+    """Format the note on reading ``comparisons`` comparisons at once."""
     return (
-        "A part pays where the difference is below 0. Each interval (95%, bootstrap over customers) stands for its own "
-        f"comparison: of {comparisons} parts worth nothing {comparisons / 20:.1f} would be expected to miss 0 by "
-        "chance; p (Holm) is adjusted for all of them. The intervals do not hold what another training would move: "
-        f"'{RESEEDED}' lacks nothing and shows it."
+        "A part helps if its difference is below 0. Each interval (95%, bootstrap over customers) covers its own "
+        f"comparison only: of {comparisons} useless parts, {comparisons / 20:.1f} would miss 0 by chance. p (Holm) is "
+        "adjusted for all comparisons. The intervals do not include the variance between trainings: "
+        f"'{RESEEDED}' leaves nothing out and shows it."
     )
 
 
@@ -128,38 +135,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablate", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
     parser.add_argument("--weeks", type=int, default=8, help="label weeks that are reported (%(default)s)")
-    parser.add_argument("--rows", type=int, default=ROWS, help="that a ranker is fitted on (%(default)s)")
-    parser.add_argument("--only", choices=tuple(TITLES), help="one of the two tables")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows that a ranker is trained on (%(default)s)")
+    parser.add_argument("--only", choices=tuple(TITLES), help="make this table alone")
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "ablate")
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
-    asked = parser.parse_args()
-    raw = scratch.asked(asked.data, asked.weeks)
-    raw["table"]["rows"] = min(asked.rows, raw["table"]["rows"])
-    base = scratch.base(asked.scratch, raw)
-    scratch.pool(base)
-    rows = compared(evaluated(variants(base, asked.only)))
-    alone = f", {asked.only} alone" if asked.only else ""
-    command = f"make ablate ({asked.weeks} label weeks, {asked.rows:,} rows{alone})"
-    made = results.made_from(sorted(asked.data.glob("*.csv")), [raw["seed"]], command, base.seconds())
-    leave(rows, asked.weeks, made, asked.out)
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
+    arguments = parser.parse_args()
+    raw = scratch.read_settings(arguments.data, arguments.weeks)
+    raw["table"]["rows"] = min(arguments.rows, raw["table"]["rows"])
+    base = scratch.make_base(arguments.scratch, raw)
+    scratch.build_table(base)
+    rows = compare(evaluate(make_variants(base, arguments.only)))
+    alone = f", {arguments.only} alone" if arguments.only else ""
+    command = f"make ablate ({arguments.weeks} label weeks, {arguments.rows:,} rows{alone})"
+    origin = record.made_from(sorted(arguments.data.glob("*.csv")), [raw["seed"]], command, base.sum_seconds())
+    write_results(rows, arguments.weeks, origin, arguments.out)
 
 
-def leave(rows: dict[str, dict[str, Any]], weeks: int, made: dict[str, Any], out: Path) -> None:
-    """Print the tables, and write ablate.json, ablate.md and ablate.png."""
+def write_results(rows: dict[str, dict[str, Any]], weeks: int, origin: dict[str, Any], out: Path) -> None:
+    """Print the tables, and write ablate.json, ablate.md and ablate.png to ``out``."""
     console, texts = Console(width=120), []
-    for kind, of_table in rows.items():
+    for kind, variants in rows.items():
         header = [TITLES[kind], *HEADER]
         table = Table(*header)
-        for line in cells(of_table):
+        for line in format_cells(variants):
             table.add_row(*line)
         console.print(table)
-        texts.append(results.markdown_table(header, cells(of_table)))
-    said = note(sum(is_part(name) for of_table in rows.values() for name in of_table))
-    console.print(said)
-    results.write_json("ablate", made, {"weeks": weeks, "note": said, **rows}, out)
-    results.write_markdown("ablate", made, "\n\n".join([*texts, said]), out)
-    shown = {TITLES[kind]: of_table for kind, of_table in rows.items()}
-    results.write_plot("ablate", paired.plot(shown, "MAP@12 minus that of everything"), out)
+        texts.append(record.markdown_table(header, format_cells(variants)))
+    note = format_note(sum(is_part(name) for variants in rows.values() for name in variants))
+    console.print(note)
+    record.write_json("ablate", origin, {"weeks": weeks, "note": note, **rows}, out)
+    record.write_markdown("ablate", origin, "\n\n".join([*texts, note]), out)
+    panels = {TITLES[kind]: variants for kind, variants in rows.items()}
+    record.write_plot("ablate", paired.plot(panels, "MAP@12 minus that of everything"), out)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Faults at size: ``python -m benchmarks.faults``, where ``python -m benchmarks.scale`` has run at that scale.
+"""Kill long stages, limit their disk and memory, and check that they recover: ``python -m benchmarks.faults``.
 
-Or, with ``--finished``, in a project where `dvc repro` has run; its outputs come out with the same bytes.
+Run it where ``python -m benchmarks.scale`` has run at the same scale. With ``--finished``, run it on a project in which
+`dvc repro` has run; its outputs keep their bytes.
 
-Each long stage is killed in its midst, starved of disk and of memory, and run again. Expected every time: a clear line
-and exit code 2, or the end that the system gave it; the earlier outputs untouched and nothing half-written; and then
-the same bytes as without the fault. Disk and memory are limited by a tmpfs and a control group, for which the script
-must run as root on Linux; what it cannot limit it says and leaves out.
+After each fault three things are expected. First, the stage was killed, or it ended with exit code 2 and a clear
+message. Second, earlier outputs are untouched and no partial file is left. Third, a rerun writes the same bytes as
+before the fault. A tmpfs limits the disk and a control group the memory; both need root on Linux. Without root these
+faults are skipped with a message.
 """
 
 import argparse
@@ -25,44 +26,52 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import graph, results, scale, scratch
+from benchmarks import graph, record, scale, scratch
 from benchmarks.graph import Step
 from retail import paths, stage
 from retail.errors import InputError
 from retail.kept import digest
 
-LONG = ("prepare", "source item_cf", "pool", "features own", "table", "train", "evaluate", "submit")
-STARTING = 1.5  # seconds that Python takes to begin a stage, which its cost does not count
-KILLED = (0.3, 0.8)  # of a stage's seconds, after which it is killed
-PART = 0.5  # of what a starved stage needs, of disk and of memory
-GROUP = Path("/sys/fs/cgroup/memory/twelve")  # version 1
-GROUP_2 = Path("/sys/fs/cgroup/twelve")
-WRITTEN = (paths.COSTS, paths.CHECKPOINTS)  # beside its outputs by any stage
-HEADER = ["stage", "fault", "ended with", "as it must", "nothing half-written", "same bytes again", "seconds again"]
+LONG = ("prepare", "propose item_cf", "pool", "build_features own", "table", "train", "evaluate", "submit")
+STARTING = 1.5  # seconds of Python's startup and imports, which a stage's cost does not include
+KILLED = (0.3, 0.8)  # a stage is killed after these fractions of its seconds
+PART = 0.5  # fraction of the disk or memory a stage needs that a limit grants
+GROUP = Path("/sys/fs/cgroup/memory/twelve")  # control group, version 1
+GROUP_2 = Path("/sys/fs/cgroup/twelve")  # version 2
+WRITTEN = (paths.COSTS, paths.CHECKPOINTS)  # folders that any stage writes to in addition to its outputs
+HEADER = [
+    "stage",
+    "fault",
+    "ended with",
+    "as expected",
+    "no partial file",
+    "same bytes after a rerun",
+    "seconds of the rerun",
+]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one fault in one stage."""
+    """The outcome of a fault in a stage."""
 
     stage: str
     fault: str
-    ended: str
-    expected: bool  # it was killed before its end; it said that the disk is full; it had memory enough
-    whole: bool  # nothing half-written, the other outputs untouched
-    same: bool  # the same bytes when run again
-    seconds: float  # that this took
+    ended: str  # exit code and last line of the stage's messages
+    expected: bool  # killed while running; or reported a full disk; or finished within the memory granted
+    whole: bool  # no partial file, earlier outputs untouched
+    same: bool  # a rerun wrote the same bytes
+    seconds: float  # of the rerun
 
     @property
     def good(self) -> bool:
         return self.expected and self.whole and self.same
 
 
-def started(here: Path, step: Step) -> subprocess.Popen[str]:
-    """The step's process, in a group of its own."""
+def start_step(root: Path, step: Step) -> subprocess.Popen[str]:
+    """Start the step in the folder ``root``, in its own process group."""
     return subprocess.Popen(
         [sys.executable, "-m", step.module, *step.arguments],
-        cwd=here,
+        cwd=root,
         env={**os.environ, "PYTHONPATH": str(scratch.ROOT)},
         text=True,
         stdout=subprocess.DEVNULL,
@@ -71,78 +80,84 @@ def started(here: Path, step: Step) -> subprocess.Popen[str]:
     )
 
 
-def files_of(here: Path, step: Step) -> list[Path]:
-    """The files of a step's outputs, sorted."""
-    found = [file for out in step.outputs for file in [here / out, *(here / out).rglob("*")]]
-    return sorted(file for file in found if file.is_file())
+def list_files(root: Path, step: Step) -> list[Path]:
+    """List the files of a step's outputs, sorted."""
+    candidates = [file for out in step.outputs for file in [root / out, *(root / out).rglob("*")]]
+    return sorted(file for file in candidates if file.is_file())
 
 
-def half_written(here: Path) -> list[Path]:
-    """What a stage left under a name that is not final; a killed one may, until it runs again."""
-    return [part for part in here.rglob(".*.part") if "costs" not in part.parts]
+def digest_outputs(root: Path, step: Step) -> str:
+    """Digest names and contents of a step's output files."""
+    return digest(list_files(root, step))
 
 
-def ended(process: subprocess.Popen[str]) -> str:
-    """How a process ended: its exit code, and the last line it said."""
-    _, said = process.communicate()
-    last = [line for line in said.replace("\r", "\n").splitlines() if line.strip()][-1:]
+def list_partial(root: Path) -> list[Path]:
+    """List unfinished outputs; a killed stage may leave them until its next run."""
+    return [part for part in root.rglob(".*.part") if "costs" not in part.parts]
+
+
+def wait_for_end(process: subprocess.Popen[str]) -> str:
+    """Wait for a process; return its exit code and, if it failed, the last line of its messages."""
+    _, messages = process.communicate()
+    last = [line for line in messages.replace("\r", "\n").splitlines() if line.strip()][-1:]
     return f"{process.returncode}: {last[0].strip() if process.returncode > 0 and last else ''}".strip(": ")
 
 
-def again(here: Path, step: Step, before: str) -> tuple[bool, float]:
-    """Whether the step, run without a fault, ends well and leaves the bytes of ``before`` and nothing half-written.
+def rerun(root: Path, step: Step, before: str) -> tuple[bool, float]:
+    """Run the step without a fault; return whether it recovers, and its seconds.
 
-    And its seconds: what goes on where it was killed takes fewer.
+    It recovers if it succeeds, its outputs have the digest ``before``, and no partial file is left. A stage that
+    resumes takes fewer seconds than a full run.
     """
     began = time.perf_counter()
-    process = started(here, step)
+    process = start_step(root, step)
     process.communicate()
     seconds = time.perf_counter() - began
-    return process.returncode == 0 and digest(files_of(here, step)) == before and not half_written(here), seconds
+    return process.returncode == 0 and digest_outputs(root, step) == before and not list_partial(root), seconds
 
 
-def killed(here: Path, step: Step, seconds: float) -> Outcome:
-    """SIGKILL to the stage and its children after ``seconds``."""
-    before, process = digest(files_of(here, step)), started(here, step)
+def kill_step(root: Path, step: Step, seconds: float) -> Outcome:
+    """Send SIGKILL to the step and its children after ``seconds``, then rerun it."""
+    before, process = digest_outputs(root, step), start_step(root, step)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
-    how = ended(process)
-    whole = digest(files_of(here, step)) == before
-    in_its_midst = process.returncode == -signal.SIGKILL
-    return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", how, in_its_midst, whole, *again(here, step, before))
+    end = wait_for_end(process)
+    whole = digest_outputs(root, step) == before
+    killed = process.returncode == -signal.SIGKILL
+    return Outcome(step.name, f"SIGKILL after {seconds:.1f} s", end, killed, whole, *rerun(root, step, before))
 
 
-def kills(here: Path, step: Step, seconds: float, parts: Sequence[float] = KILLED) -> Iterator[Outcome]:
-    """A kill after each of ``parts`` of the ``seconds``; tried once more where the stage had ended before."""
+def kill_repeatedly(root: Path, step: Step, seconds: float, parts: Sequence[float] = KILLED) -> Iterator[Outcome]:
+    """Kill the step after each fraction in ``parts`` of its ``seconds``; retry once if it had already ended."""
     for part in parts:
-        one = killed(here, step, STARTING + seconds * part)
-        if not one.expected:
-            seconds = one.seconds
-            one = killed(here, step, seconds * part)
-        yield one
+        outcome = kill_step(root, step, STARTING + seconds * part)
+        if not outcome.expected:
+            seconds = outcome.seconds
+            outcome = kill_step(root, step, seconds * part)
+        yield outcome
 
 
-def starved_of_disk(here: Path, step: Step) -> Outcome:
-    """``here``, on a tmpfs, gets room for ``PART`` of what the step writes; then as much as it likes."""
-    files = files_of(here, step)
-    before, room = digest(files), int(PART * sum(file.stat().st_size for file in files))
-    resized(here, shutil.disk_usage(here).used + room)
-    process = started(here, step)
-    how = ended(process)
-    whole = digest(files_of(here, step)) == before and not half_written(here)
-    resized(here, 0)
-    said = process.returncode == stage.BAD_INPUT and "the disk is full" in how
-    return Outcome(step.name, f"{room / 1e6:,.3g} MB of disk", how, said, whole, *again(here, step, before))
+def limit_disk(root: Path, step: Step) -> Outcome:
+    """Run the step in ``root``, a tmpfs with space for ``PART`` of its outputs; then rerun it without the limit."""
+    files = list_files(root, step)
+    before, space = digest_outputs(root, step), int(PART * sum(file.stat().st_size for file in files))
+    resize_tmpfs(root, shutil.disk_usage(root).used + space)
+    process = start_step(root, step)
+    end = wait_for_end(process)
+    whole = digest_outputs(root, step) == before and not list_partial(root)
+    resize_tmpfs(root, 0)
+    reported = process.returncode == stage.BAD_INPUT and "the disk is full" in end
+    return Outcome(step.name, f"{space / 1e6:,.3g} MB of disk", end, reported, whole, *rerun(root, step, before))
 
 
-def resized(folder: Path, size: int) -> None:
-    """Give the tmpfs at ``folder`` so many bytes; 0: all the memory there is."""
+def resize_tmpfs(folder: Path, size: int) -> None:
+    """Resize the tmpfs at ``folder`` to ``size`` bytes; 0: all memory."""
     subprocess.run(["mount", "-o", f"remount,size={size or '100%'}", str(folder)], check=True)
 
 
 @contextmanager
-def on_tmpfs(source: Path, step: Step) -> Iterator[Path]:
-    """The scratch folder ``source`` on a tmpfs beside it, as far as the step writes; the rest is links."""
+def mirror_to_tmpfs(source: Path, step: Step) -> Iterator[Path]:
+    """Mirror the scratch folder ``source`` to a tmpfs next to it: copies of what the step writes, links to the rest."""
     folder = source.with_name(f"{source.name}_disk")
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100%", "tmpfs", str(folder)], check=True)
@@ -154,91 +169,101 @@ def on_tmpfs(source: Path, step: Step) -> Iterator[Path]:
         folder.rmdir()
 
 
-def mirror(source: Path, into: Path, copied: set[Path], below: Path = Path()) -> None:
-    """Copy the files and folders ``copied`` of ``source``, in folders of their own; everything else is a link."""
-    (into / below).mkdir(exist_ok=True)
+def mirror(source: Path, target: Path, copied: set[Path], below: Path = Path()) -> None:
+    """Copy the files and folders ``copied`` (relative to ``source``) to ``target``; link to everything else.
+
+    ``below``: the subfolder that a recursive call mirrors.
+    """
+    (target / below).mkdir(exist_ok=True)
     for entry in sorted((source / below).iterdir()):
         part = below / entry.name
         if part in copied and entry.is_dir():
-            shutil.copytree(entry, into / part)
+            shutil.copytree(entry, target / part)
         elif part in copied:
-            shutil.copy2(entry, into / part)
-        elif any(part in one.parents for one in copied):
-            mirror(source, into, copied, part)
+            shutil.copy2(entry, target / part)
+        elif any(part in path.parents for path in copied):
+            mirror(source, target, copied, part)
         else:
-            (into / part).symlink_to(entry.resolve())
+            (target / part).symlink_to(entry.resolve())
 
 
-def starved_of_memory(here: Path, step: Step, limit: int, enough: bool) -> Outcome:
-    """The stage and its children may have ``limit`` bytes resident, file pages included; must that be ``enough``?"""
-    before = digest(files_of(here, step))
-    with limited(limit) as group:
-        process = started(here, step)
+def limit_memory(root: Path, step: Step, limit: int, enough: bool) -> Outcome:
+    """Run the step and its children with ``limit`` bytes of resident memory, file pages included; then rerun it.
+
+    ``enough``: whether the step must succeed within the limit.
+    """
+    before = digest_outputs(root, step)
+    with make_group(limit) as group:
+        process = start_step(root, step)
         (group / "cgroup.procs").write_text(str(process.pid))
-        how = ended(process)
-    whole = digest(files_of(here, step)) == before
-    good = process.returncode == 0 or not enough
-    return Outcome(step.name, f"{limit / 1e6:,.0f} MB of memory", how, good, whole, *again(here, step, before))
+        end = wait_for_end(process)
+    whole = digest_outputs(root, step) == before
+    expected = process.returncode == 0 or not enough
+    return Outcome(step.name, f"{limit / 1e6:,.0f} MB of memory", end, expected, whole, *rerun(root, step, before))
 
 
 @contextmanager
-def limited(memory: int) -> Iterator[Path]:
-    """A control group whose processes have so many bytes of memory together, and no swap where it can be denied."""
-    second = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    group = GROUP_2 if second else GROUP
+def make_group(memory: int) -> Iterator[Path]:
+    """Make a control group whose processes share ``memory`` bytes, without swap if the kernel can deny it."""
+    version_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    group = GROUP_2 if version_2 else GROUP
     group.mkdir(exist_ok=True)
-    (group / ("memory.max" if second else "memory.limit_in_bytes")).write_text(str(memory))
-    swap = group / ("memory.swap.max" if second else "memory.memsw.limit_in_bytes")
+    (group / ("memory.max" if version_2 else "memory.limit_in_bytes")).write_text(str(memory))
+    swap = group / ("memory.swap.max" if version_2 else "memory.memsw.limit_in_bytes")
     if swap.exists():
-        swap.write_text("0" if second else str(memory))
+        swap.write_text("0" if version_2 else str(memory))
     try:
         yield group
     finally:
         group.rmdir()
 
 
-def tried(
-    here: Path, steps: list[Step], known: Mapping[str, Any], faults: set[str], memory: int | None,
+def inject_faults(
+    root: Path, steps: list[Step], costs: Mapping[str, Any], faults: set[str], memory: int | None,
     parts: Sequence[float],
 ) -> Iterator[Outcome]:  # fmt: skip
-    """Every fault in every step, one after another. ``memory``: MB that every step must do with; None: too little.
+    """Inject every fault into every step, one at a time.
 
-    ``parts`` of a step's seconds after which it is killed.
+    ``costs``: step name -> its cost without a fault. ``memory``: MB with which every step must succeed; None: half of
+    the step's peak, with which it may fail. ``parts``: fractions of a step's seconds after which it is killed.
     """
-    rooted = os.geteuid() == 0
-    if not rooted:
-        print("not root: disk and memory are left out")
+    is_root = os.geteuid() == 0
+    if not is_root:
+        print("not root: the disk and memory faults are skipped")
     for step in steps:
         if "kill" in faults:
-            yield from kills(here, step, known[step.name]["seconds"], parts)
-        if "memory" in faults and rooted:
-            limit = PART * known[step.name]["peak_mb"] * 2**20 if memory is None else memory * 1e6
-            yield starved_of_memory(here, step, int(limit), memory is not None)
-        if "disk" in faults and rooted:
-            with on_tmpfs(here, step) as folder:
-                yield starved_of_disk(folder, step)
+            yield from kill_repeatedly(root, step, costs[step.name]["seconds"], parts)
+        if "memory" in faults and is_root:
+            limit = PART * costs[step.name]["peak_mb"] * 2**20 if memory is None else memory * 1e6
+            yield limit_memory(root, step, int(limit), memory is not None)
+        if "disk" in faults and is_root:
+            with mirror_to_tmpfs(root, step) as folder:
+                yield limit_disk(folder, step)
 
 
-def place(folder: Path, size: float, finished: Path | None) -> tuple[Path, dict[str, Any]]:
-    """Where the faults happen, a project or the scratch folder of a shop of the scale ``size``; its steps' costs."""
+def find_run(folder: Path, size: float, finished: Path | None) -> tuple[Path, dict[str, Any]]:
+    """Find a run's folder and its steps' costs: the project ``finished``, or the scratch folder of scale ``size``.
+
+    InputError if nothing has run in the scratch folder.
+    """
     if finished:
-        return finished.resolve(), scale.finished(finished)["steps"]
-    here = folder.resolve() / f"{size:g}"
-    if not (here / scale.COSTS).exists():
-        raise InputError(f"{here}: no shop has run here; run `python -m benchmarks.scale --scales {size:g}` first")
-    return here, scale.known(here)
+        return finished.resolve(), scale.read_finished(finished)["steps"]
+    root = folder.resolve() / f"{size:g}"
+    if not (root / scale.COSTS).exists():
+        raise InputError(f"{root}: no shop has run here; run `python -m benchmarks.scale --scales {size:g}` first")
+    return root, scale.read_costs(root)
 
 
-def cells(outcomes: list[Outcome], known: Mapping[str, Any]) -> list[list[str]]:
-    """The table's text."""
-    said = {True: "yes", False: "NO"}
+def format_cells(outcomes: list[Outcome], costs: Mapping[str, Any]) -> list[list[str]]:
+    """Format a row per outcome."""
+    words = {True: "yes", False: "NO"}
     return [
         [
-            *[one.stage, one.fault, one.ended],
-            *[said[what] for what in (one.expected, one.whole, one.same)],
-            f"{one.seconds:.0f} of {known[one.stage]['seconds']:.0f}",
+            *[row.stage, row.fault, row.ended],
+            *[words[passed] for passed in (row.expected, row.whole, row.same)],
+            f"{row.seconds:.0f} of {costs[row.stage]['seconds']:.0f}",
         ]
-        for one in outcomes
+        for row in outcomes
     ]
 
 
@@ -246,33 +271,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=0.01)
     parser.add_argument(
-        "--memory", type=int, help="MB that every stage must do with; else each gets half of its peak, and may be ended"
+        "--memory",
+        type=int,
+        help="MB with which every stage must succeed (default: half of its peak; it may be killed)",
     )
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
-    parser.add_argument("--finished", type=Path, help="a project in which `dvc repro` has run, in place of a scale")
+    parser.add_argument("--finished", type=Path, help="a project in which `dvc repro` has run, instead of a scale")
     parser.add_argument("--faults", nargs="+", default=["kill", "disk", "memory"], choices=["kill", "disk", "memory"])
-    parser.add_argument("--killed", nargs="+", type=float, default=KILLED, help="parts of a stage's seconds")
+    parser.add_argument(
+        "--killed",
+        nargs="+",
+        type=float,
+        default=KILLED,
+        help="fractions of a stage's seconds after which it is killed",
+    )
     parser.add_argument("--stages", nargs="+", default=LONG, choices=LONG)
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
-    asked = parser.parse_args()
-    here, known = place(asked.scratch, asked.scale, asked.finished)
-    raw, began, title = scale.params_of(here), time.perf_counter(), "faults_finished" if asked.finished else "faults"
-    steps = [one for one in graph.steps(raw) if one.name in asked.stages]
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
+    arguments = parser.parse_args()
+    root, costs = find_run(arguments.scratch, arguments.scale, arguments.finished)
+    raw, began, title = (
+        scale.read_params(root),
+        time.perf_counter(),
+        "faults_finished" if arguments.finished else "faults",
+    )
+    steps = [step for step in graph.read_steps(raw) if step.name in arguments.stages]
     outcomes = []
-    for one in tried(here, steps, known, set(asked.faults), asked.memory, asked.killed):
-        print(f"{one.stage}, {one.fault}: {'good' if one.good else 'BAD'}, ended with {one.ended}", flush=True)
-        outcomes.append(one)
+    for outcome in inject_faults(root, steps, costs, set(arguments.faults), arguments.memory, arguments.killed):
+        verdict = "good" if outcome.good else "BAD"
+        print(f"{outcome.stage}, {outcome.fault}: {verdict}, ended with {outcome.ended}", flush=True)
+        outcomes.append(outcome)
     table = Table(*HEADER)
-    for line in cells(outcomes, known):
+    for line in format_cells(outcomes, costs):
         table.add_row(*line)
     Console(width=200).print(table)
     files = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
-    words = ["FOLDER" if word in {str(asked.finished), str(asked.out)} else word for word in sys.argv[1:]]
+    words = ["FOLDER" if word in {str(arguments.finished), str(arguments.out)} else word for word in sys.argv[1:]]
     command = shlex.join(["python", "-m", "benchmarks.faults", *words])
-    made = results.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
-    results.write_json(title, made, {"outcomes": [asdict(one) for one in outcomes]}, asked.out)
-    results.write_markdown(title, made, results.markdown_table(HEADER, cells(outcomes, known)), asked.out)
-    if not all(one.good for one in outcomes):
+    origin = record.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
+    record.write_json(title, origin, {"outcomes": [asdict(outcome) for outcome in outcomes]}, arguments.out)
+    record.write_markdown(title, origin, record.markdown_table(HEADER, format_cells(outcomes, costs)), arguments.out)
+    if not all(outcome.good for outcome in outcomes):
         raise SystemExit(1)
 
 

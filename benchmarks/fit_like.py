@@ -1,7 +1,8 @@
-"""A ranker fitted for as many rounds as another one: ``python -m benchmarks.fit_like MODEL``, in a folder with a table.
+"""Train a ranker for as many rounds as another ranker, MODEL. Writes data/model/.
 
-What ``stage2_ranker.train`` makes, without its search for the rounds: half of its time, and the luck of the stopping
-weeks, which would end each variant of an ablation elsewhere, is the same for all. Writes data/model/.
+Run ``python -m benchmarks.fit_like MODEL`` in a folder where stage ``table`` has run. It does what
+``stage2_ranker.train`` does without early stopping, which takes half of the time. All variants of an ablation then
+train for the same number of rounds, instead of rounds that depend on chance in the stopping weeks.
 """
 
 import argparse
@@ -17,16 +18,16 @@ from stage2_ranker.train import retrain
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fit_like", description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="folder of the other ranker, as `train` left it")
+    parser.add_argument("model", type=Path, help="folder of the other ranker, written by `train`")
     folder = parser.parse_args().model
     if not (folder / "blend.json").exists():
-        raise InputError(f"{folder}: no ranker lies there; name the folder data/model of a run that has ended")
-    like, params = Blend.load(folder), parameters.read()
+        raise InputError(f"{folder}: no ranker in this folder; expected the folder data/model of a finished run")
+    reference, params = Blend.load(folder), parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
     newest = [*plan.train, *plan.stop] if params.ranker.retrain else plan.train
-    blend = retrain(newest, like, 1.0, plan, params)
-    with stage.whole_folder(paths.MODEL) as made:
-        blend.save(made)
+    blend = retrain(newest, reference, 1.0, plan, params)
+    with stage.whole_folder(paths.MODEL) as part:
+        blend.save(part)
 
 
 if __name__ == "__main__":

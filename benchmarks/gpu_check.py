@@ -1,6 +1,7 @@
-"""Does a CUDA device agree with the CPU, and how much faster is it? ``python -m benchmarks.gpu_check``.
+"""Check that a CUDA device agrees with the CPU, and measure how much faster it is: ``python -m benchmarks.gpu_check``.
 
-faiss must find the same articles on both, up to ties, and the two-tower network's loss must fall along the same curve.
+faiss must return the same articles on both devices, up to ties. The two-tower network's training loss must follow the
+same curve. Exits with code 1 if either differs.
 """
 
 import argparse
@@ -19,10 +20,10 @@ from stage1_candidates.networks.two_tower.batches import Batch, Examples, batch,
 from stage1_candidates.networks.two_tower.inputs import Customers, attribute_codes, trait_rows
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower
 
-TAKE = 100
+TAKE = 100  # nearest articles that a search returns
 CLOSE = 1e-4  # difference of two scores that counts as a tie
-STEPS, CURVE = 50, 1e-3  # of the training; difference of two losses, relative
-CUSTOMERS, ARTICLES, DAYS, ENTRIES = 2000, 3000, 70, 60_000  # of the shop that it trains on
+STEPS, CURVE = 50, 1e-3  # training steps; largest relative difference of two losses
+CUSTOMERS, ARTICLES, DAYS, ENTRIES = 2000, 3000, 70, 60_000  # of the shop that the network trains on
 SETTINGS = Settings(  # without dropout: the devices draw different random numbers
     width=128,
     hidden=256,
@@ -46,65 +47,69 @@ def main() -> None:
         print("no CUDA device was found: nothing to compare")
         return
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, faiss {faiss.__version__}")
-    fine = losses_agree()
+    agree = compare_losses()
     if faiss.get_num_gpus() == 0:
-        print("faiss sees no GPU: its search was not compared")
+        print("faiss sees no GPU: skipped its search")
     else:
-        fine &= searches_agree(arguments.articles, arguments.queries)
-    if not fine:
+        agree &= compare_searches(arguments.articles, arguments.queries)
+    if not agree:
         raise SystemExit(1)
 
 
-def searches_agree(articles: int, queries: int) -> bool:
-    """Print the rates of faiss's flat index on both devices, and whether they differ by more than ties."""
+def compare_searches(articles: int, queries: int) -> bool:
+    """Print the rate of faiss's flat index on each device; return whether the results agree up to ties."""
     rng = np.random.default_rng(1)
-    table, asked = (_unit(rng.normal(size=(n, SETTINGS.width))) for n in (articles, queries))
+    table, vectors = (_normalise(rng.normal(size=(n, SETTINGS.width))) for n in (articles, queries))
     on_cpu = faiss.IndexFlatIP(SETTINGS.width)
     on_cpu.add(table)
     on_gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, on_cpu)
-    found = {}
+    nearest = {}
     for name, index in (("CPU", on_cpu), ("GPU", on_gpu)):
-        index.search(asked[:100], TAKE)  # kernels and memory are made ready
+        index.search(vectors[:100], TAKE)  # warm up kernels and memory
         began = time.perf_counter()
-        found[name] = index.search(asked, TAKE)[1]
+        nearest[name] = index.search(vectors, TAKE)[1]
         print(f"faiss on the {name}: {queries / (time.perf_counter() - began):,.0f} queries per second")
-    apart = beyond_ties(table, asked, found["CPU"], found["GPU"])
-    print(f"articles that only one of them found and that are no ties: {apart} of {found['CPU'].size:,}")
-    return apart == 0
+    differing = count_differences(table, vectors, nearest["CPU"], nearest["GPU"])
+    print(f"articles returned on one device only, ties excluded: {differing} of {nearest['CPU'].size:,}")
+    return differing == 0
 
 
-def beyond_ties(table: Array, asked: Array, left: Array, right: Array) -> int:
-    """How many of ``left`` (q, k) are not in ``right`` though they score above the worst of ``right`` by CLOSE."""
-    apart = 0
-    for query, one, other in zip(asked, left, right, strict=True):
-        only = np.setdiff1d(one, other)
-        apart += int((table[only] @ query > (table[other] @ query).min() + CLOSE).sum())
-        only = np.setdiff1d(other, one)
-        apart += int((table[only] @ query > (table[one] @ query).min() + CLOSE).sum())
-    return apart
+def count_differences(table: Array, queries: Array, left: Array, right: Array) -> int:
+    """Count the articles in only one of the results ``left`` and ``right`` (q, k), ties excluded.
+
+    ``table`` (n, d) and ``queries`` (q, d) are the vectors. An article ties if its score exceeds the lowest score of
+    the other result by at most CLOSE.
+    """
+    differing = 0
+    for query, first, second in zip(queries, left, right, strict=True):
+        only = np.setdiff1d(first, second)
+        differing += int((table[only] @ query > (table[second] @ query).min() + CLOSE).sum())
+        only = np.setdiff1d(second, first)
+        differing += int((table[only] @ query > (table[first] @ query).min() + CLOSE).sum())
+    return differing
 
 
-def losses_agree() -> bool:
-    """Print the last losses and the rates of both devices, and whether their curves differ by more than CURVE."""
-    shop = random_shop()
+def compare_losses() -> bool:
+    """Print the last loss and the rate on each device; return whether the loss curves differ by less than CURVE."""
+    shop = make_shop()
     week = label_week(shop.log, shop.log.weeks - 1, EXAMPLES, 1)
     rows = [np.arange(k, min(k + EXAMPLES.batch, len(week.users))) for k in range(0, len(week.users), EXAMPLES.batch)]
-    batches = [batch(week, some, shop, SETTINGS.bag, EXAMPLES, np.random.default_rng(k)) for k, some in enumerate(rows)]
-    curves = {name: trained(shop, batches, torch.device(name)) for name in ("cpu", "cuda")}
-    apart = float(np.max(np.abs(np.array(curves["cpu"]) / np.array(curves["cuda"]) - 1)))
-    print(f"losses after {STEPS} steps: {curves['cpu'][-1]:.5f}, {curves['cuda'][-1]:.5f}; at most {apart:.1e} apart")
-    return apart < CURVE
+    batches = [batch(week, row, shop, SETTINGS.bag, EXAMPLES, np.random.default_rng(k)) for k, row in enumerate(rows)]
+    curves = {name: train(shop, batches, torch.device(name)) for name in ("cpu", "cuda")}
+    difference = float(np.max(np.abs(np.array(curves["cpu"]) / np.array(curves["cuda"]) - 1)))
+    print(f"losses after {STEPS} steps: {curves['cpu'][-1]:.5f}, {curves['cuda'][-1]:.5f}; differ by {difference:.1e}")
+    return difference < CURVE
 
 
-def trained(shop: Shop, batches: list[Batch], device: torch.device) -> list[float]:
-    """The loss of every step from the same first weights."""
+def train(shop: Shop, batches: list[Batch], device: torch.device) -> list[float]:
+    """Train from fixed initial weights; return the loss of each step."""
     torch.manual_seed(1)
     network = TwoTower(attribute_codes(shop), trait_rows(shop), SETTINGS).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
     losses = []
     began = time.perf_counter()
     for step in range(STEPS):
-        loss = network.loss(moved(batches[step % len(batches)], device))
+        loss = network.loss(move(batches[step % len(batches)], device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -113,20 +118,21 @@ def trained(shop: Shop, batches: list[Batch], device: torch.device) -> list[floa
     return losses
 
 
-def moved(of: Batch, device: torch.device) -> Batch:
-    customers = Customers(*(part.to(device) for part in of.customers))
-    return of._replace(
+def move(batch: Batch, device: torch.device) -> Batch:
+    """Copy a batch to a device."""
+    customers = Customers(*(part.to(device) for part in batch.customers))
+    return batch._replace(
         customers=customers,
-        **{name: part.to(device) for name, part in of._asdict().items() if name != "customers"},
+        **{name: part.to(device) for name, part in batch._asdict().items() if name != "customers"},
     )
 
 
-def random_shop() -> Shop:
-    """Customers who come back to a few articles, in a shop of some best sellers."""
+def make_shop() -> Shop:
+    """Make a random shop with a few best sellers, whose customers repeat purchases."""
     rng = np.random.default_rng(1)
     user = rng.integers(CUSTOMERS, size=ENTRIES)
-    often = rng.integers(ARTICLES, size=(CUSTOMERS, 5))[user, rng.integers(5, size=ENTRIES)]
-    item = np.where(rng.random(ENTRIES) < 0.5, often, (ARTICLES * rng.random(ENTRIES) ** 3).astype(np.int64))
+    favourite = rng.integers(ARTICLES, size=(CUSTOMERS, 5))[user, rng.integers(5, size=ENTRIES)]
+    item = np.where(rng.random(ENTRIES) < 0.5, favourite, (ARTICLES * rng.random(ENTRIES) ** 3).astype(np.int64))
     tx = pl.DataFrame(
         {
             "user": user, "item": item, "day": rng.integers(DAYS, size=ENTRIES), "price": rng.lognormal(3, 1, ENTRIES),
@@ -136,12 +142,13 @@ def random_shop() -> Shop:
     ).unique(["user", "item", "day"], keep="first", maintain_order=True)  # fmt: skip
     customers = pl.DataFrame({"user": range(CUSTOMERS)})
     articles = pl.DataFrame({"product_code": pl.Series(np.arange(ARTICLES) // 2, dtype=pl.Int32)})
-    return shops.of_tables(tx, customers, articles, DAYS)
+    return shops.build(tx, customers, articles, DAYS)
 
 
-def _unit(rows: Array) -> Array:
-    of_length_one: Array = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    return of_length_one
+def _normalise(rows: Array) -> Array:
+    """Scale each row to length one."""
+    unit: Array = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The graph's stages as commands, read from dvc.yaml, so that a benchmark runs them in a folder of its own."""
+"""Read the graph's stages from dvc.yaml as commands, so that a benchmark can run them in another folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,41 +8,41 @@ from typing import Any
 from ruamel.yaml import YAML
 
 GRAPH = Path(__file__).parent.parent / "dvc.yaml"
-KEY = "${key}"
+KEY = "${key}"  # what dvc.yaml writes for an item of a foreach stage
 
 
 @dataclass(frozen=True)
 class Step:
-    """A stage, or one item of a foreach stage."""
+    """A stage, or an item of a foreach stage."""
 
     name: str  # as in data/costs
     module: str
     arguments: tuple[str, ...]
-    outputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]  # relative to the project
 
 
-def steps(raw: Mapping[str, Any]) -> list[Step]:
-    """Every stage behind ``synthesize`` in an order in which each finds its input, for the params ``raw``.
+def read_steps(raw: Mapping[str, Any]) -> list[Step]:
+    """List every stage after ``synthesize`` for the params ``raw``, each after the stages whose outputs it reads.
 
-    The stages of dvc.yaml stand in such an order; those of one foreach come in the order of their blocks.
+    The order is that of dvc.yaml; items of a foreach stage come in the order of their blocks in ``raw``.
     """
     stages = YAML(typ="safe", pure=True).load(GRAPH.read_text(encoding="utf-8"))["stages"]
-    found = []
+    steps = []
     for name, block in stages.items():
         if name == "synthesize":
             continue
         if "foreach" not in block:
-            found.append(_step(name, block, ""))
+            steps.append(_make_step(name, block, ""))
             continue
-        of = block["foreach"].removeprefix("${").removesuffix("}")
-        found += [_step(name, block["do"], key) for key in raw[of]]
-    return found
+        section = block["foreach"].removeprefix("${").removesuffix("}")
+        steps += [_make_step(name, block["do"], key) for key in raw[section]]
+    return steps
 
 
-def _step(name: str, block: Mapping[str, Any], key: str) -> Step:
+def _make_step(name: str, block: Mapping[str, Any], key: str) -> Step:
     _, _, module, *arguments = block["cmd"].replace(KEY, key).split()
-    every = [*block.get("outs", []), *block.get("metrics", []), *block.get("plots", [])]
-    outputs = [next(iter(out)) if isinstance(out, dict) else out for out in every]
+    listed = [*block.get("outs", []), *block.get("metrics", []), *block.get("plots", [])]
+    outputs = [next(iter(out)) if isinstance(out, dict) else out for out in listed]
     return Step(
         f"{name} {key}".strip(), module, tuple(arguments), tuple(Path(out.replace(KEY, key)) for out in outputs)
     )

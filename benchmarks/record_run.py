@@ -9,14 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import results
+from benchmarks.record import RESULTS, made_from, write_json
 from benchmarks.result_tables import SHOPS
 from retail import params, paths, stage
 from retail.errors import InputError
 from submissions import cost
 
 FILES = ("articles.csv", "customers.csv", "transactions_train.csv")
-FOLDER = results.RESULTS / "shops"
+FOLDER = RESULTS / "shops"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def record(name: str, command: str) -> Path:
     metrics, calendar = read(paths.METRICS), read(paths.CALENDAR)
     costs = read(cost.COST)
     data = [settings.data.folder / file for file in FILES]
-    made = results.made_from(data, [settings.seed], command, sum(row["seconds"] for row in costs.values()))
-    results.write_json(name, {**made, "calendar": calendar}, {"metrics": metrics}, FOLDER)
+    made = made_from(data, [settings.seed], command, sum(row["seconds"] for row in costs.values()))
+    write_json(name, {**made, "calendar": calendar}, {"metrics": metrics}, FOLDER)
     return FOLDER / f"{name}.json"
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from statistics import mean, stdev
 from typing import Any
 
+from benchmarks.record import markdown_table
 from benchmarks.result_tables import Json, figure
-from benchmarks.results import markdown_table
 
 PLACES = ("1", "5", "10")  # list lengths that the tables show
 ROW_NAMES = {"MLP, mended": "MLP, fixed"}  # recorded row names -> names of today

@@ -6,7 +6,7 @@ Each function takes the parsed JSON of one file in benchmarks/results and return
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.results import markdown_table
+from benchmarks.record import markdown_table
 
 Json = Mapping[str, Any]
 SHOPS = {"online_retail": "Online Retail", "hm_sample": "H&M sample", "demo": "demo shop"}  # file name -> row name

@@ -1,7 +1,7 @@
-"""Folders in which a benchmark runs the graph's own stages on params of its own; what is finished is kept.
+"""Run the graph's stages in a scratch folder with other params; finished outputs are kept and reused.
 
-The first folder is called by a fingerprint of params, data and code, so that whatever lies in it was made from the
-same. A variant is a folder within it, which takes some tables over and makes the others anew.
+The name of a base folder is a fingerprint of params, data and code, so all its tables come from the same inputs. A
+variant is a subfolder with other params: it links to some tables of its base and computes the others.
 """
 
 import json
@@ -21,22 +21,22 @@ from features.engine import group
 from retail import kept, paths
 from retail import params as parameters
 from retail.errors import InputError
-from retail.params import Params, Ranker, validated
+from retail.params import Params, Ranker, validate_block
 from retail.stage import whole_folder
 from retail_input import point
 from stage2_ranker.model import recipe
 from stage2_ranker.model.recipe import Best
 
 ROOT = Path(__file__).parent.parent
-FIT_LIKE = ROOT / "benchmarks" / "fit_like.py"  # the one program of a variant's that is no stage of the graph
+FIT_LIKE = ROOT / "benchmarks" / "fit_like.py"  # the only program that a variant runs beyond the graph's stages
 ROOMS = ("retail", "retail_input", "stage1_candidates", "features", "stage2_ranker", "submissions")
 AP = paths.EVALUATION / "ap.parquet"
-LAST_LINES = 12  # of a stage that failed
+LAST_LINES = 12  # lines of a failed stage's output that are printed
 
 
 @dataclass(frozen=True)
 class Scratch:
-    """A folder with a params.yaml of its own, ``raw``; every table in it is whole, or not there."""
+    """A folder with its own params.yaml, ``raw``; each table in it is complete or absent."""
 
     folder: Path
     raw: dict[str, Any]
@@ -44,32 +44,37 @@ class Scratch:
 
     @property
     def params(self) -> Params:
+        """The checked params.yaml of the folder."""
         return parameters.read(self.folder / paths.PARAMS)
 
     @property
     def finished(self) -> bool:
+        """Whether the folder's ranker has been evaluated."""
         return (self.folder / AP).exists()
 
-    def written(self) -> "Scratch":
-        """Itself, with params.yaml and best.json in its folder."""
+    def write(self) -> "Scratch":
+        """Write params.yaml and best.json to the folder; return this Scratch."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / paths.PARAMS).write_text(json.dumps(self.raw))  # JSON is YAML too
         recipe.write(self.best, self.folder / recipe.BEST)
         return self
 
-    def variant(self, name: str, raw: dict[str, Any]) -> "Scratch":
-        """A folder of this one's with other params that takes over the log and what the sources know."""
-        made = replace(self, folder=self.folder / "variants" / name, raw=raw).written()
+    def add_variant(self, name: str, raw: dict[str, Any]) -> "Scratch":
+        """Add the variant ``name`` with params ``raw``; it links to this folder's log and proposals."""
+        variant = replace(self, folder=self.folder / "variants" / name, raw=raw).write()
         for part in (paths.PREPARED, paths.SOURCES):
-            link = made.folder / part
+            link = variant.folder / part
             link.parent.mkdir(exist_ok=True)
             if not link.is_symlink():
                 link.symlink_to((self.folder / part).resolve(), target_is_directory=True)
-        return made
+        return variant
 
-    def make(self, made: Path, module: str, *arguments: str, silent: bool = True) -> None:
-        """Run a stage unless ``made``, its output, is there; a ``silent`` one is heard only where it fails."""
-        if (self.folder / made).exists():
+    def run_stage(self, output: Path, module: str, *arguments: str, silent: bool = True) -> None:
+        """Run a stage unless ``output``, which it writes, exists; a ``silent`` stage prints only if it fails.
+
+        InputError if the stage fails.
+        """
+        if (self.folder / output).exists():
             return
         command = [sys.executable, "-m", module, *arguments]
         done = subprocess.run(
@@ -83,21 +88,24 @@ class Scratch:
         )
         if done.returncode:
             print("\n".join((done.stdout or "").splitlines()[-LAST_LINES:]), file=sys.stderr)
-            raise InputError(f"{' '.join(command)} ended with {done.returncode}; its own line above says why")
+            raise InputError(f"{' '.join(command)} ended with {done.returncode}; its message above says why")
 
-    def seconds(self) -> float:
-        """Of all stages that have run here and in the variants, each in its last run."""
+    def sum_seconds(self) -> float:
+        """Sum the seconds of all stages run here and in the variants, each in its last run."""
         costs = self.folder.rglob(f"{paths.COSTS}/*.json")
         return float(sum(json.loads(file.read_text())["seconds"] for file in costs))
 
-    def tidy(self) -> None:
-        """Remove the large tables that no variant takes over."""
+    def remove_tables(self) -> None:
+        """Remove the large tables to which no variant links."""
         for part in (paths.POOL, paths.SAMPLE, paths.FEATURES, paths.TABLE):
             shutil.rmtree(self.folder / part, ignore_errors=True)
 
 
-def asked(data: Path, weeks: int) -> dict[str, Any]:
-    """params.yaml of the project, pointed at the shop in ``data``, with so many validation weeks."""
+def read_settings(data: Path, weeks: int) -> dict[str, Any]:
+    """Read the project's params.yaml; set the data folder to ``data`` and the number of validation weeks to ``weeks``.
+
+    InputError if ``data`` lacks a file or column that the pipeline needs.
+    """
     point.check_folder(data)
     raw: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
     raw["data"]["folder"] = str(data.resolve())
@@ -105,31 +113,31 @@ def asked(data: Path, weeks: int) -> dict[str, Any]:
     return raw
 
 
-def base(folder: Path, raw: dict[str, Any], drop: int = 0) -> Scratch:
-    """Prepared log, learned networks and proposals for ``raw``; of a log that ends ``drop`` weeks earlier."""
-    best = models(raw)
-    scratch = Scratch(folder.resolve() / fingerprint(raw, best, drop), raw, best).written()
+def make_base(folder: Path, raw: dict[str, Any], drop: int = 0) -> Scratch:
+    """Prepare the log, train the networks and propose candidates for ``raw``; ``drop``: weeks cut off the log's end."""
+    best = read_models(raw)
+    scratch = Scratch(folder.resolve() / fingerprint(raw, best, drop), raw, best).write()
     _prepare(scratch, drop)
     params = scratch.params
     for name in params.networks:
-        scratch.make(paths.NETWORKS / name, "stage1_candidates.networks.base.train_network", name, silent=False)
+        scratch.run_stage(paths.NETWORKS / name, "stage1_candidates.networks.base.train_network", name, silent=False)
     for name in params.sources:
-        scratch.make(paths.SOURCES / name, "stage1_candidates.engine.propose", name, silent=False)
+        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.engine.propose", name, silent=False)
     for name in params.networks:
-        scratch.make(paths.SOURCES / name, "stage1_candidates.networks.base.propose_network", name, silent=False)
+        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.networks.base.propose_network", name, silent=False)
     return scratch
 
 
-def models(raw: dict[str, Any]) -> Best:
-    """The models that stage ``tune`` found in the project; where it has not run, those of ``raw``."""
+def read_models(raw: dict[str, Any]) -> Best:
+    """Read the ranker's models that stage ``tune`` kept in the project; if it has not run, those of ``raw``."""
     if (ROOT / recipe.BEST).exists():
         return Best(models=recipe.read(ROOT / recipe.BEST), kept="found", why="as in the project", judgement=None)
-    settings = validated(Ranker, raw["ranker"], "ranker")
+    settings = validate_block(Ranker, raw["ranker"], "ranker")
     return Best(models=recipe.of_params(settings), kept="params.yaml", why="nothing was tuned", judgement=None)
 
 
 def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
-    """A digest of the settings, of the data they point at and of the code that is run."""
+    """Compute a digest of the settings, of the data that they name and of the code."""
     csvs = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
     anywhere = {**raw, "data": {**raw["data"], "folder": ""}}
     code = sorted([FIT_LIKE, *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))])
@@ -137,11 +145,12 @@ def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
 
 
 def _prepare(scratch: Scratch, drop: int) -> None:
+    """Run stage ``prepare``; cut the last ``drop`` weeks off the log."""
     if not drop or (scratch.folder / paths.PREPARED).exists():
-        scratch.make(paths.PREPARED, "retail_input.prepare", silent=False)
+        scratch.run_stage(paths.PREPARED, "retail_input.prepare", silent=False)
         return
-    uncut = replace(scratch, folder=scratch.folder / "uncut").written()
-    uncut.make(paths.PREPARED, "retail_input.prepare", silent=False)
+    uncut = replace(scratch, folder=scratch.folder / "uncut").write()
+    uncut.run_stage(paths.PREPARED, "retail_input.prepare", silent=False)
     days = json.loads((uncut.folder / paths.CALENDAR).read_text())["days"] - 7 * drop
     with whole_folder(scratch.folder / paths.PREPARED) as part:
         shutil.copytree(uncut.folder / paths.PREPARED, part, dirs_exist_ok=True)
@@ -150,57 +159,60 @@ def _prepare(scratch: Scratch, drop: int) -> None:
         (part / paths.CALENDAR.name).write_text(json.dumps({"days": days}))
 
 
-def pool(scratch: Scratch) -> None:
+def build_table(scratch: Scratch) -> None:
     """Run the stages ``pool``, ``sample``, ``build_features`` and ``table``."""
-    scratch.make(paths.POOL, "stage1_candidates.pool")
-    scratch.make(paths.SAMPLE, "stage2_ranker.sample")
+    scratch.run_stage(paths.POOL, "stage1_candidates.pool")
+    scratch.run_stage(paths.SAMPLE, "stage2_ranker.sample")
     for name in group.switched_on(scratch.params):
-        scratch.make(paths.FEATURES / name, "features.engine.build_features", name)
-    scratch.make(paths.TABLE, "stage2_ranker.table")
+        scratch.run_stage(paths.FEATURES / name, "features.engine.build_features", name)
+    scratch.run_stage(paths.TABLE, "stage2_ranker.table")
 
 
-def columns(scratch: Scratch) -> list[str]:
-    """The columns of the table."""
+def read_columns(scratch: Scratch) -> list[str]:
+    """Read the names of the table's columns."""
     return list(pl.read_parquet_schema(next((scratch.folder / paths.TABLE).glob("*.parquet"))))
 
 
-def repooled(variant: Scratch, like: Scratch | None = None) -> pl.DataFrame:
-    """AP@12 of every buyer of the validation weeks by a variant's own pool and the ranker fitted on it.
+def evaluate_pool(variant: Scratch, reference: Scratch | None = None) -> pl.DataFrame:
+    """Evaluate a variant with its own pool and a ranker trained on it.
 
-    With ``like`` for as many rounds as that variant's, which has been evaluated.
+    Returns a row per buyer of each validation week: week, user, twelve (AP@12). If ``reference``, an evaluated variant,
+    is given, the ranker trains for as many rounds as that variant's ranker.
     """
     if not variant.finished:
-        pool(variant)
-    return _evaluated(variant, like)
+        build_table(variant)
+    return _evaluate(variant, reference)
 
 
-def without_columns(
-    pooled: Scratch, variant: Scratch, left_out: Sequence[str], like: Scratch | None = None
+def evaluate_without_columns(
+    pooled: Scratch, variant: Scratch, dropped: Sequence[str], reference: Scratch | None = None
 ) -> pl.DataFrame:
-    """As ``repooled``, by a ranker fitted on the table of ``pooled`` in which the columns ``left_out`` are 0.
+    """Evaluate a variant whose ranker trains on the table of ``pooled`` with the columns ``dropped`` set to 0.
 
-    LightGBM never splits on a constant column and draws none for a tree: the ranker is the one that it would be
-    without them, while the answers may keep the columns.
+    ``reference`` and the answer are as in ``evaluate_pool``.
+    LightGBM neither splits on a constant column nor samples it for a tree. The ranker thus equals one trained without
+    these columns, although evaluation still computes them.
     """
     if not variant.finished:
-        pool(pooled)
-        blank(pooled.folder / paths.TABLE, variant.folder / paths.TABLE, left_out)
-    return _evaluated(variant, like)
+        build_table(pooled)
+        blank_columns(pooled.folder / paths.TABLE, variant.folder / paths.TABLE, dropped)
+    return _evaluate(variant, reference)
 
 
-def blank(table: Path, into: Path, left_out: Iterable[str]) -> None:
-    """Copy the weeks of ``table`` to ``into`` with the columns ``left_out`` set to 0."""
-    with whole_folder(into) as part:
+def blank_columns(table: Path, target: Path, dropped: Iterable[str]) -> None:
+    """Copy the weeks of ``table`` to the folder ``target`` with the columns ``dropped`` set to 0."""
+    with whole_folder(target) as part:
         for file in sorted(table.iterdir()):
             rows = pl.read_parquet(file)
-            rows.with_columns(pl.lit(0.0, pl.Float32).alias(name) for name in left_out).write_parquet(part / file.name)
+            rows.with_columns(pl.lit(0.0, pl.Float32).alias(name) for name in dropped).write_parquet(part / file.name)
 
 
-def _evaluated(variant: Scratch, like: Scratch | None) -> pl.DataFrame:
-    if like is None:
-        variant.make(paths.MODEL, "stage2_ranker.train")
+def _evaluate(variant: Scratch, reference: Scratch | None) -> pl.DataFrame:
+    """Train and evaluate the variant's ranker, unless done before; remove its tables; read AP@12 per buyer and week."""
+    if reference is None:
+        variant.run_stage(paths.MODEL, "stage2_ranker.train")
     else:
-        variant.make(paths.MODEL, "benchmarks.fit_like", str(like.folder / paths.MODEL))
-    variant.make(paths.EVALUATION, "submissions.evaluate")
-    variant.tidy()
+        variant.run_stage(paths.MODEL, "benchmarks.fit_like", str(reference.folder / paths.MODEL))
+    variant.run_stage(paths.EVALUATION, "submissions.evaluate")
+    variant.remove_tables()
     return pl.read_parquet(variant.folder / AP)

@@ -1,4 +1,4 @@
-"""The statistics of a shop's CSV files that ``benchmarks.shop_statistics`` sets beside the competition's."""
+"""Compute the statistics of a shop's CSV files that ``benchmarks.shop_statistics`` compares with the competition's."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,35 +6,37 @@ from pathlib import Path
 import polars as pl
 
 WEEKS = 4  # weekly figures are means over the last weeks of the log: one week of a small shop is noise
-BEST, TOP, OF = 60, 20_000, 105_542  # two lists of best sellers, and the articles that they are taken from
-FEW = 20_000
+BEST, TOP, ARTICLES = 60, 20_000, 105_542  # lengths of two best-seller lists in the competition, and its articles
+SAMPLE = 20_000  # customers sampled for the statistics that compare pairs of rows
 LAGS = (1, 8, 32)  # weeks between two rows of the same article
-Figures = dict[str, float]
+Figures = dict[str, float]  # statistic -> value
 
 
 @dataclass(frozen=True)
 class Shop:
-    """What is read of the CSV files."""
+    """The columns that are read of the CSV files."""
 
-    log: pl.DataFrame  # one row per transaction: user, item (UInt32), ago (Int16; 0 is the last day), channel, price
+    log: (
+        pl.DataFrame
+    )  # row = transaction: user, item (UInt32), ago (Int16, days before the log's last day), channel, price
     articles: pl.DataFrame  # row = item
     customers: pl.DataFrame  # row = user
-    days: int
+    days: int  # length of the log
 
 
 def read(folder: Path) -> Shop:
-    """The three files in ``folder``, ids as the rows of their tables."""
+    """Read the three files in ``folder``; ids become row numbers of the dictionaries."""
     text = {"article_id": pl.String, "customer_id": pl.String}
     articles = pl.read_csv(folder / "articles.csv", schema_overrides=text).drop("detail_desc", strict=False)
     customers = pl.read_csv(
         folder / "customers.csv", schema_overrides=text, columns=["customer_id", "age", "FN", "Active"]
     )
-    of_user = customers.lazy().select("customer_id").with_row_index("user")
-    of_item = articles.lazy().select("article_id").with_row_index("item")
+    users = customers.lazy().select("customer_id").with_row_index("user")
+    items = articles.lazy().select("article_id").with_row_index("item")
     log = (
         pl.scan_csv(folder / "transactions_train.csv", schema_overrides={**text, "price": pl.Float32})
-        .join(of_user, on="customer_id", how="inner")
-        .join(of_item, on="article_id", how="inner")
+        .join(users, on="customer_id", how="inner")
+        .join(items, on="article_id", how="inner")
         .select(
             "user",
             "item",
@@ -49,8 +51,8 @@ def read(folder: Path) -> Shop:
     return Shop(log, articles, customers.drop("customer_id"), last - first + 1)
 
 
-def of_customers(shop: Shop) -> Figures:
-    """Who they are."""
+def describe_customers(shop: Shop) -> Figures:
+    """Describe the customers: number, ages, missing values."""
     age, customers = shop.customers["age"].drop_nulls(), shop.customers.height
     return {
         "customers": customers,
@@ -64,8 +66,8 @@ def of_customers(shop: Shop) -> Figures:
     }
 
 
-def of_articles(shop: Shop) -> Figures:
-    """What is on the list, and how alike the rows of one customer are."""
+def describe_articles(shop: Shop) -> Figures:
+    """Describe the articles: numbers of codes, and how often two rows share a code, within and across customers."""
     articles = shop.articles
     counts = {
         "product codes": "product_code",
@@ -82,14 +84,14 @@ def of_articles(shop: Shop) -> Figures:
         "garment groups": "garment_group_no",
     }
     colours = articles.group_by("product_code").len()["len"]
-    few = _few(shop)
+    sample = _sample_customers(shop)
     figures: Figures = {name: articles[column].n_unique() for name, column in counts.items()}
     for name, column in (
         ("product type", "product_type_no"),
         ("section", "section_no"),
         ("department", "department_no"),
     ):
-        own, any_two = _alike(few, column)
+        own, any_two = _compute_same_code_chance(sample, column)
         figures[f"two rows of a customer, same {name}"] = own
         figures[f"two rows of anybody, same {name}"] = any_two
     return figures | {
@@ -99,10 +101,10 @@ def of_articles(shop: Shop) -> Figures:
     }
 
 
-def of_histories(shop: Shop) -> Figures:
-    """How much and how often a customer buys."""
+def describe_histories(shop: Shop) -> Figures:
+    """Describe how much and how often customers buy."""
     baskets = shop.log.lazy().group_by("user", "ago").agg(pl.len().alias("rows")).collect(engine="streaming")
-    of_user = baskets.group_by("user").agg(
+    histories = baskets.group_by("user").agg(
         pl.col("rows").sum(),
         pl.len().alias("baskets"),
         pl.col("ago").min().alias("last"),
@@ -112,30 +114,30 @@ def of_histories(shop: Shop) -> Figures:
     shares = {"25%": 0.25, "median": 0.5, "90%": 0.9, "99%": 0.99}
     figures: Figures = {"transactions": shop.log.height, "days": shop.days}
     columns = {
-        "rows per customer": of_user["rows"],
-        "baskets per customer": of_user["baskets"],
+        "rows per customer": histories["rows"],
+        "baskets per customer": histories["baskets"],
         "rows per basket": baskets["rows"],
         "days between baskets": gaps,
     }
     for name, column in columns.items():
-        figures |= {f"{name}: {share}": _quantile(column, at) for share, at in shares.items()}
+        figures |= {f"{name}: {label}": _quantile(column, share) for label, share in shares.items()}
         figures[f"{name}: mean"] = _mean(column)
     return figures | {
-        "one basket only, share": _mean(of_user["baskets"] == 1),
+        "one basket only, share": _mean(histories["baskets"] == 1),
         "baskets of one row, share": _mean(baskets["rows"] == 1),
-        "no purchase in the last 91 days, share": 1 - _count(of_user["last"] < 91) / shop.customers.height,
-        "first purchase in the first 91 days, share": _mean(of_user["first"] >= shop.days - 91),
+        "no purchase in the last 91 days, share": 1 - _count(histories["last"] < 91) / shop.customers.height,
+        "first purchase in the first 91 days, share": _mean(histories["first"] >= shop.days - 91),
     }
 
 
-def of_weeks(shop: Shop) -> Figures:
-    """What a week sells, seen from the day before it: means over the last ``WEEKS`` weeks."""
-    weeks = pl.DataFrame([_week(shop, week) for week in range(WEEKS)])
-    return weeks.mean().row(0, named=True) | _fading(_few(shop))
+def describe_weeks(shop: Shop) -> Figures:
+    """Describe a week's sales relative to the log before it: means over the last ``WEEKS`` weeks."""
+    weeks = pl.DataFrame([_describe_week(shop, week) for week in range(WEEKS)])
+    return weeks.mean().row(0, named=True) | _describe_decay(_sample_customers(shop))
 
 
-def of_prices(shop: Shop) -> Figures:
-    """What is paid, and where."""
+def describe_prices(shop: Shop) -> Figures:
+    """Describe prices and sales channels."""
     price = shop.log["price"]
     return {
         "price: 25%": _quantile(price, 0.25),
@@ -146,8 +148,8 @@ def of_prices(shop: Shop) -> Figures:
     }
 
 
-def _week(shop: Shop, week: int) -> Figures:
-    """The figures of one week; ``week`` 0 is the last one of the log. Pairs are distinct (customer, article)."""
+def _describe_week(shop: Shop, week: int) -> Figures:
+    """Describe a single week; ``week`` counts back from the log's last, 0. Pairs are distinct (customer, article)."""
     log, end = shop.log.lazy(), 7 * week
     rows = log.filter(pl.col("ago").is_between(end, end + 6)).select("user", "item").collect()
     before = log.filter(pl.col("ago") > end + 6)
@@ -156,12 +158,12 @@ def _week(shop: Shop, week: int) -> Figures:
     last_sold = before.group_by("item").agg(pl.col("ago").min()).collect(engine="streaming")
     known = sold.join(last_sold, on="item")
     recent = log.filter(pl.col("ago").is_between(end + 7, end + 13)).select("user", "item").collect()
-    ranks = _ranks(recent)
+    ranks = _rank_articles(recent)
     ranked = pairs.join(ranks, on="item")
-    sellers = _ranks(log.filter(pl.col("ago").is_between(end + 7, end + 34)).select("item").collect())
+    sellers = _rank_articles(log.filter(pl.col("ago").is_between(end + 7, end + 34)).select("item").collect())
     month, tenth = pairs.join(sellers, on="item"), sellers.height / 10
-    best, top = (max(1, round(n * shop.articles.height / OF)) for n in (BEST, TOP))
-    twelve, earlier = _ranks(rows)["item"].head(12), ranks["item"].head(12)
+    best, top = (max(1, round(n * shop.articles.height / ARTICLES)) for n in (BEST, TOP))
+    twelve, earlier = _rank_articles(rows)["item"].head(12), ranks["item"].head(12)
     return {
         "buyers in a week, share of customers": buyers.height / shop.customers.height,
         "pairs per buyer and week": pairs.height / buyers.height,
@@ -169,8 +171,8 @@ def _week(shop: Shop, week: int) -> Figures:
         "cold buyers, share": 1 - own["user"].n_unique() / buyers.height,
         "bought before, share of pairs: article": pairs.join(own, on=["user", "item"], how="semi").height
         / pairs.height,
-        "bought before, share of pairs: product code": _again(shop, pairs, own, "product_code"),
-        "bought before, share of pairs: product type": _again(shop, pairs, own, "product_type_no"),
+        "bought before, share of pairs: product code": _compute_repeat_share(shop, pairs, own, "product_code"),
+        "bought before, share of pairs: product type": _compute_repeat_share(shop, pairs, own, "product_type_no"),
         "new articles, share of the week's articles": 1 - known.height / sold.height,
         "new articles, share of pairs": pairs.join(known, on="item", how="anti").height / pairs.height,
         "sold in the 30 days before, share of the week's articles": _count(known["ago"] <= end + 36) / sold.height,
@@ -182,22 +184,22 @@ def _week(shop: Shop, week: int) -> Figures:
     }
 
 
-def _ranks(rows: pl.DataFrame) -> pl.DataFrame:
-    """item, rank: the articles of ``rows``, the one with most rows first, ties by item."""
+def _rank_articles(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rank the articles of ``rows`` by number of rows, ties by item: rows (item, rank), rank from 1."""
     counts = rows.group_by("item").len().sort(["len", "item"], descending=[True, False])
     return counts.select("item").with_row_index("rank", offset=1)
 
 
-def _again(shop: Shop, pairs: pl.DataFrame, own: pl.DataFrame, column: str) -> float:
-    """Share of ``pairs`` whose customer had bought an article with the same ``column``."""
+def _compute_repeat_share(shop: Shop, pairs: pl.DataFrame, own: pl.DataFrame, column: str) -> float:
+    """Compute the share of ``pairs`` whose customer bought an article with the same ``column`` before (``own``)."""
     group = shop.articles[column]
-    of = [one.select("user", group=group.gather(one["item"])) for one in (pairs, own)]
-    return of[0].join(of[1].unique(), on=["user", "group"], how="semi").height / pairs.height
+    now, before = (rows.select("user", group=group.gather(rows["item"])) for rows in (pairs, own))
+    return now.join(before.unique(), on=["user", "group"], how="semi").height / pairs.height
 
 
-def _fading(few: Shop) -> Figures:
-    """Chance that two rows of different customers, some weeks apart, are of the same article."""
-    rows = few.log.select("user", "item", (pl.col("ago") // 7).alias("week")).unique()
+def _describe_decay(sample: Shop) -> Figures:
+    """Describe how the chance that two customers' rows hold the same article decays with the weeks between them."""
+    rows = sample.log.select("user", "item", (pl.col("ago") // 7).alias("week")).unique()
     counts = rows.group_by("week", "item").agg(pl.len().cast(pl.Float64).alias("rows"))
     totals = counts.group_by("week").agg(pl.col("rows").sum())
     same = {}
@@ -206,7 +208,7 @@ def _fading(few: Shop) -> Figures:
         own = rows.join(rows.with_columns(later), on=["user", "item", "week"]).height
         both = _dot(counts.join(counts.with_columns(later), on=["week", "item"]))
         same[lag] = (both - own) / _dot(totals.join(totals.with_columns(later), on="week"))
-    figures = {"same article in a week, two customers' rows (x articles)": same[0] * few.articles.height}
+    figures = {"same article in a week, two customers' rows (x articles)": same[0] * sample.articles.height}
     for lag in LAGS:
         weeks = "1 week" if lag == 1 else f"{lag} weeks"
         figures[f"the same, {weeks} apart, ratio"] = same[lag] / same[0]
@@ -214,31 +216,32 @@ def _fading(few: Shop) -> Figures:
 
 
 def _dot(both: pl.DataFrame) -> float:
+    """Sum the products of the columns rows and rows_right of a join."""
     return float((both["rows"] * both["rows_right"]).sum())
 
 
-def _few(shop: Shop) -> Shop:
-    """The shop as about ``FEW`` of its customers see it: they are enough for what is counted within customers."""
-    step = max(1, shop.customers.height // FEW)
+def _sample_customers(shop: Shop) -> Shop:
+    """Sample about ``SAMPLE`` customers with all their rows; every n-th customer."""
+    step = max(1, shop.customers.height // SAMPLE)
     return replace(shop, log=shop.log.filter(pl.col("user") % step == 0), customers=shop.customers.gather_every(step))
 
 
-def _alike(few: Shop, column: str) -> tuple[float, float]:
-    """Chance that two rows have the same ``column``: those of one customer on two days, and those of anybody."""
-    group = few.articles[column].rank("dense").cast(pl.UInt32)
-    rows = few.log.select("user", "ago", group=group.gather(few.log["item"]))
+def _compute_same_code_chance(sample: Shop, column: str) -> tuple[float, float]:
+    """Compute the chance that two rows share ``column``: a customer's rows on two days, and any two rows."""
+    group = sample.articles[column].rank("dense").cast(pl.UInt32)
+    rows = sample.log.select("user", "ago", group=group.gather(sample.log["item"]))
     share = rows.group_by("group").len()["len"] / rows.height
 
-    def pairs(*keys: str) -> int:
-        """Ordered pairs of rows with the same ``keys``."""
+    def count_pairs(*keys: str) -> int:
+        """Count ordered pairs of rows with equal ``keys``."""
         return int((rows.group_by(*keys).len()["len"].cast(pl.Int64) ** 2).sum())
 
-    alike = pairs("user", "group") - pairs("user", "ago", "group")
-    return alike / (pairs("user") - pairs("user", "ago")), float((share**2).sum())
+    same = count_pairs("user", "group") - count_pairs("user", "ago", "group")
+    return same / (count_pairs("user") - count_pairs("user", "ago")), float((share**2).sum())
 
 
-def _quantile(column: pl.Series, at: float) -> float:
-    value = column.quantile(at)
+def _quantile(column: pl.Series, share: float) -> float:
+    value = column.quantile(share)
     return float("nan") if value is None else float(value)
 
 

@@ -1,9 +1,8 @@
-"""A shop beside the competition, statistic by statistic. ``python -m benchmarks.shop_statistics FOLDER``.
+"""Compare a shop's statistics with the competition's: ``python -m benchmarks.shop_statistics FOLDER``.
 
-FOLDER holds the competition's CSV files: those of ``shops.synthesize --preset hm``, of the competition, or of its
-sample. Two kinds of figures stand under "competition": those that its participants published, and, marked with a star,
-those of a sample of 1,364 of its customers with all their purchases, where no one published any.
-The log is held as 15 bytes a row.
+FOLDER holds CSV files in the competition's format: those of ``shops.synthesize --preset hm``, of the competition, or of
+its sample. The column "competition" has figures that participants published. Where none exists, a star marks the figure
+of a sample of 1,364 customers with all their purchases. The log takes 15 bytes of memory per row.
 """
 
 import argparse
@@ -14,25 +13,31 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import results
-from benchmarks.shop_figures import of_articles, of_customers, of_histories, of_prices, of_weeks, read
+from benchmarks import record
+from benchmarks.shop_figures import (
+    describe_articles,
+    describe_customers,
+    describe_histories,
+    describe_prices,
+    describe_weeks,
+    read,
+)
 from retail import stage
 
 NOTE = (
-    "* seen in a sample of 1,364 customers. Few customers, a sample's or a small shop's, do what customers do, "
-    "but they sell few of the articles in a week: of articles never sold, new, or sold in the 30 days before, and "
-    "of top lists, the table then tells the number of customers more than the shop. Published: 'about 50%' "
-    "without a purchase in the last 3 months, where the sample has 60%; 50.6% of pairs of a product type bought "
-    "before, where it has 64%. Of whose popularity the top decile is meant is not said; here it is that of the 4 "
-    "weeks before."
+    "* from a sample of 1,364 customers. A sample or a small shop sells few of the articles in a week. Figures on "
+    "articles never sold, new, or sold in the 30 days before, and on top lists, then depend more on the number of "
+    "customers than on the shop. Published and sample figures differ: customers without a purchase in the last 3 "
+    "months are 'about 50%' and 60%; pairs of a product type bought before are 50.6% and 64%. The published top decile "
+    "does not say when popularity was measured; here it is that of the 4 weeks before."
 )
 
 
 class Known(NamedTuple):
-    """What is known of a statistic of the competition."""
+    """The competition's value of a statistic."""
 
     value: float
-    sampled: bool = False  # seen in the sample of its customers, not published
+    sampled: bool = False  # measured on the sample of customers, not published
 
 
 KNOWN = {
@@ -113,10 +118,16 @@ KNOWN = {
 }
 
 
-def statistics(folder: Path) -> dict[str, float]:
-    """Every statistic of ``KNOWN`` for the shop in ``folder``."""
+def compute_statistics(folder: Path) -> dict[str, float]:
+    """Compute every statistic of ``KNOWN`` for the shop in ``folder``."""
     shop = read(folder)
-    figures = of_customers(shop) | of_articles(shop) | of_histories(shop) | of_weeks(shop) | of_prices(shop)
+    figures = {
+        **describe_customers(shop),
+        **describe_articles(shop),
+        **describe_histories(shop),
+        **describe_weeks(shop),
+        **describe_prices(shop),
+    }
     size = (folder / "transactions_train.csv").stat().st_size
     figures["transactions_train.csv, bytes per row"] = size / shop.log.height
     return {name: float(figures[name]) for name in KNOWN}
@@ -124,28 +135,32 @@ def statistics(folder: Path) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shop_statistics", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, default=results.RESULTS)
-    asked = parser.parse_args()
-    started = time.perf_counter()
-    found = statistics(asked.folder)
-    seconds = time.perf_counter() - started
-    table = Table("statistic", "competition", "this shop", "ratio", title=str(asked.folder))
+    parser.add_argument("folder", type=Path, help="folder with the shop's CSV files")
+    parser.add_argument("--out", type=Path, default=record.RESULTS)
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+    values = compute_statistics(arguments.folder)
+    seconds = time.perf_counter() - began
+    table = Table("statistic", "competition", "this shop", "ratio", title=str(arguments.folder))
     for name, known in KNOWN.items():
         mark = "*" if known.sampled else ""
-        table.add_row(name, told(known.value) + mark, told(found[name]), f"{found[name] / known.value:.2f}")
+        table.add_row(
+            name, format_value(known.value) + mark, format_value(values[name]), f"{values[name] / known.value:.2f}"
+        )
     Console().print(table, NOTE)
     rows = {
-        name: {"competition": known.value, "of its sample": known.sampled, "this shop": found[name]}
+        name: {"competition": known.value, "of its sample": known.sampled, "this shop": values[name]}
         for name, known in KNOWN.items()
     }
-    command = f"python -m benchmarks.shop_statistics {asked.folder.name}"
-    made = results.made_from(sorted(asked.folder.glob("*.csv")), [], command, seconds)
-    results.write_json(f"shop_statistics_{asked.folder.name}", made, {"note": NOTE, "statistics": rows}, asked.out)
+    command = f"python -m benchmarks.shop_statistics {arguments.folder.name}"
+    origin = record.made_from(sorted(arguments.folder.glob("*.csv")), [], command, seconds)
+    record.write_json(
+        f"shop_statistics_{arguments.folder.name}", origin, {"note": NOTE, "statistics": rows}, arguments.out
+    )
 
 
-def told(value: float) -> str:
-    """A figure in four digits, whole numbers whole."""
+def format_value(value: float) -> str:
+    """Format a value with four significant digits; whole numbers and numbers from 10,000 without decimals."""
     return f"{value:,.0f}" if value == int(value) or value >= 10_000 else f"{value:.4g}"
 
 

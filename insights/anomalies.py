@@ -1,8 +1,8 @@
 """Find customers whose last basket differs from the expected one: ``python -m insights.anomalies OUT.csv``.
 
 A model predicts each customer's last basket from the baskets before it (Damian et al. 2019, algorithm 1). The distance
-of the articles and the distance of the day measure how far the prediction is off. Customers are compared only within
-their cluster: a customer who is hard to predict is no anomaly among others who are.
+of the articles and the distance of the day measure the error of the prediction. Customers are compared only within
+their cluster: a customer who is hard to predict is no anomaly among others who are hard to predict.
 """
 
 import argparse
@@ -29,7 +29,7 @@ DAYS = 56  # last days of the log whose baskets are scored
 MIN_PAST = 3  # baskets before the scored one
 FLAG = 3.5  # robust z above which a basket is flagged (Iglewicz and Hoaglin 1993)
 SPREAD = 1.4826  # standard deviation over median absolute deviation, of a normal variable
-MIN_SPREAD = 0.05  # keeps small deviations in a nearly uniform cluster from being flagged
+MIN_SPREAD = 0.05  # least spread, so that small deviations in a nearly uniform cluster are not flagged
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class BasketScores:
 
     @property
     def flagged(self) -> Array:
-        """(e,) bool."""
+        """(e,) bool: one of both z is above FLAG."""
         high: Array = (self.articles_z > FLAG) | (self.time_z > FLAG)
         return high
 
@@ -77,7 +77,7 @@ def compare_times(expected: Array, actual: Array) -> Array:
 def compute_robust_z(distance: Array, cluster: Array) -> Array:
     """Compute (e,) the robust z of each distance within its cluster; algorithm 1 leaves this measure d_B open.
 
-    z = (a - median) / max(1.4826 MAD, MIN_SPREAD). In a large cluster the median is practically that of the others.
+    z = (distance - median) / max(1.4826 MAD, MIN_SPREAD), where MAD is the median absolute deviation.
     """
     median, spread = np.zeros(len(distance)), np.zeros(len(distance))
     for number in np.unique(cluster):
@@ -105,9 +105,9 @@ def select_last_baskets(model: Model, since: int) -> Query:
 
 
 def score_project(project: Project, choice: models.Choice, days: int, seed: int) -> tuple[str, Query, BasketScores]:
-    """Score the last baskets of the last ``days`` days: (model's description, queries, scores).
+    """Score the customers' last baskets of the last ``days`` days: (model's description, queries, scores).
 
-    The model is trained on the weeks before these days. InputError where no customer has such a basket.
+    The model is trained on the weeks before these days. Raises InputError where no customer has such a basket.
     """
     log = project.shop.log
     first = log.weeks - -(-days // 7)
@@ -125,10 +125,10 @@ def score_project(project: Project, choice: models.Choice, days: int, seed: int)
     return description, queries, scores
 
 
-def roc_auc(score: Array, positive: Array) -> float:
+def compute_roc_auc(score: Array, positive: Array) -> float:
     """Compute the probability that a positive scores above a negative, ties counted half.
 
-    >>> roc_auc(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, False, False, True]))  # 2 + 0.5 of 4 pairs
+    >>> compute_roc_auc(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, False, False, True]))  # 2 + 0.5 of 4 pairs
     0.625
     """
     rank, n = rankdata(score), int(positive.sum())

@@ -20,17 +20,17 @@ BATCH = 256  # sessions
 
 @dataclass(frozen=True)
 class Heat:
-    """Heat maps. Rows: category of the predicted article; columns: category of the article attended to.
+    """Heat maps of G customer groups. Row: category of the predicted article; column: of the article attended to.
 
     Each row sums to 1; a row without any such pair is NaN.
     """
 
     attention: Array  # (G, C, C) of each customer group
-    company: Array  # (G, C, C) the same with uniform attention: only which categories are bought together
+    uniform: Array  # (G, C, C) with uniform attention, which shows only the categories that are bought together
 
 
 def measure_attention(network: Parsrec, visits: Sessions, category: Array, categories: int, group: Array) -> Heat:
-    """Measure the mean attention of the heads in ``visits``; the network is not trained further.
+    """Measure the attention in ``visits``, mean of the heads, with the network as it is.
 
     ``category`` (V,) int64 of each article, -1 to ignore it; ``group`` (users,) int64. Attention is summed by category
     pair, each customer's rows are normalised, and a group's map is the mean over its customers. Where all categories

@@ -1,7 +1,7 @@
 """Find articles that their customers buy at regular intervals: ``python -m insights.cadence OUT.csv``.
 
 A gap is the number of days between two successive purchases of an article by the same customer, on different days.
-OUT.csv has one row per article with at least --least repeat buyers, the most regular first, ties by id:
+OUT.csv has one row per article with at least --least repeat buyers, the most regular first, ties by id. Columns:
 
 article_id, name
 buyers         customers who bought it
@@ -9,11 +9,12 @@ repeat_buyers  customers who bought it on two days or more
 gaps           number of gaps of all customers
 median_gap     days
 steady         share of the gaps within 25% of the median; about 17% if purchases come at random
-steady_low     lower end of the share's 95% interval (Wilson 1927); the rows are ordered by it, as few gaps prove little
+steady_low     lower end of the share's 95% interval (Wilson 1927)
 due            repeat buyers whose next purchase is expected in the week after the log
 late           repeat buyers whose next purchase was expected before, less than one gap ago
 
-A customer's next purchase is expected one median gap (the customer's own) after the last.
+The rows are ordered by ``steady_low``, because few gaps prove little. A customer's next purchase is expected one median
+gap (the customer's own) after the last.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from retail.log import Array
 from retail.weeks import History
 
 MIN_REPEAT_BUYERS = 20  # of an article in the table
-STEADY = 0.25  # share of the median: a gap that is at most so far from it is steady
+STEADY = 0.25  # a gap is steady if it differs from the median by at most this share of the median
 STEADY_AT_RANDOM = 2 ** -(1 - STEADY) - 2 ** -(1 + STEADY)  # share of exponential gaps that are steady
 Z = 1.96  # of a 95% interval
 
@@ -57,7 +58,7 @@ class Pairs:
         return compute_medians(self.ptr, self.gap)
 
     def split_by_due_date(self, day: int) -> tuple[Array, Array]:
-        """Return (p,) bool twice: purchase expected in the week from ``day`` on; expected before, and late.
+        """Split the pairs by the expected purchase: (p,) bool, due in the week from ``day`` on, and (p,) bool, late.
 
         A purchase is late for one further median gap; after that the customer counts as gone.
         """
@@ -92,9 +93,9 @@ def compute_medians(ptr: Array, values: Array) -> Array:
 
 
 def count_by_article(pairs: Pairs, items: int, day: int, least: int) -> pl.DataFrame:
-    """Build a row per article with ``least`` repeat buyers: ``item`` (of ``items``) and the counts of OUT.csv.
+    """Count by article: a row per article with ``least`` repeat buyers, ``item`` and the counts of OUT.csv.
 
-    ``day``: the first day after the log.
+    ``items``: number of articles; ``day``: the first day after the log.
     """
     item_of_gap = np.repeat(pairs.item, np.diff(pairs.ptr))
     order = np.lexsort((pairs.gap, item_of_gap))
@@ -113,7 +114,7 @@ def count_by_article(pairs: Pairs, items: int, day: int, least: int) -> pl.DataF
             "gaps": gaps[item],
             "median_gap": median[item],
             "steady": steady[item] / gaps[item],
-            "steady_low": wilson_lower_bound(steady[item], gaps[item]),
+            "steady_low": compute_wilson_lower_bound(steady[item], gaps[item]),
             "due": np.bincount(pairs.item[due], minlength=items)[item],
             "late": np.bincount(pairs.item[late], minlength=items)[item],
         }
@@ -121,10 +122,10 @@ def count_by_article(pairs: Pairs, items: int, day: int, least: int) -> pl.DataF
     return rows.sort(["steady_low", "item"], descending=[True, False])
 
 
-def wilson_lower_bound(hits: Array, tries: Array) -> Array:
+def compute_wilson_lower_bound(hits: Array, tries: Array) -> Array:
     """Compute (k,) float64 the lower end of the 95% Wilson interval of a share.
 
-    >>> wilson_lower_bound(np.array([8]), np.array([10])).round(3)
+    >>> compute_wilson_lower_bound(np.array([8]), np.array([10])).round(3)
     array([0.49])
     """
     share = hits / tries
@@ -136,15 +137,15 @@ def wilson_lower_bound(hits: Array, tries: Array) -> Array:
 
 @dataclass(frozen=True)
 class Backtest:
-    """How well the expected purchases of one week were met."""
+    """How many of the purchases that were due in one week were made."""
 
     due: int  # pairs that were due
-    share: float  # of the due pairs, bought in the week
-    usual: float  # of all pairs with a gap, bought in the week
+    share: float  # share of the due pairs that were bought in the week
+    usual: float  # share of all pairs with a gap that were bought in the week
 
 
 def backtest_due(history: History, least: int) -> Backtest:
-    """Test the due pairs of the label week, predicted from the days before it.
+    """Test which pairs that were due in the label week were bought in it; they are predicted from the days before.
 
     Only articles with ``least`` repeat buyers before that week count.
     """

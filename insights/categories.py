@@ -25,7 +25,7 @@ class Categories:
     item_category: Array  # (items,) int64 code
 
     def encode(self, name: str) -> int:
-        """Return the code of category ``name``; InputError where no article has it."""
+        """Return the code of category ``name``; raise InputError if no article has it."""
         if name not in self.names:
             count = np.bincount(self.item_category, minlength=len(self.names))
             largest = [self.names[k] for k in np.lexsort((np.arange(len(count)), -count))[:EXAMPLES]]
@@ -37,7 +37,7 @@ class Categories:
 
 
 def read_categories(project: Project, column: str) -> Categories:
-    """Read the categories from the prepared articles where ``column`` is text there, or else from articles.csv.
+    """Read the categories: from the prepared articles if ``column`` is text there, else from articles.csv.
 
     The prepared table holds most columns as codes, which mean nothing to a reader.
     """

@@ -6,16 +6,16 @@ from scipy.spatial.distance import cdist
 
 from retail.log import Array
 
-MAX_CLUSTERS = 8  # the largest number of clusters that is tried
+MAX_CLUSTERS = 8  # largest number of clusters that is tried
 SILHOUETTE_SAMPLE = 1000  # vectors, at most, on which a silhouette is measured
-FIT_SAMPLE = 50_000  # vectors, at most, on which the centres are fitted
+FIT_SAMPLE = 50_000  # vectors, at most, to which the centres are fitted
 BLOCK = 50_000  # vectors that are assigned to a cluster at once
 
 
 def cluster_vectors(vectors: Array, clusters: int | None, seed: int) -> Array:
     """Assign ``vectors`` (n, F) to clusters: (n,) int64, 0 the largest cluster.
 
-    ``clusters``: how many; None chooses the number with the best silhouette. Vectors are scaled to length 1, so that
+    ``clusters``: their number; None chooses the number with the best silhouette. Vectors are scaled to length 1, so
     only their directions are compared. The centres are fitted on a sample of at most FIT_SAMPLE vectors.
     """
     if not len(vectors):
@@ -26,7 +26,9 @@ def cluster_vectors(vectors: Array, clusters: int | None, seed: int) -> Array:
     if not sizes:
         return np.zeros(len(vectors), np.int64)
     fits = [kmeans2(sample, k, minit="++", rng=np.random.default_rng(seed))[0] for k in sizes]
-    centres = max(fits, key=lambda fit: silhouette(sample, vq(sample, fit)[0], seed)) if len(fits) > 1 else fits[0]
+    centres = (
+        max(fits, key=lambda fit: compute_silhouette(sample, vq(sample, fit)[0], seed)) if len(fits) > 1 else fits[0]
+    )
     blocks = [vectors[begin : begin + BLOCK] for begin in range(0, len(vectors), BLOCK)]
     return _number_by_size(np.concatenate([vq(_scale_to_unit(block), centres)[0] for block in blocks]))
 
@@ -43,7 +45,7 @@ def _scale_to_unit(vectors: Array) -> Array:
     return unit
 
 
-def silhouette(vectors: Array, cluster: Array, seed: int) -> float:
+def compute_silhouette(vectors: Array, cluster: Array, seed: int) -> float:
     """Compute the mean silhouette of a sample of vectors (Rousseeuw 1987).
 
     A vector's silhouette is (b - a) / max(a, b): a is the mean distance to its own cluster, b to the nearest other one.
@@ -64,10 +66,10 @@ def silhouette(vectors: Array, cluster: Array, seed: int) -> float:
     return float(value.mean())
 
 
-def purity(cluster: Array, group: Array) -> float:
+def compute_purity(cluster: Array, group: Array) -> float:
     """Compute the share of members whose known ``group`` is the most frequent one of their cluster.
 
-    >>> purity(np.array([0, 0, 0, 1, 1]), np.array([5, 5, 7, 7, 7]))  # (2 + 2) / 5
+    >>> compute_purity(np.array([0, 0, 0, 1, 1]), np.array([5, 5, 7, 7, 7]))  # (2 + 2) / 5
     0.8
     """
     table = np.zeros((int(cluster.max()) + 1, int(group.max()) + 1), np.int64)

@@ -20,13 +20,13 @@ from stage1_candidates.networks.lens.plugin import Expected, Twins
 
 LENS, COUNTS = "lens", "counts of past purchases"
 Choice = Literal["auto", "lens", "plain"]
-HALF_LIFE = 180.0  # days, of a purchase in the plain model's baskets
-WIDTH = 32  # of the plain model's vectors
+HALF_LIFE = 180.0  # days after which a purchase weighs half in the plain model
+WIDTH = 32  # length of the plain model's vectors
 VECTORS = 5000  # best sellers that get a vector: article pairs grow with the square of their number
 
 
 class Model(Protocol):
-    """A model: ``expected`` predicts the next basket of each query, a place in the basket sequences ``funnels``."""
+    """Predict what customers buy next; a query is a place in ``sequences``, the basket sequences of all customers."""
 
     @property
     def sequences(self) -> BasketSequences: ...
@@ -34,7 +34,9 @@ class Model(Protocol):
     @property
     def vocabulary(self) -> Array: ...
 
-    def expected(self, queries: Query) -> Expected: ...
+    def expected(self, queries: Query) -> Expected:
+        """Predict the basket that follows each query, and the days until it."""
+        ...
 
     def articles(self) -> Array:
         """Return (V, d) float32 a vector of each article of the vocabulary."""
@@ -42,7 +44,7 @@ class Model(Protocol):
 
 
 class LensModel(Twins):
-    """LENS: the decoded basket, the clock network's days, the sequence vector and the trained article vectors."""
+    """LENS, as the graph trained it; its article vectors are the trained embedding."""
 
     def articles(self) -> Array:
         vectors: Array = self.basket.encoder.embed.weight[1:].detach().cpu().numpy()
@@ -50,7 +52,7 @@ class LensModel(Twins):
 
 
 class PlainModel:
-    """The customer's own past: the articles bought most often, recent purchases weighing more.
+    """Predict the articles that the customer bought most often; recent purchases weigh more.
 
     The basket has as many articles as the customer's mean basket. It comes after the customer's median gap. The vector
     is that of ``compute_customer_vectors``.
@@ -114,9 +116,9 @@ def compute_median_gaps(sequences: BasketSequences, queries: Query) -> Array:
 
 
 def choose_model(project: Project, choice: Choice, week: int) -> tuple[Model, str, int]:
-    """Return the model, its description, and the label week before which it was trained.
+    """Choose the model; return it, its description, and the label week before which it was trained.
 
-    The model is trained on weeks before ``week`` only; it reads every customer's baskets as input. InputError where
+    The model is trained on weeks before ``week`` only; it reads every customer's baskets as input. Raises InputError if
     ``choice`` is "lens" and LENS is not trained.
     """
     trained = None if choice == "plain" else read_weights(project, LENS, week)
@@ -138,12 +140,12 @@ def choose_model(project: Project, choice: Choice, week: int) -> tuple[Model, st
 
 
 def suggest_lens(description: str) -> str:
-    """Say how to switch LENS on where counts predicted; nothing where LENS did."""
+    """Say how to switch LENS on if the predictions come from counts; else return an empty text."""
     return "" if description != COUNTS else f" To use LENS instead, {suggest_training(LENS)}."
 
 
 def _find_past_entries(sequences: BasketSequences, queries: Query) -> tuple[Array, Array, Array]:
-    """Return (row of ``queries``, position in ``token``, days before ``queries.day``) of every earlier purchase."""
+    """Find every earlier purchase: (row of ``queries``, position in ``token``, days before ``queries.day``)."""
     low, high = sequences.ptr[sequences.start[queries.user]], sequences.ptr[queries.stop]
     row = np.repeat(np.arange(len(low)), high - low)
     place = ragged.positions(low, high - low)

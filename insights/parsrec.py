@@ -1,4 +1,4 @@
-"""Read the PARSRec network that the graph trained, and compute which categories it expects in visits."""
+"""Read the PARSRec network that the graph trained, and predict the categories of visits."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Trained:
 
 
 def read_trained(project: Project, week: int, first: int, seed: int) -> Trained | None:
-    """Read the last training on weeks before ``week``, and the visits of weeks ``first`` on; None where there is none.
+    """Read the last network trained on weeks before ``week``, and the visits of weeks ``first`` on; None without one.
 
     A visit is a customer's label week, cut to ``examples.longest`` articles. A customer's first week is no visit.
     """

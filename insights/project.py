@@ -27,7 +27,7 @@ class Project:
     article_id: pl.Series  # (items,) String
     name: pl.Series  # (items,) String, the product name, or the id where there is none
     customer_id: pl.Series  # (users,) String
-    first_date: date  # of day 0
+    first_date: date  # date of day 0
 
     def date(self, day: int) -> date:
         """Convert a day of the log to a date."""
@@ -35,7 +35,7 @@ class Project:
 
 
 def read_project(folder: Path) -> Project:
-    """Read the project in ``folder``; InputError where stage ``prepare`` has not run."""
+    """Read the project in ``folder``; raise InputError if stage ``prepare`` has not run."""
     if not (folder / paths.CALENDAR).exists():
         raise InputError(
             f"{folder / paths.PREPARED}: no prepared shop; run `dvc repro prepare` there, or name a project's folder "
@@ -47,7 +47,7 @@ def read_project(folder: Path) -> Project:
             folder,
             shop.read(),
             articles["article_id"],
-            articles.select(shop.called(articles.columns)).to_series(),
+            articles.select(shop.name_article(articles.columns)).to_series(),
             pl.read_parquet(paths.CUSTOMERS)["customer_id"],
             date.fromisoformat(json.loads(paths.CALENDAR.read_text())["first_day"]),
         )
@@ -61,8 +61,7 @@ def read_params(project: Project) -> Params:
 def read_weights(project: Project, network: str, before: int) -> tuple[int, dict[str, Array]] | None:
     """Read the network's last weights whose label week is at most ``before``: (label week, weights).
 
-    None where params.yaml has no block for the network, where no such file exists, or where the training had no
-    examples.
+    None if params.yaml has no block for the network, if no such file exists, or if the training had no examples.
     """
     if network not in read_params(project).networks:
         return None
@@ -76,7 +75,7 @@ def read_weights(project: Project, network: str, before: int) -> tuple[int, dict
 
 
 def read_settings(project: Project, network: str) -> Any:
-    """Read the network's block of the project's params.yaml; call it only where ``read_weights`` gave weights."""
+    """Read the network's block of the project's params.yaml; call it only if ``read_weights`` returned weights."""
     return source.load(network, read_params(project))[1]
 
 

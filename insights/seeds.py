@@ -4,7 +4,7 @@ from retail.errors import InputError
 
 
 def parse_seed(text: str) -> int:
-    """Convert the argument to a seed; InputError where numpy or torch would reject it."""
+    """Convert the argument to a seed; raise InputError if numpy or torch would reject it."""
     number = int(text)
     if not 0 <= number < 2**63:
         raise InputError(f"--seed is {number}; expected 0 to 2**63 - 1")

@@ -31,9 +31,9 @@ class Segments:
     """The segment of each article and customer that has a vector."""
 
     item: Array  # (a,) int64 articles that were sold together with others, ascending
-    of_item: Array  # (a,) int64 segment of each
+    of_item: Array  # (a,) int64 segment of each such article
     user: Array  # (c,) int64 customers with a purchase, ascending
-    of_user: Array  # (c,) int64 segment of each
+    of_user: Array  # (c,) int64 segment of each such customer
 
     @property
     def item_segments(self) -> int:
@@ -49,7 +49,7 @@ class Segments:
 def build_segments(model: Model, day: int, articles: int | None, customers: int | None, seed: int) -> Segments:
     """Segment the articles and customers by ``model``'s vectors before ``day``.
 
-    ``articles``, ``customers``: how many segments; None chooses the number with the best silhouette.
+    ``articles``, ``customers``: number of segments; None chooses the number with the best silhouette.
     """
     vectors = model.articles()
     sold = np.bincount(model.sequences.token, minlength=len(vectors) + 1)[1:]
@@ -66,7 +66,7 @@ def build_segments(model: Model, day: int, articles: int | None, customers: int 
 
 
 def compute_shares(model: Model, segments: Segments) -> Array:
-    """Compute (customer segments, article segments): what share of its purchases a customer segment makes in each.
+    """Compute the share of each customer segment's purchases in each article segment: (customer, article segments).
 
     Rows sum to 1; a row without purchases is 0.
     """
@@ -96,7 +96,7 @@ def list_best_sellers(project: Project, model: Model, segments: Segments) -> lis
 
 
 def print_segments(project: Project, model: Model, segments: Segments) -> None:
-    """Print a line per segment."""
+    """Print a table of the article segments and a table of the customer segments."""
     table = Table("segment", "articles", "best sellers", title="article segments")
     for segment, names in enumerate(list_best_sellers(project, model, segments)):
         table.add_row(str(segment), str(int((segments.of_item == segment).sum())), escape("; ".join(map(str, names))))

@@ -2,18 +2,20 @@
 
 A visit is what a customer bought in one week, each article counted once. Two estimates answer the question of Gholami
 et al. (KDD 2022, 5.5.2). One compares the visits without the category with all visits. The other is what PARSRec
-predicts in such visits, where the graph trained it. Trust the comparison: ``make bench-parsrec`` plants the truth, and
-the comparison misses the sales of related categories by 7%, PARSRec by 47% (mean of five seeds). Neither knows why
-customers came: a visit without the category today is not a visit after its removal.
+predicts in such visits, if the graph trained it. Trust the comparison: ``make bench-parsrec`` plants the truth. The
+comparison misses the sales of related categories by 7%, and PARSRec misses them by 47% (mean of five seeds). Neither
+knows why customers came: a visit without the category today is not a visit after its removal.
 
-OUT.csv has a row per other category, the most sold first, ties by name:
+OUT.csv has a row per other category, the most sold first, ties by name. Columns:
 
 category
 sold       articles in the visits of the last 52 weeks
-together   share of them bought in a visit with the removed category: lost if such visits no longer happen
-change     articles per visit without the removed category, over articles per visit, minus 1: if customers still come
-low, high  its 95% interval (delta method, customers being independent)
-network    the change that PARSRec predicts; empty where PARSRec is not trained
+together   share of them bought in a visit with the removed category
+change     articles per visit without the removed category, over articles per visit, minus 1
+low, high  95% interval of ``change`` (delta method, customers being independent)
+network    the change that PARSRec predicts; empty if PARSRec is not trained
+
+``change`` applies if customers still come. ``together`` is the loss if the visits with the category no longer happen.
 """
 
 import argparse
@@ -34,7 +36,8 @@ from retail import stage, weeks
 from retail.log import Array
 from retail.weeks import History
 
-COUNTED_WEEKS, CHECK_WEEKS = 52, 8  # weeks whose visits are compared; last weeks, on which the estimates are checked
+COUNTED_WEEKS = 52  # last weeks whose visits are compared
+CHECK_WEEKS = 8  # last weeks on which the estimates are checked
 CHECK_VISITS = 5000  # visits, at most, in which PARSRec predicts
 
 
@@ -52,9 +55,9 @@ def check_estimates(
 ) -> Check:
     """Check the estimates on the visits of the last CHECK_WEEKS weeks without category ``removed``.
 
-    Each estimate multiplies the sales of all these weeks' visits by 1 + change and scales them to the known number of
-    articles. "counted" takes the change of the COUNTED_WEEKS weeks before, "blind" assumes none, "network" takes that
-    of PARSRec, which was trained on earlier weeks.
+    Each estimate multiplies the sales of all visits of these weeks by 1 + change. It then scales them to the known
+    number of articles. "counted" takes the change of the COUNTED_WEEKS weeks before. "blind" assumes no change.
+    "network" takes the change that PARSRec predicts, trained on earlier weeks.
     """
     count, first = len(categories.names), history.week - CHECK_WEEKS
     late = collect_visits(history, categories.item_category, count, first, history.week)
@@ -76,7 +79,7 @@ def check_estimates(
 def predict_change(network: Trained, categories: Categories, late: Visits, removed: int, seed: int) -> Array:
     """Predict (C,) float64: PARSRec's articles per visit without ``removed``, over its articles per visit, minus 1.
 
-    Both are predictions on a sample of the visits ``late``, so a general bias of the network cancels.
+    Both are predictions for a sample of the visits ``late``, so a general bias of the network cancels.
     """
     mask = np.isin(network.visits.until, late.first)
     if int(mask.sum()) > CHECK_VISITS:
@@ -107,7 +110,7 @@ class Spillover:
     removed: int
     counted: Comparison
     check: Check
-    trained: int | None  # the label week before which PARSRec was trained
+    trained: int | None  # the label week before which PARSRec was trained; None: not trained
 
     @property
     def others(self) -> Array:
@@ -118,7 +121,7 @@ class Spillover:
 
     @property
     def total_change(self) -> float:
-        """Change of all other categories together: visits without a given category are smaller in general."""
+        """Change of all other categories together: visits without a given category are generally shorter or longer."""
         sold, left = (int(column[self.others].sum()) for column in (self.counted.sold, self.counted.left))
         return left / max(self.counted.without, 1) / (sold / self.counted.visits) - 1 if sold else 0.0
 
@@ -136,7 +139,7 @@ def estimate(project: Project, categories: Categories, removed: int, network: Tr
 
 
 def read_network(project: Project, seed: int) -> Trained | None:
-    """Read PARSRec as trained before the weeks of the check, and the visits; None where there is none."""
+    """Read PARSRec as trained before the weeks of the check, and the visits; None if there is no such training."""
     last = project.shop.log.weeks
     return parsrec.read_trained(project, last - CHECK_WEEKS, max(last - COUNTED_WEEKS, 0), seed)
 
@@ -158,7 +161,7 @@ def build_table(spillover: Spillover) -> pl.DataFrame:
 
 
 def main() -> None:
-    """Write OUT.csv and print the check."""
+    """Write OUT.csv and print the errors of the estimates."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("category", help="the category to remove")
     parser.add_argument("out", type=Path, help="CSV file to write")

@@ -1,8 +1,8 @@
 """Find articles about to run out: ``python -m insights.stock_alerts RESUPPLY.csv ALERTS.csv``.
 
-Every customer's next basket is expected on one day (Damian et al. 2019, algorithm 2). An article alerts on a day whose
-resupply is below the expected sales. The paper compares each day alone; with --cumulative, surplus is carried over to
-the next day.
+Every customer's next basket is expected on one day (Damian et al. 2019, algorithm 2). An article has an alert on a day
+whose resupply is below the expected sales. The paper compares each day alone. With --cumulative, a day's surplus is
+carried over to the next day.
 
 RESUPPLY.csv: article_id, date (YYYY-MM-DD), pieces; only the articles in it are watched.
 ALERTS.csv:   article_id, name, date, resupplied, expected, missing.
@@ -27,8 +27,8 @@ from stage1_candidates.networks.lens import basket_sequences
 from stage1_candidates.networks.lens.plugin import Expected
 
 COLUMNS = ("article_id", "date", "pieces")
-DAYS = 14  # after the log
-GONE = 3.0  # a customer who has been away for so many expected gaps is taken to have left
+DAYS = 14  # days after the log that are forecast
+GONE = 3.0  # a customer without a purchase for so many expected gaps counts as gone
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Alerts:
     item: Array  # (p,) int64 watched articles, ascending
     resupply: Array  # (p, days) float32 pieces that arrive
     expected: Array  # (p, days) float32 pieces expected to be bought
-    left: Array  # (p, days) float32 R of the paper; an alert where it is negative
+    left: Array  # (p, days) float32 pieces left, R of the paper; an alert if negative
 
     @property
     def short(self) -> Array:
-        """(p, days) bool: an alert."""
+        """(p, days) bool: there is an alert."""
         below: Array = self.left < 0
         return below
 
@@ -64,7 +64,7 @@ def sum_demand(expected: Expected, due: Array, item: Array, days: int) -> Array:
 
 
 def compute_alerts(item: Array, resupply: Array, expected: Array, cumulative: bool) -> Alerts:
-    """Compute R = resupply - expected (algorithm 2) of each day, or, ``cumulative``, summed up to each day."""
+    """Compute R = resupply - expected (algorithm 2) of each day; if ``cumulative``, R is summed up to each day."""
     left = resupply - expected
     return Alerts(item, resupply, expected, left.cumsum(axis=1, dtype=np.float32) if cumulative else left)
 
@@ -80,7 +80,7 @@ def forecast_alerts(project: Project, model: Model, item: Array, resupply: Array
 
 
 def read_resupply(file: Path, project: Project, days: int) -> tuple[Array, Array]:
-    """Read (item (p,) ascending, resupply (p, days)) from RESUPPLY.csv; InputError for the first row with a fault."""
+    """Read (item (p,) ascending, resupply (p, days)) from RESUPPLY.csv; raise InputError for the first faulty row."""
     csv = csvs.open_csv(file, COLUMNS)
     begin, end = project.date(project.shop.log.days), project.date(project.shop.log.days + days - 1)
     when = pl.col("date").str.to_date("%Y-%m-%d", strict=False)

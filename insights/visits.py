@@ -10,7 +10,7 @@ from retail.weeks import History
 
 @dataclass(frozen=True)
 class Visits:
-    """Visit v is one week of customer ``user[v]``; entry e is one article of visit ``visit[e]``."""
+    """The visits: visit v is one week of customer ``user[v]``; entry e is one article of visit ``visit[e]``."""
 
     user: Array  # (v,) int64, ascending
     first: Array  # (v,) int64 position of its first entry in the log: the past of visit v lies before it
@@ -19,25 +19,25 @@ class Visits:
     categories: int
 
     def select(self, mask: Array) -> "Visits":
-        """Return the visits where ``mask`` (v,) bool is true."""
+        """Select the visits for which ``mask`` (v,) bool is true."""
         number = np.cumsum(mask) - 1
         kept = mask[self.visit]
         return Visits(self.user[mask], self.first[mask], number[self.visit[kept]], self.category[kept], self.categories)
 
     def contains(self, category: int) -> Array:
-        """Return (v,) bool: the visit has an article of ``category``."""
+        """Tell which visits have an article of ``category``: (v,) bool."""
         mask = np.zeros(len(self.user), bool)
         mask[self.visit[self.category == category]] = True
         return mask
 
     @property
     def sold(self) -> Array:
-        """(C,) int64 articles of each category in all visits together."""
+        """(C,) int64 number of articles of each category in all visits together."""
         return np.bincount(self.category, minlength=self.categories)
 
     @property
     def length(self) -> Array:
-        """(v,) int64 articles of each visit."""
+        """(v,) int64 number of articles of each visit."""
         return np.bincount(self.visit, minlength=len(self.user))
 
 

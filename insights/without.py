@@ -12,15 +12,15 @@ Z = 1.96  # of a 95% interval
 
 @dataclass(frozen=True)
 class Comparison:
-    """Visits without the removed category compared with all visits; C categories, the removed one among them."""
+    """Visits without the removed category, compared with all visits. C categories, the removed one included."""
 
-    visits: int
+    visits: int  # all visits
     without: int  # visits without the removed category
     sold: Array  # (C,) int64 articles in all visits
     left: Array  # (C,) int64 articles in visits without the removed category
-    change: Array  # (C,) float64 of the articles per visit; NaN where nothing was sold
-    low: Array  # (C,) float64, NaN where nothing is left
-    high: Array  # (C,) float64
+    change: Array  # (C,) float64 relative change of the articles per visit; NaN if nothing was sold
+    low: Array  # (C,) float64 end of its 95% interval; NaN if nothing is left
+    high: Array  # (C,) float64 the other end
 
     @property
     def together(self) -> Array:
@@ -36,16 +36,17 @@ def compare_without(visits: Visits, removed: int) -> Comparison:
     total, without = len(visits.user), int(free.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (left / without) / (sold / total)
-        error = Z * _log_errors(visits, free, sold, left)
+        error = Z * _compute_log_errors(visits, free, sold, left)
         low, high = (np.where(left > 0, ratio * np.exp(sign * error) - 1, np.nan) for sign in (-1, 1))
     return Comparison(total, without, sold, left, ratio - 1, low, high)
 
 
-def _log_errors(visits: Visits, free: Array, sold: Array, left: Array) -> Array:
+def _compute_log_errors(visits: Visits, free: Array, sold: Array, left: Array) -> Array:
     """Compute (C,) the standard error of log((left / visits without) / (sold / visits)) by the delta method.
 
-    Customer u contributes l/L - s/S - (n/N - m/M): l of the L articles left, s of the S articles sold, n of the N
-    visits without the category, m of all M visits. Most customers have l = s = 0, so only the second difference counts.
+    Customer u contributes l/L - s/S - (n/N - m/M). The customer bought l of the L articles left and s of the S articles
+    sold. The customer has n of the N visits without the category and m of all M visits. Most customers have l = s = 0,
+    so only the second difference counts.
     """
     users, customer = np.unique(visits.user, return_inverse=True)
     came = np.bincount(customer[free], minlength=len(users)) / max(free.sum(), 1) - np.bincount(customer) / len(free)

@@ -1,5 +1,5 @@
-"""The exception for input that a person can fix; its message is the line that they read."""
+"""Define the exception for input that a user can fix. The user sees only its message."""
 
 
 class InputError(Exception):
-    """Bad input: one line that names file, column and row (or params key), what was expected and the fix."""
+    """Report bad input in one line: file, column and row (or params key), what was expected, and the fix."""

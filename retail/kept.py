@@ -1,4 +1,4 @@
-"""Results that outlive a kill: a name for what a result is made from, and a file that holds the result whole."""
+"""Keep results across kills: fingerprint what a result is computed from, and store the result in one file."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from retail.log import Array
 
 
 def digest(files: Iterable[Path]) -> str:
-    """Return the SHA-256, 64 hexadecimal digits, of names and contents of ``files``, in their order."""
+    """Return the SHA-256 (64 hexadecimal digits) of the names and contents of ``files``, in the given order."""
     total = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
@@ -24,9 +24,9 @@ def digest(files: Iterable[Path]) -> str:
 
 
 def fingerprint(about: object, files: Iterable[Path] = (), arrays: Iterable[Array] = ()) -> str:
-    """Return a name of 16 hexadecimal digits for what a result is made from; any change gives another name.
+    """Return 16 hexadecimal digits that identify the inputs of a result. Any change of an input changes them.
 
-    ``about``: what JSON can hold; pydantic models and dataclasses may be in it, the order of keys does not matter.
+    ``about``: JSON values, pydantic models and dataclasses, nested; the order of keys does not matter.
     ``files``: their names and contents, not their folders. ``arrays``: their types, shapes and values.
     """
     total = hashlib.sha256(json.dumps(about, sort_keys=True, default=_plain).encode())
@@ -38,10 +38,10 @@ def fingerprint(about: object, files: Iterable[Path] = (), arrays: Iterable[Arra
 
 
 def keep(file: Path, compute: Callable[[Path], Mapping[str, Array]]) -> dict[str, Array]:
-    """Return the arrays that ``file`` (.npz) holds; where it is missing, compute them first and write it whole.
+    """Return the arrays of ``file`` (.npz). If the file is missing, compute them and write it first.
 
-    ``compute`` gets a folder for checkpoints beside the file, which it may have to make. The folder outlives a kill,
-    so that the next call can resume; it is removed as soon as the result is written.
+    ``compute`` gets the path of a folder for checkpoints, and creates the folder itself. After a kill the folder
+    remains, so that the next call can resume. It is removed once the result is written.
     """
     if not file.exists():
         checkpoints = file.with_suffix(".checkpoint")

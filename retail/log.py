@@ -1,4 +1,4 @@
-"""Hold the shop's log as arrays, sorted by customer and by article, so that a binary search finds any cutoff."""
+"""Store the shop's log as arrays, sorted by customer and by article. A binary search finds any cutoff."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,10 @@ CODES = ("user", "item", "day")
 
 @dataclass(frozen=True)
 class Log:
-    """One entry per (customer, article, day): ``n`` entries in (user, day, item) order, and a second order by article.
+    """Hold ``n`` entries, one per (customer, article, day), in (user, day, item) order; index them by article, too.
 
-    ``start[u]:start[u+1]`` are the entries of customer u; ``by_item[item_start[i]:item_start[i+1]]`` are the
-    positions of the entries of article i, oldest first. ``visit`` counts the customer's baskets (days) from 0.
+    ``start[u]:start[u+1]`` are the entries of customer u. ``by_item[item_start[i]:item_start[i+1]]`` are the
+    positions of the entries of article i, oldest first. ``visit`` numbers the customer's days with a purchase, from 0.
     """
 
     user: Array  # (n,) uint32
@@ -43,18 +43,18 @@ class Log:
 
     @property
     def weeks(self) -> int:
-        """Number of weeks. The last seven days are one week; the label week of the submission has this number."""
+        """Return the number of weeks; the last seven days are one week. The submission's label week has this number."""
         return -(-self.days // 7)
 
 
 def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
     """Build the log of ``tx`` (rows as in schema.LOG, in any order) for dense codes below ``users`` and ``items``."""
     user, item, day = (tx[name].to_numpy() for name in CODES)
-    if not _in_order(user, item, day):  # the prepared log is
+    if not _is_sorted(user, item, day):  # the prepared log is sorted
         tx = tx.sort("user", "day", "item")
         user, item, day = (tx[name].to_numpy() for name in CODES)
-    by_day = _stable(day, days, np.arange(len(day), dtype=np.uint32))
-    by_item = _stable(item, items, by_day)  # an article's entries by day, those of a day by customer
+    by_day = _sort_stably(day, days, np.arange(len(day), dtype=np.uint32))
+    by_item = _sort_stably(item, items, by_day)  # by article, day, customer
     return Log(
         user=user,
         item=item,
@@ -62,23 +62,23 @@ def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
         price=tx["price"].to_numpy(),
         channel=tx["channel"].to_numpy(),
         quantity=tx["quantity"].to_numpy(),
-        visit=_visits(user, day),
-        start=_starts(user, users),
+        visit=_number_visits(user, day),
+        start=_find_starts(user, users),
         by_item=by_item,
         item_day=day[by_item],
-        item_start=_starts(item[by_item], items),
+        item_start=_find_starts(item[by_item], items),
         days=days,
     )
 
 
-def _starts(sorted_codes: Array, n: int) -> Array:
+def _find_starts(sorted_codes: Array, n: int) -> Array:
     """Return (n + 1,) positions: code c lies at ``[c]:[c + 1]`` of ``sorted_codes``."""
     return np.searchsorted(sorted_codes, np.arange(n + 1)).astype(np.int64)
 
 
 @numba.njit(cache=True)
-def _in_order(user: Array, item: Array, day: Array) -> bool:
-    """Test whether the entries ascend by user, day, item."""
+def _is_sorted(user: Array, item: Array, day: Array) -> bool:
+    """Return whether the entries ascend by user, day, item."""
     for k in range(1, len(user)):
         if user[k] < user[k - 1]:
             return False
@@ -88,7 +88,7 @@ def _in_order(user: Array, item: Array, day: Array) -> bool:
 
 
 @numba.njit(cache=True)
-def _stable(key: Array, keys: int, order: Array) -> Array:
+def _sort_stably(key: Array, keys: int, order: Array) -> Array:
     """Sort ``order`` (n,) by key[order] and keep the order of equal keys: a counting sort in two passes."""
     place = np.zeros(keys + 1, np.int64)
     for k in range(len(key)):
@@ -103,7 +103,8 @@ def _stable(key: Array, keys: int, order: Array) -> Array:
 
 
 @numba.njit(cache=True)
-def _visits(user: Array, day: Array) -> Array:
+def _number_visits(user: Array, day: Array) -> Array:
+    """Number each customer's days with a purchase from 0: (n,) uint16."""
     visit = np.zeros(len(user), np.uint16)
     for k in range(1, len(user)):
         if user[k] == user[k - 1]:

@@ -12,9 +12,9 @@ K = 12
 def average_precision(start: Array, items: Array, predicted: Array) -> Array:
     """Compute AP@12 (u,) float64 of each customer.
 
-    ``items[start[c]:start[c+1]]`` is the truth of customer c, one article or more. ``predicted`` (u, 12) int64
-    holds the lists, -1 behind the end of a list. AP is the sum over hits at rank r of (hits up to r) / r, divided by
-    min(|truth|, 12). A repeated prediction counts once.
+    ``items[start[c]:start[c+1]]`` are the articles that customer c bought, at least one. ``predicted`` (u, 12) int64
+    holds the lists, padded with -1. AP is the sum over hits at rank r of (hits up to r) / r, divided by
+    min(articles bought, 12). A repeated prediction counts once.
 
     >>> float(average_precision(np.array([0, 2]), np.array([1, 2]), np.array([[1, 9, 2]]))[0])  # (1/1 + 2/3) / 2
     0.8333333333333333
@@ -25,18 +25,18 @@ def average_precision(start: Array, items: Array, predicted: Array) -> Array:
 
 
 def truth_runs(user: Array, item: Array, users: Array) -> tuple[Array, Array]:
-    """Return (start, items) for ``average_precision``: the runs of ``users`` in pairs sorted by user."""
+    """Return (start, items) of ``users`` for ``average_precision``, from (user, item) pairs sorted by user."""
     low, high = np.searchsorted(user, users), np.searchsorted(user, users, side="right")
     start = offsets(high - low)
     return start, item[positions(low, high - low)]
 
 
 def bootstrap_means(weeks: list[tuple[Array, Array]], draws: int, seed: int) -> Array:
-    """Bootstrap the mean over weeks of each week's mean: (draws,) float64, customers drawn with replacement.
+    """Bootstrap over customers the mean of the weeks' means: (draws,) float64.
 
-    ``weeks``: one (user, value) pair of arrays per week. A customer is drawn for all weeks at once, by a Poisson(1)
-    weight, so that the weeks of a customer stay together. The same seed draws the same customers, so the difference of
-    two lists' values is a paired comparison. A week without a drawn customer keeps its own mean.
+    ``weeks``: one (user, value) pair of arrays per week. A draw gives each customer one Poisson(1) weight for all
+    weeks. The same seed gives the same weights, so the difference of two results is a paired comparison. A week in
+    which all weights are 0 keeps its own mean.
     """
     rng = np.random.default_rng(seed)
     customers = np.unique(np.concatenate([user for user, _ in weeks]))

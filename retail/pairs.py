@@ -1,4 +1,4 @@
-"""Candidate pairs of a label week: its customers, each with a run of articles, and what compares within a run."""
+"""Store the candidate pairs of a label week: a run of articles per customer. Compare values within a run."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from retail.ragged import row_of
 
 @dataclass(frozen=True)
 class Pairs:
-    """Customer ``users[r]`` with the articles ``items[ptr[r]:ptr[r+1]]``, ascending; ``n`` rows in all."""
+    """Pair customer ``users[r]`` with the articles ``items[ptr[r]:ptr[r+1]]``, ascending; ``n`` rows in all."""
 
     users: Array  # (r,) uint32, ascending
     ptr: Array  # (r + 1,) int64
@@ -20,25 +20,25 @@ class Pairs:
 
     @cached_property
     def run(self) -> Array:
-        """(n,) int64 index into ``users`` of each row."""
+        """Return the index (n,) int64 into ``users`` of each row."""
         return row_of(self.ptr)
 
     @property
     def user(self) -> Array:
-        """(n,) uint32 customer of each row."""
+        """Return the customer (n,) uint32 of each row."""
         return self.users[self.run]
 
 
-def of_columns(user: Array, item: Array) -> Pairs:
-    """Pairs of two columns sorted by customer, then article."""
+def build_pairs(user: Array, item: Array) -> Pairs:
+    """Build the pairs of two columns that are sorted by customer, then article."""
     users = np.unique(user)
     ptr = np.concatenate([np.searchsorted(user, users), [len(user)]]).astype(np.int64)
     return Pairs(users, ptr, item)
 
 
 @numba.njit(parallel=True, cache=True)
-def of_best(ptr: Array, values: Array) -> Array:
-    """(n,) float32: each value over the largest of its run; 0 where that is not positive, NaN counts as 0."""
+def divide_by_best(ptr: Array, values: Array) -> Array:
+    """Divide each value by the largest of its run: (n,) float32. Negative values and NaN count as 0; 0 / 0 is 0."""
     out = np.zeros(len(values), np.float32)
     for r in numba.prange(len(ptr) - 1):
         best = 0.0
@@ -52,8 +52,8 @@ def of_best(ptr: Array, values: Array) -> Array:
 
 
 @numba.njit(parallel=True, cache=True)
-def place(ptr: Array, values: Array) -> Array:
-    """(n,) float32: 1 + the number of larger values in the run; NaN counts as -infinity. Ties share a place."""
+def rank_in_run(ptr: Array, values: Array) -> Array:
+    """Rank each value in its run: (n,) float32, 1 is the largest; ties share a rank. NaN counts as -infinity."""
     out = np.zeros(len(values), np.float32)
     for r in numba.prange(len(ptr) - 1):
         low, high = ptr[r], ptr[r + 1]

@@ -1,4 +1,4 @@
-"""Read params.yaml into frozen models; a misspelt key or a value out of range ends the run with its name."""
+"""Read params.yaml into frozen models. A misspelt key or a value out of range is an error that names it."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,7 +18,7 @@ OnUnknown = Literal["error", "drop"]
 
 
 class Block(BaseModel):
-    """One block of params.yaml: read-only, no unknown keys, no defaults."""
+    """Hold a block of params.yaml: read-only, no unknown keys, no defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,7 +101,7 @@ class Explain(Block):
 
 
 class Params(Block):
-    """All of params.yaml. Each plug-in checks its own block by its own model."""
+    """Hold all of params.yaml. Each plug-in checks its block with its own model."""
 
     seed: NotNegative
     data: Data
@@ -123,7 +123,7 @@ B = TypeVar("B", bound=BaseModel)
 
 
 def read(path: Path = paths.PARAMS) -> Params:
-    """Read params.yaml as frozen models; an InputError names the key that is missing, unknown or out of range."""
+    """Read params.yaml into frozen models; InputError names a key that is missing, unknown or out of range."""
     if not path.exists():
         raise InputError(f"{path}: no such file; run from the project's root, where params.yaml lies")
     try:
@@ -137,15 +137,15 @@ def read(path: Path = paths.PARAMS) -> Params:
         raise InputError(f"{path}: not valid YAML ({error}); fix the line it names") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}: expected blocks such as 'data:' and 'weeks:', found {type(raw).__name__}")
-    return validated(Params, raw, "")
+    return validate_block(Params, raw, "")
 
 
-def validated(model: type[B], raw: dict[str, Any], under: str) -> B:
-    """Check ``raw`` by ``model``; an InputError names the params key below ``under`` and what was expected."""
+def validate_block(model: type[B], raw: dict[str, Any], under: str) -> B:
+    """Check ``raw`` with ``model``, as the block ``under``; InputError names the key and what was expected."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        # a misspelt key is both unknown and missing: the unknown one is what stands in the file
+        # a misspelt key is both unknown and missing: report the unknown key, which the file contains
         first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in (under, *first["loc"]) if part != "")
         if first["type"] == "extra_forbidden":

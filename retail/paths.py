@@ -11,8 +11,9 @@ CUSTOMERS = PREPARED / "customers.parquet"
 ARTICLES = PREPARED / "articles.parquet"
 WANTED = PREPARED / "wanted.parquet"
 CALENDAR = PREPARED / "calendar.json"
+PLUGINS = DATA / "plugins.json"  # names of the sources, networks and feature groups in params.yaml
 NETWORKS = DATA / "networks"  # <network>/weights_<week>.safetensors, .json
-CHECKPOINTS = DATA / "checkpoints"  # of trainings that have not ended; no stage depends on them
+CHECKPOINTS = DATA / "checkpoints"  # of unfinished trainings; no stage depends on them
 SOURCES = DATA / "sources"  # <source>/state_<week>.npz, <source>/candidates_<week>.parquet
 POOL = DATA / "pool"  # pool_<week>.parquet, recall.json
 SAMPLE = DATA / "sample"  # sample_<week>.parquet
@@ -23,11 +24,11 @@ FINAL_MODEL = DATA / "final_model"  # the ranker that answers the submission
 SETTINGS = "settings.json"  # in a plug-in's folder: its block of params.yaml, so that later stages depend on it
 COSTS = DATA / "costs"  # seconds and memory of each stage; no stage depends on them
 EVALUATION = DATA / "evaluation"
-OUTPUTS = Path("outputs")  # what a run makes for a reader; git does not hold it
+OUTPUTS = Path("outputs")  # what a run writes for its reader; ignored by git
 SUBMISSION = OUTPUTS / "submission.csv"
 METRICS = OUTPUTS / "metrics.json"
 
 
 def of_week(folder: Path, stem: str, week: int, suffix: str = "parquet") -> Path:
-    """Path of one week's table: ``of_week(POOL, "pool", 7)`` is ``data/pool/pool_007.parquet``."""
+    """Return the path of a week's table: ``of_week(POOL, "pool", 7)`` is ``data/pool/pool_007.parquet``."""
     return folder / f"{stem}_{week:03d}.{suffix}"

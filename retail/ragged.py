@@ -1,6 +1,6 @@
-"""Ragged rows: rows of different lengths, stored one after the other in flat arrays.
+"""Index ragged rows: rows of different lengths, stored one after the other in flat arrays.
 
-Row r has the entries ``ptr[r]:ptr[r + 1]`` of every flat array. ``ptr`` has one place more than there are rows.
+Row r has the entries ``ptr[r]:ptr[r + 1]`` of every flat array. ``ptr`` has one more element than there are rows.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from retail.log import Array
 
 
 def offsets(sizes: Array) -> Array:
-    """Return ``ptr`` (rows + 1,) int64 of rows with so many entries each.
+    """Return ``ptr`` (rows + 1,) int64 of rows with ``sizes`` (rows,) entries.
 
     >>> offsets(np.array([2, 0, 3])).tolist()
     [0, 2, 2, 5]
@@ -37,7 +37,7 @@ def place_in_row(ptr: Array) -> Array:
 
 
 def positions(start: Array, sizes: Array) -> Array:
-    """Return the positions (n,) int64 of all entries of runs ``start[r]:start[r] + sizes[r]``, run after run.
+    """Return the positions (n,) int64 in the runs ``start[r]:start[r] + sizes[r]``, run after run.
 
     >>> positions(np.array([7, 3]), np.array([2, 3])).tolist()
     [7, 8, 3, 4, 5]
@@ -48,7 +48,7 @@ def positions(start: Array, sizes: Array) -> Array:
 
 
 def pair_codes(row: Array, item: Array) -> Array:
-    """Return one number (n,) uint64 per (row, item) pair, in the order of the pairs; both are below 2^32.
+    """Return a number (n,) uint64 per (row, item) pair, both below 2^32. Numbers sort as the pairs do.
 
     >>> (pair_codes(np.array([0, 1]), np.array([5, 2])) >> np.uint64(32)).tolist()
     [0, 1]

@@ -1,4 +1,4 @@
-"""Check columns and dtypes of a table where it crosses from one stage to another."""
+"""Check columns and dtypes of the tables that a stage passes to another."""
 
 from collections.abc import Mapping
 
@@ -36,9 +36,9 @@ def check(
     key: tuple[str, ...] = (),
     more: bool = False,
 ) -> pl.DataFrame:
-    """Return ``frame`` unchanged; raise an InputError that names stage, column, what was expected and what is there.
+    """Return ``frame`` unchanged. InputError names stage, column, what was expected and what was found.
 
-    ``key``: columns whose combination must be unique. ``more``: further columns are allowed.
+    ``stage``: named in the error. ``key``: columns whose combination must be unique. ``more``: allow other columns.
     """
     for column, dtype in expected.items():
         if column not in frame.columns:

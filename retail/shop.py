@@ -1,4 +1,4 @@
-"""Read the shop as the stages use it: its log, and the dense codes of its articles and customers."""
+"""Read the prepared shop: its log, and dense codes of its articles' and customers' columns."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from retail import paths, schema, wording
 from retail.log import Array, Log
 from retail.wording import Wording
 
-# Article columns that group articles; the first is the category, where a source or feature speaks of one.
+# Article columns that group articles. Sources and features call the first one the category.
 ATTRIBUTES = (
     "product_type_no",
     "product_code",
@@ -26,22 +26,22 @@ ATTRIBUTES = (
     "index_code",
     "section_no",
 )
-Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]  # one of them, in params.yaml
-NAMES = ("prod_name", "product_type_name")  # an article is called by the first of them that it has
+Attribute = Annotated[str, Field(pattern=f"^({'|'.join(ATTRIBUTES)})$")]  # a value in params.yaml
+NAMES = ("prod_name", "product_type_name")  # an article's name is the first of them that is filled
 TEXTS = ("prod_name", "detail_desc")  # columns whose words describe an article; its type is an attribute
 TRAITS = ("FN", "Active", "club_member_status", "fashion_news_frequency", "postal_code")
 AGE_BINS = (20, 25, 30, 35, 45, 55, 65)  # upper ends, exclusive; buyers cluster below 35
 
 
-def called(columns: Sequence[str]) -> pl.Expr:
-    """Name an article of a table with these columns: by its name, else by its type's name, else by its id."""
+def name_article(columns: Sequence[str]) -> pl.Expr:
+    """Return an expression that names an article: its own name, or its type's name, or its id."""
     known = [pl.col(name).replace("", None) for name in NAMES if name in columns]
     return pl.coalesce(*known, "article_id")
 
 
 @dataclass(frozen=True)
 class Shop:
-    """Log and dictionaries. A column that the shop's files lack is absent from the mappings, never filled in."""
+    """Hold the log and the columns of articles and customers. A column that the files lack is absent."""
 
     log: Log
     attributes: Mapping[str, Array]  # name -> (items,) int32 dense code, -1 where missing
@@ -51,17 +51,17 @@ class Shop:
 
     @property
     def category(self) -> Array:
-        """Category (items,) int32 of each article: its product type, or else its product_code."""
+        """Return the category (items,) int32 of each article: its product type, or else its product_code."""
         return self.attributes.get("product_type_no", self.attributes["product_code"])
 
     @cached_property
     def wording(self) -> Wording:
-        """The words of the articles' texts."""
-        return wording.of_texts(list(self.texts.values()), self.log.items)
+        """Return the weighted words of the articles' texts."""
+        return wording.weigh_words(list(self.texts.values()), self.log.items)
 
     @cached_property
     def age_bin(self) -> Array | None:
-        """(users,) int32, -1 where the age is missing."""
+        """Return the bin (users,) int32 of each customer's age, -1 where it is missing; None in a shop without ages."""
         if self.age is None:
             return None
         bins = np.digitize(self.age, AGE_BINS).astype(np.int32)
@@ -74,11 +74,11 @@ def read() -> Shop:
     customers = schema.check(pl.read_parquet(paths.CUSTOMERS), schema.CUSTOMERS, "prepared customers", more=True)
     articles = schema.check(pl.read_parquet(paths.ARTICLES), schema.ARTICLES, "prepared articles", more=True)
     days = json.loads(paths.CALENDAR.read_text())["days"]
-    return of_tables(tx, customers, articles, days)
+    return build(tx, customers, articles, days)
 
 
-def of_tables(tx: pl.DataFrame, customers: pl.DataFrame, articles: pl.DataFrame, days: int) -> Shop:
-    """Build a Shop from tables; rows of ``customers`` and ``articles`` stand in the order of their codes."""
+def build(tx: pl.DataFrame, customers: pl.DataFrame, articles: pl.DataFrame, days: int) -> Shop:
+    """Build a Shop from tables; rows of ``customers`` and ``articles`` are in the order of their codes."""
     return Shop(
         log=logs.build(tx, customers.height, articles.height, days),
         attributes={name: articles[name].to_numpy() for name in ATTRIBUTES if name in articles.columns},

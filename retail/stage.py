@@ -1,4 +1,4 @@
-"""Run a stage: end clearly on bad input, record its cost, and write outputs whole or not at all."""
+"""Run a stage: report bad input in one line, record the cost, and write outputs whole or not at all."""
 
 import errno
 import json
@@ -19,15 +19,15 @@ import psutil
 from retail import paths
 from retail.errors import InputError
 
-# OpenMP reads this when LightGBM loads it, after this file. Threads that wait in a busy loop make training several
-# times slower where another process uses the same cores.
+# LightGBM loads OpenMP, which reads this variable; so it must be set before. Threads that wait in a busy loop make
+# training several times slower when another process uses the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 BAD_INPUT = 2
 STATUS = Path("/proc/self/status")
-LOOK = 0.5  # seconds between two readings of the memory of child processes
+INTERVAL = 0.5  # seconds between two readings of the memory of child processes
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_ROOM_TEXT = re.compile(  # texts of polars and safetensors, SQLite, LightGBM, numpy, torch, which give no number
+_NO_ROOM_TEXT = re.compile(  # messages without an errno, of polars, safetensors, SQLite, LightGBM, numpy, torch
     r"No space left|Disk quota|disk is full|Cannot write binary data|requested and \d+ written|unexpected pos \d+ vs"
 )
 _NO_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -41,7 +41,7 @@ def run(main: Callable[[], None], name: str) -> None:
     Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process and its children.
     """
 
-    def costed() -> None:
+    def run_and_record() -> None:
         started = time.perf_counter()
         with ProcessTree() as tree:
             main()
@@ -50,7 +50,7 @@ def run(main: Callable[[], None], name: str) -> None:
         with whole_file(paths.COSTS / f"{name}.json") as part:
             part.write_text(json.dumps(cost))
 
-    guarded(costed, name)
+    guarded(run_and_record, name)
 
 
 class ProcessTree:
@@ -58,31 +58,31 @@ class ProcessTree:
 
     def __init__(self) -> None:
         self._largest = 0
-        self._over = threading.Event()
-        self._looking = threading.Thread(target=self._look, daemon=True)
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
-        self._looking.start()
+        self._watcher.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._looking.join()  # else, where many stages run in one process, hundreds of threads would stay
+        self._ended.set()
+        self._watcher.join()  # without it, threads would pile up where many stages run in one process
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         here = psutil.Process()
-        while not self._over.is_set():
+        while not self._ended.is_set():
             if children := here.children(recursive=True):
-                self._largest = max(self._largest, sum(map(_resident, [here, *children])))
-            self._over.wait(LOOK)
+                self._largest = max(self._largest, sum(map(_read_memory, [here, *children])))
+            self._ended.wait(INTERVAL)
 
     def peak(self) -> int:
-        """Return the peak in bytes; for this process alone it is exact, with children it is the largest reading."""
-        return max(self._largest, _alone())
+        """Return the peak in bytes: exact for this process alone, the largest reading with children."""
+        return max(self._largest, _read_own_peak())
 
 
-def _alone() -> int:
-    """Return the peak of this process in bytes. Linux's getrusage is no use: it starts at the parent's memory."""
+def _read_own_peak() -> int:
+    """Return the peak of this process in bytes. Linux's getrusage is unsuitable: it starts at the parent's memory."""
     if STATUS.exists():
         for line in STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -90,7 +90,8 @@ def _alone() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _resident(process: psutil.Process) -> int:
+def _read_memory(process: psutil.Process) -> int:
+    """Return the resident memory of ``process`` in bytes, 0 if it has ended."""
     try:
         return int(process.memory_info().rss)
     except psutil.Error:  # the process has just ended
@@ -98,20 +99,20 @@ def _resident(process: psutil.Process) -> int:
 
 
 def guarded(main: Callable[[], None], name: str) -> None:
-    """Run ``main``; end with one line and exit code 2 where a person can fix the input."""
+    """Run ``main``. On an error that the user can fix, print one line and exit with code 2."""
     try:
         main()
     except InputError as error:
-        _end(f"{name}: {error}")
-    except Exception as error:  # not OSError alone: polars reports a full disk by a ComputeError
-        line = os_line(error)
+        _exit(f"{name}: {error}")
+    except Exception as error:  # not only OSError: polars raises ComputeError on a full disk
+        line = describe_os_error(error)
         if line is None:
             raise
-        _end(f"{name}: {line}")
+        _exit(f"{name}: {line}")
 
 
-def os_line(error: BaseException) -> str | None:
-    """Return the line for a full disk, an unwritable folder or a file in its place; None for any other error."""
+def describe_os_error(error: BaseException) -> str | None:
+    """Describe in one line a full disk, an unwritable path, or a file in place of a folder; None for other errors."""
     where = getattr(error, "filename", None) or "the output folder"
     code = getattr(error, "errno", None)
     text = str(error)
@@ -122,12 +123,13 @@ def os_line(error: BaseException) -> str | None:
     if code in _NO_FOLDER:
         return f"{where}: a file lies where a folder is needed; move it away and run again"
     if code in _NO_FILE:
-        where = getattr(error, "filename2", None) or where  # of a rename, its target
+        where = getattr(error, "filename2", None) or where  # the target of a rename
         return f"{where}: a folder lies where a file is needed; move it away or name another file"
     return None
 
 
-def _end(line: str) -> None:
+def _exit(line: str) -> None:
+    """Print ``line`` to stderr and exit with code 2."""
     print(" ".join(line.split()), file=sys.stderr)
     raise SystemExit(BAD_INPUT)
 

@@ -1,4 +1,4 @@
-"""Plan the weeks, and read the past of a label week: all that lies before its first day, and nothing else.
+"""Plan the weeks, and read the past of a label week: only the entries before its first day.
 
 Weeks count up. The last seven days of data are week W-1; the label week of the submission is W. Here W = 104, with four
 validation weeks, two training weeks and two stopping weeks (s: early stopping, t: training, v: validation):
@@ -7,9 +7,9 @@ validation weeks, two training weeks and two stopping weeks (s: early stopping, 
     evaluated   t   t   s   s   v   v   v   v
     submitted                   t   t   t   t   answered
 
-The ranker is trained on t, stopped by s, and then trained once more, for as many rounds, on both. The last training
-weeks are also tuning weeks: a search for the ranker's settings trains its models on the weeks before them, stops them
-by s and compares them on the tuning weeks. The ranker with the chosen settings is then trained on all of t.
+The ranker is trained on t and stopped by s. Then it is trained once more on both, for the same number of rounds. The
+last training weeks are also tuning weeks. A search for settings trains its models on the weeks before them, stops them
+by s, and compares them on the tuning weeks. Then the ranker with the chosen settings is trained on all of t.
 """
 
 from collections.abc import Callable, Hashable
@@ -28,30 +28,30 @@ from retail.ragged import pair_codes, pairs_of_codes
 
 @dataclass(frozen=True)
 class History:
-    """All that is known when a label week begins: for each customer and article, the entries before ``cutoff``."""
+    """Hold what is known when a label week begins: the entries before ``cutoff`` of each customer and article."""
 
     log: Log
     week: int  # the label week
     cutoff: int  # its first day; every known entry has day < cutoff
     stop: Array  # (users,) int64: entries start[u]:stop[u] of customer u are known
-    item_stop: Array  # (items,) int64: the same for the order by article
+    item_stop: Array  # (items,) int64: entries by_item[item_start[i]:stop[i]] of article i are known
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """Return ``compute()``, called the first time only; so what all shards of customers share is computed once."""
+        """Return the result of ``compute``, called once per key, so that all shards of customers share it."""
         if key not in self.memo:
             self.memo[key] = compute()
         return self.memo[key]
 
     @cached_property
     def known(self) -> Array:
-        """Positions (k,) int64 of all known entries, in the log's order by user, day, item."""
-        return _positions(self.log.start, self.stop)
+        """Return the positions (k,) int64 of the known entries, in the log's order by user, day, item."""
+        return _list_positions(self.log.start, self.stop)
 
     def decay(self, half_life: float) -> Array:
         """Return the weight 2^(-age / half_life) (k,) float of each known entry, in the order of ``known``.
 
-        Age counts days before the cutoff: 1 the day before it. ``half_life``: days, inf for equal weights.
+        Age is in days before the cutoff; the last known day has age 1. ``half_life``: days, inf for equal weights.
         """
         weight: Array = np.exp2(-(self.cutoff - self.log.day[self.known]) / half_life)
         return weight
@@ -60,13 +60,13 @@ class History:
 def history(log: Log, week: int) -> History:
     """Return the past of label week ``week``; every source, feature and network reads the log through it."""
     cutoff = first_day(log.days, week)
-    stop = _stops(log.start, log.day, cutoff)
-    item_stop = _stops(log.item_start, log.item_day, cutoff)
+    stop = _find_stops(log.start, log.day, cutoff)
+    item_stop = _find_stops(log.item_start, log.item_day, cutoff)
     return History(log, week, cutoff, stop, item_stop)
 
 
 def first_day(days: int, week: int) -> int:
-    """Return the first day of ``week`` (the earliest week may begin before day 0)."""
+    """Return the first day of ``week``; it may be negative in week 0."""
     return days - 7 * (-(-days // 7) - week)
 
 
@@ -90,29 +90,31 @@ def buyers(log: Log, week: int) -> Array:
 
 
 def customers(log: Log, plan: "Plan", week: int, settings: Weeks, seed: int) -> Array:
-    """Return the buyers (c,) uint32 of ``week`` that are used, ascending; in a validation week all of them.
+    """Return the customers (c,) uint32 of label week ``week``, ascending: its buyers, or a seeded sample of them.
 
-    A training week with more buyers than its share of ``train.customers`` takes a seeded sample; so does a stopping
-    week with more than its share of ``stop_customers``.
+    A validation week keeps all buyers. A training week keeps at most its share of ``train.customers``, a stopping week
+    at most its share of ``stop_customers``.
     """
     users = buyers(log, week)
     if week in plan.validation:
         return users
-    return sample_users(users, stop_share(plan, settings) if week in plan.stop else share(plan, settings), week, seed)
+    return sample_users(
+        users, stop_share(plan, settings) if week in plan.stop else train_share(plan, settings), week, seed
+    )
 
 
-def share(plan: "Plan", settings: Weeks) -> int:
-    """Return how many customers a training week may have."""
+def train_share(plan: "Plan", settings: Weeks) -> int:
+    """Return the largest number of customers of a training week."""
     return -(-settings.train.customers // len(plan.train))
 
 
 def stop_share(plan: "Plan", settings: Weeks) -> int:
-    """Return how many customers a stopping week may have."""
+    """Return the largest number of customers of a stopping week."""
     return -(-settings.stop_customers // len(plan.stop))
 
 
 def tuning_customers(log: Log, plan: "Plan", week: int, settings: Weeks, most: int, seed: int) -> Array:
-    """Return the customers (c,) uint32 of tuning week ``week`` on whom trials are compared, at most ``most``."""
+    """Return at most ``most`` customers (c,) uint32 of tuning week ``week``, on whom trials are compared."""
     return sample_users(customers(log, plan, week, settings, seed), most, week, seed)
 
 
@@ -125,7 +127,7 @@ def sample_users(users: Array, most: int, week: int, seed: int) -> Array:
 
 @dataclass(frozen=True)
 class Plan:
-    """The weeks by their use; every list ascends."""
+    """List the weeks by their use, ascending."""
 
     train: list[int]  # label weeks on which the evaluated ranker is trained
     stop: list[int]  # label weeks of its early stopping
@@ -134,12 +136,12 @@ class Plan:
     submission: int  # the week after the data
 
     def tuning(self, most: int) -> list[int]:
-        """Return the last weeks of ``train``, at most ``most`` and at most half, on which a search compares trials."""
+        """Return the tuning weeks: the last weeks of ``train``, at most ``most`` and at most half of them."""
         return self.train[len(self.train) - min(most, len(self.train) // 2) :]
 
     @property
     def labelled(self) -> list[int]:
-        """All weeks whose truth is known and used."""
+        """Return all weeks whose truth is known and used."""
         return sorted({*self.train, *self.stop, *self.validation, *self.final})
 
     @property
@@ -148,21 +150,21 @@ class Plan:
 
 
 def plan(log: Log, settings: Weeks) -> Plan:
-    """Plan the weeks of this log: as many training weeks as ``train.customers`` buyers fill, within least..most.
+    """Plan the weeks of ``log``: as many training weeks as ``train.customers`` buyers fill, within least..most.
 
-    At most a quarter of the weeks before the validation weeks stop the training, but at least one. At least one week is
-    left to the past, so that every label week has a history.
+    The stopping weeks are at most a quarter of the weeks before the validation weeks, but at least one. Week 0 is never
+    a label week, so that every label week has a history.
     """
     last = log.weeks - 1
     validation = list(range(last - settings.validation + 1, last + 1))
-    room = validation[0] - 2  # training weeks 1..room if one week stops them; week 0 is history only
+    room = validation[0] - 2  # the number of training weeks with one stopping week: 1..room; week 0 is history only
     if room < 1:
         needed = settings.validation + 3
         raise InputError(
             f"transactions_train.csv: {log.weeks} week(s) of history, expected at least {needed} for "
             f"{settings.validation} validation weeks; bring more weeks or lower weeks.validation in params.yaml"
         )
-    counts = buyers_per_week(log)
+    counts = count_buyers(log)
     # a week without buyers, such as Christmas, is left out
     open_weeks = [week for week in range(validation[0] - 1, 0, -1) if counts[week] > 0]
     stop = open_weeks[: max(1, min(settings.stop, len(open_weeks) // 4))]
@@ -180,7 +182,7 @@ def plan(log: Log, settings: Weeks) -> Plan:
     if not train:
         raise InputError(
             "transactions_train.csv: no customer bought in any two weeks before the validation weeks; "
-            "expected buyers to learn from; bring more weeks or lower weeks.validation in params.yaml"
+            "expected buyers to train on; bring more weeks or lower weeks.validation in params.yaml"
         )
     return Plan(
         train=train,
@@ -191,14 +193,14 @@ def plan(log: Log, settings: Weeks) -> Plan:
     )
 
 
-def buyers_per_week(log: Log) -> list[int]:
+def count_buyers(log: Log) -> list[int]:
     """Count the customers with a purchase in each week of the data."""
-    return [int(n) for n in _buyers(log.user, log.day, first_day(log.days, 0), log.weeks)]
+    return [int(n) for n in _count_buyers(log.user, log.day, first_day(log.days, 0), log.weeks)]
 
 
 @numba.njit(cache=True)
-def _buyers(user: Array, day: Array, first: int, weeks: int) -> Array:
-    """Count customers (weeks,); entries ascend by user and day, so a customer's entries of a week lie together."""
+def _count_buyers(user: Array, day: Array, first: int, weeks: int) -> Array:
+    """Count the customers of each week: (weeks,) int64. The entries ascend by user and day."""
     count = np.zeros(weeks, np.int64)
     last = -1
     for k in range(len(user)):
@@ -210,8 +212,8 @@ def _buyers(user: Array, day: Array, first: int, weeks: int) -> Array:
 
 
 @numba.njit(cache=True)
-def _stops(start: Array, day: Array, cutoff: int) -> Array:
-    """Find, in each run start[k]:start[k+1] of ascending days, the position of the first day that is not known."""
+def _find_stops(start: Array, day: Array, cutoff: int) -> Array:
+    """Find in each run ``start[k]:start[k+1]`` of ascending days the first position at or after ``cutoff``."""
     stop = np.empty(len(start) - 1, np.int64)
     for k in range(len(stop)):
         low, high = start[k], start[k + 1]
@@ -226,7 +228,8 @@ def _stops(start: Array, day: Array, cutoff: int) -> Array:
 
 
 @numba.njit(cache=True)
-def _positions(start: Array, stop: Array) -> Array:
+def _list_positions(start: Array, stop: Array) -> Array:
+    """List the positions in the runs ``start[k]:stop[k]``, run after run."""
     n = 0
     for k in range(len(stop)):
         n += stop[k] - start[k]

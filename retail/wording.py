@@ -1,4 +1,4 @@
-"""Weigh the words of the articles' names and descriptions in one sparse table (TF-IDF)."""
+"""Weigh the words of the articles' names and descriptions by TF-IDF, in a sparse table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,37 +9,37 @@ import polars as pl
 from retail.log import Array
 from retail.ragged import offsets, row_of
 
-WORD = r"\p{L}{2,}"  # two letters or more; numbers and sizes say little, and product codes nothing
+WORD = r"\p{L}{2,}"  # at least two letters; numbers, sizes and product codes carry little meaning
 
 
 @dataclass(frozen=True)
 class Wording:
-    """Article i has the words ``word[ptr[i]:ptr[i + 1]]``, ascending, with ``weight``: TF-IDF, squares summing to 1.
+    """Hold the words ``word[ptr[i]:ptr[i + 1]]`` of article i, ascending, and their TF-IDF ``weight``.
 
-    An article without a word that another one shares has an empty run.
+    The squares of an article's weights sum to 1. An article that shares no word with another has an empty run.
     """
 
     ptr: Array  # (items + 1,) int64
     word: Array  # (n,) int32 codes, in the order of ``words``
     weight: Array  # (n,) float32
-    words: list[str]  # ascending; each in the texts of two articles at least
+    words: list[str]  # ascending; each occurs in at least two articles
 
     @property
     def article(self) -> Array:
-        """(n,) int64 the article of each entry."""
+        """Return the article (n,) int64 of each entry."""
         return row_of(self.ptr)
 
-    def of_articles(self, per_word: Array) -> Array:
-        """Return (items,) float64: the weighted sum of ``per_word`` (words,) over each article's words."""
+    def sum_by_article(self, per_word: Array) -> Array:
+        """Sum ``per_word`` (words,) over each article's words, weighted: (items,) float64."""
         return np.bincount(self.article, self.weight * per_word[self.word], len(self.ptr) - 1)
 
-    def of_words(self, per_article: Array) -> Array:
-        """Return (words,) float64: the weighted sum of ``per_article`` (items,) over the articles with each word."""
+    def sum_by_word(self, per_article: Array) -> Array:
+        """Sum ``per_article`` (items,) over the articles with each word, weighted: (words,) float64."""
         return np.bincount(self.word, self.weight * per_article[self.article], len(self.words))
 
 
-def of_texts(texts: Sequence[pl.Series], items: int) -> Wording:
-    """Weigh the words of ``items`` articles; each of ``texts`` (items,) is a text column, null where empty.
+def weigh_words(texts: Sequence[pl.Series], items: int) -> Wording:
+    """Weigh the words of ``items`` articles; each of ``texts`` is a column (items,), null where empty.
 
     A word counts once for an article, because names repeat what descriptions say. Its weight is log(articles / articles
     with the word), scaled so that the squares of an article's weights sum to 1.

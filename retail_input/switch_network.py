@@ -20,18 +20,18 @@ FOLDER = Path(__file__).parents[1] / "research"
 USAGE = "run `make network-on NAME=lens` or `make network-off NAME=lens`"
 
 
-def optional() -> list[str]:
+def list_optional() -> list[str]:
     """List the networks that are not in the default params.yaml, in alphabetical order."""
     return sorted(file.parent.name for file in FOLDER.glob("*/params.yaml"))
 
 
-def block(name: str) -> CommentedMap:
+def read_block(name: str) -> CommentedMap:
     """Read the settings block of an optional network, with its comments."""
     whole: CommentedMap = _yaml().load((FOLDER / name / "params.yaml").read_text(encoding="utf-8"))[name]
     return whole
 
 
-def switched(text: str, name: str, on: bool) -> str:
+def set_network(text: str, name: str, on: bool) -> str:
     """Return the params.yaml ``text`` with network ``name`` on or off; every other line stays as it is.
 
     InputError where no network has this name.
@@ -39,15 +39,17 @@ def switched(text: str, name: str, on: bool) -> str:
     yaml = _yaml()
     raw: Any = yaml.load(text)
     networks = raw["networks"]
-    if name in optional():
-        if on:
-            networks.insert(len(networks), name, block(name))
+    if name in list_optional():
+        if on and name not in networks:
+            networks.insert(len(networks), name, read_block(name))
+        elif on:
+            networks[name]["use"] = True
         else:
             networks.pop(name, None)
     elif name in networks:
         networks[name]["use"] = on
     else:
-        expected = ", ".join(sorted({*networks, *optional()}))
+        expected = ", ".join(sorted({*networks, *list_optional()}))
         raise InputError(f"network '{name}' is unknown; expected one of: {expected}; {USAGE}")
     out = io.StringIO()
     yaml.dump(raw, out)
@@ -68,10 +70,10 @@ def main() -> None:
         raise InputError(f"expected `on` or `off` and the name of a network; {USAGE}")
     on, name = sys.argv[1] == "on", sys.argv[2]
     params.read()  # a params.yaml with a fault is reported before it is changed
-    text = switched(paths.PARAMS.read_text(encoding="utf-8"), name, on)
+    text = set_network(paths.PARAMS.read_text(encoding="utf-8"), name, on)
     with stage.whole_file(paths.PARAMS) as part:
         part.write_text(text, encoding="utf-8")
-    if not on and name in optional():  # else the pool would take its proposals for those of a network that is on
+    if not on and name in list_optional():  # else its folder would remain an input of the pool
         for folder in (paths.NETWORKS / name, paths.SOURCES / name):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,10 +12,10 @@ from ruamel.yaml import YAML
 PARAMS = Path("params.yaml")
 
 
-def changed(text: str, assignments: list[str]) -> str:
+def set_values(text: str, assignments: list[str]) -> str:
     """Return the params.yaml ``text`` with each ``dotted.key=value`` set; KeyError where a key does not exist.
 
-    >>> changed("pool:\\n  take: 120  # candidates\\n", ["pool.take=80"])
+    >>> set_values("pool:\\n  take: 120  # candidates\\n", ["pool.take=80"])
     'pool:\\n  take: 80   # candidates\\n'
     """
     yaml = YAML()
@@ -40,7 +40,7 @@ def main() -> None:
     if len(sys.argv) < 2 or not all("=" in assignment for assignment in sys.argv[1:]):
         raise SystemExit(__doc__)
     try:
-        text = changed(PARAMS.read_text(encoding="utf-8"), sys.argv[1:])
+        text = set_values(PARAMS.read_text(encoding="utf-8"), sys.argv[1:])
     except (KeyError, TypeError) as error:
         raise SystemExit(
             f"params.yaml: key {error} is unknown; expected dotted keys such as weeks.validation"

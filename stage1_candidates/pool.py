@@ -27,7 +27,7 @@ from stage1_candidates.engine.proposals import load_state
 from stage1_candidates.pooling import pool, recall
 
 
-def loaded(week: int, params: Params) -> dict[str, Loaded]:
+def load_sources(week: int, params: Params) -> dict[str, Loaded]:
     """Load the sources that are on, with what they learned for ``week``."""
     if not source.proposing(params):
         raise InputError("params.yaml: no block of 'sources' or 'networks' proposes candidates; switch at least one on")
@@ -35,14 +35,14 @@ def loaded(week: int, params: Params) -> dict[str, Loaded]:
     return {name: Loaded(*source.load(name, params), load_state(name, week)) for name in names}
 
 
-def labels(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
-    """(n,) uint8: 1 where the pair was bought in the label week."""
+def label_pairs(pairs: Pairs, truth: tuple[Array, Array]) -> Array:
+    """Label the pairs (n,) uint8: 1 where the pair was bought in the label week."""
     code = pair_codes(pairs.user, pairs.items)
     return np.isin(code, pair_codes(*truth)).astype(np.uint8)
 
 
 def read_candidates(name: str, week: int, users: Array) -> Lists:
-    """The stored proposals of a source as lists, row r for ``users[r]``; customers not in ``users`` are left out."""
+    """Read the stored proposals of a source as lists, row r for ``users[r]``; other customers are left out."""
     rows = pl.read_parquet(paths.of_week(paths.SOURCES / name, "candidates", week))
     rows = schema.check(rows, schema.CANDIDATES, f"candidates of {name}")
     user = rows["user"].to_numpy()
@@ -55,21 +55,21 @@ def read_candidates(name: str, week: int, users: Array) -> Lists:
     )
 
 
-def one_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.DataFrame, dict[str, object] | None]:
-    """The pool of a week's customers with labels; the recall figures of all buyers where the week is reported."""
+def build_week(shop: Shop, plan: Plan, week: int, params: Params) -> tuple[pl.DataFrame, dict[str, object] | None]:
+    """Build the labelled pool of a week's customers; for a reported week also the recall figures of all buyers."""
     history, truth = weeks.history(shop.log, week), weeks.truth(shop.log, week)
     everybody = weeks.customers(shop.log, plan, week, params.weeks, params.seed)
-    sources, proposing = loaded(week, params), source.proposing(params)
+    sources, proposing = load_sources(week, params), source.proposing(params)
     figures = None
     if week in plan.validation:
         whole = {name: read_candidates(name, week, everybody) for name in proposing}
         figures = recall.figures(whole, everybody, truth, params.pool)
     users = everybody
     if week not in plan.stop:
-        users = weeks.sample_users(everybody, weeks.share(plan, params.weeks), week, params.seed)
+        users = weeks.sample_users(everybody, weeks.train_share(plan, params.weeks), week, params.seed)
     proposed = {name: read_candidates(name, week, users) for name in proposing}
     pairs, columns = pool.build(sources, proposed, history, shop, users, params)
-    keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": labels(pairs, truth)})
+    keys = pl.DataFrame({"user": pairs.user, "item": pairs.items, "label": label_pairs(pairs, truth)})
     return pl.concat([keys, columns], how="horizontal"), figures
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     reported = []
     with stage.whole_folder(paths.POOL) as folder:
         for week in tqdm(plan.labelled, desc="pool", unit="week"):
-            rows, figures = one_week(shop, plan, week, params)
+            rows, figures = build_week(shop, plan, week, params)
             rows = schema.check(rows, schema.POOL, "pool", key=("user", "item"), more=True)
             rows.write_parquet(paths.of_week(folder, "pool", week))
             if figures is not None:

@@ -15,7 +15,7 @@ from retail import params as parameters
 from retail import paths, schema, stage, weeks
 from retail import shop as shops
 from retail.log import Array
-from retail.pairs import Pairs, of_columns
+from retail.pairs import Pairs, build_pairs
 from retail.params import Params, Table
 from retail.shop import Shop
 from retail.weeks import Plan
@@ -88,7 +88,7 @@ def sample_week(pairs: Pairs, label: Array, share: Shares, whole: Array, week: i
 def read_pool(week: int) -> tuple[Pairs, Array]:
     """Read the pairs of a week's pool and their labels (n,) uint8."""
     rows = pl.read_parquet(paths.of_week(paths.POOL, "pool", week), columns=list(schema.POOL))
-    return of_columns(rows["user"].to_numpy(), rows["item"].to_numpy()), rows["label"].to_numpy()
+    return build_pairs(rows["user"].to_numpy(), rows["item"].to_numpy()), rows["label"].to_numpy()
 
 
 def main() -> None:

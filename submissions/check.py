@@ -6,6 +6,7 @@ stops the run before the first stage. It also puts aside the DVC files that a ki
 
 import json
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from dvc.exceptions import DvcException
@@ -18,18 +19,24 @@ from retail import stage
 from stage1_candidates.engine import source
 
 LOCK = Path("dvc.lock")
-RWLOCK = Path(".dvc/tmp/rwlock")  # which run holds which path; DVC ignores the entries of a run that has ended
+RWLOCK = Path(".dvc/tmp/rwlock")  # says which run holds which path; DVC ignores the entries of ended runs
+# Reading a network's block imports these packages. Without them, only the blocks of networks that are on are read.
+DEEP_INSTALLED = all(map(find_spec, ("torch", "lightning", "faiss")))
 MOMENT = 1.0  # seconds to wait: DVC finishes writing either file within this time
 
 
 def main() -> None:
+    """Check every block of params.yaml, then put DVC's unreadable files aside."""
     params = parameters.read()
-    for name in (*params.sources, *params.networks):
+    for name in params.sources:
         source.load(name, params)
+    for name in params.networks:
+        if DEEP_INSTALLED or not source.is_off(name, params):
+            source.load_network(name, params)
     for name in params.features:
         group.load(name, params)
-    from stage2_ranker.model import recipe
-    from stage2_ranker.search import known_settings  # imports LightGBM, which put_aside does not need
+    from stage2_ranker.model import recipe  # these two import LightGBM, which put_aside does not need
+    from stage2_ranker.search import known_settings
 
     known_settings.check(recipe.of_params(params.ranker), params.ranker)
     put_aside(Path())
@@ -39,8 +46,8 @@ def put_aside(project: Path) -> None:
     """Rename an unreadable dvc.lock to dvc.lock.cut and remove an unreadable rwlock.
 
     DVC writes both files in place around every stage. A kill or a full disk during the write leaves a truncated file,
-    which DVC then refuses. Outputs of finished stages are restored from DVC's cache. Another run may be writing either
-    file right now, so an unreadable file is read again after MOMENT seconds.
+    which DVC then refuses. Without dvc.lock, DVC restores the outputs of finished stages from its cache. Another run
+    may be writing either file right now, so an unreadable file is read again after MOMENT seconds.
     """
     lock, rwlock = project / LOCK, project / RWLOCK
     if is_unreadable(lock) or is_truncated(rwlock):
@@ -54,7 +61,7 @@ def put_aside(project: Path) -> None:
         )
     if is_truncated(rwlock):
         rwlock.unlink(missing_ok=True)
-        print(f"check: DVC cannot read {rwlock}; removed it, the run that wrote it has ended")
+        print(f"check: DVC cannot read {rwlock}; removed it, because the run that wrote it has ended")
 
 
 def is_unreadable(lock: Path) -> bool:

@@ -12,20 +12,18 @@ COST = paths.OUTPUTS / "cost.json"
 
 
 def read_costs(params: Params) -> dict[str, Any]:
-    """Return stage -> seconds and peak_mb (MiB), in the graph's order; a stage without a cost file is absent."""
-    networks, groups = (
-        [f"train_network_{name}" for name in params.networks],
-        [f"build_features_{name}" for name in params.features],
-    )
+    """Read stage -> seconds and peak_mb (MiB), in the graph's order; a stage without a cost file is absent."""
+    networks = [f"train_network_{name}" for name in params.networks]
+    groups = [f"build_features_{name}" for name in params.features]
     sources = [f"propose_{name}" for name in params.sources] + [f"propose_network_{name}" for name in params.networks]
     later = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
-    names = ["synthesize", "prepare", *networks, *sources, "pool", "sample", *groups, *later]
+    names = ["synthesize", "prepare", "list_plugins", *networks, *sources, "pool", "sample", *groups, *later]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
 
 def make_cost_table(costs: dict[str, Any]) -> Table:
-    """Return a terminal table of ``read_costs``: one row per stage, then the total seconds and the largest memory."""
+    """Make a terminal table of ``read_costs``: one row per stage, then the total seconds and the largest memory."""
     table = Table("stage", "seconds", "peak memory, MiB", title="Time and memory of each stage")
     for name, row in costs.items():
         table.add_row(name, f"{row['seconds']:.1f}", f"{row['peak_mb']:,}")

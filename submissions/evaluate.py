@@ -19,7 +19,7 @@ from retail.params import Params
 from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.pool import labels, loaded
+from stage1_candidates.pool import label_pairs, load_sources
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
 from submissions.scoring import baselines, calibration
@@ -30,7 +30,7 @@ EVALUATED_LISTS = ("twelve", "popular", "repurchase_popular")  # this recommende
 
 
 def evaluate_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[str, pl.DataFrame]:
-    """Return the evaluation tables of a label week, each with the column ``week``.
+    """Evaluate a label week: return its tables by name, each with the column ``week``.
 
     ``ap``: one row per buyer, with the recency segment and the AP@12 of each list of EVALUATED_LISTS. ``by_score``,
     ``by_place`` and ``variety``: see ``count_by_score``, ``count_by_place`` and ``measure_variety``.
@@ -38,17 +38,17 @@ def evaluate_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[s
     history, truth = weeks.history(shop.log, week), weeks.truth(shop.log, week)
     users = weeks.buyers(shop.log, week)
     start, items = metrics.truth_runs(*truth, users)
-    sources = loaded(week, params)
+    sources = load_sources(week, params)
     top_lists, scores, purchases = [], [], []
     for shard in answer.split_shards(users, params.submit.shard):
         pairs, _, score = answer.score_candidates(history, shop, shard, sources, blend, params)
-        top_lists.append(answer.top(pairs, score, answer.cached_best_sellers(history)))
+        top_lists.append(answer.select_top(pairs, score, answer.list_cached_best_sellers(history)))
         scores.append(score)
-        purchases.append(labels(pairs, truth))
+        purchases.append(label_pairs(pairs, truth))
     predicted = {
         "twelve": np.concatenate(top_lists),
-        "popular": baselines.popular(history, users),
-        "repurchase_popular": baselines.repurchase(history, users, params.evaluate.half_life),
+        "popular": baselines.recommend_popular(history, users),
+        "repurchase_popular": baselines.recommend_repurchase(history, users, params.evaluate.half_life),
     }
     ap = {name: metrics.average_precision(start, items, lists) for name, lists in predicted.items()}
     entries = {name: (np.repeat(users, metrics.K), lists.ravel()) for name, lists in predicted.items()}
@@ -72,7 +72,7 @@ def count_by_place(predicted: dict[str, Array], users: Array, truth: tuple[Array
 
 
 def assign_segments(history: History, users: Array) -> list[str]:
-    """Return each customer's recency segment by days since the last purchase: 7 d, 30 d, 90 d, older or never."""
+    """Assign each customer to a recency segment by days since the last purchase: 7 d, 30 d, 90 d, older or never."""
     log = history.log
     never_bought = history.stop[users] == log.start[users]
     last = log.day[np.maximum(history.stop[users] - 1, 0)].astype(np.int64)
@@ -80,9 +80,9 @@ def assign_segments(history: History, users: Array) -> list[str]:
 
 
 def bootstrap_intervals(ap: pl.DataFrame, draws: int, seed: int) -> pl.DataFrame:
-    """Return MAP@12 of each list with its 95% bootstrap interval, for each week and each recency segment.
+    """Compute MAP@12 of each list with its 95% bootstrap interval, for each week and each recency segment.
 
-    Columns by ("week" or "recency"), name (of the week or segment), list, customers, mean, low, high.
+    Columns: by ("week" or "recency"), name (of the week or segment), list, customers, mean, low, high.
     """
     rows = []
     for by in ("week", "recency"):
@@ -96,7 +96,7 @@ def bootstrap_intervals(ap: pl.DataFrame, draws: int, seed: int) -> pl.DataFrame
 
 
 def summarise(ap: pl.DataFrame, draws: int, seed: int) -> dict[str, object]:
-    """Return the content of evaluation.json: MAP@12 of each list, paired differences, by week and by recency segment.
+    """Summarise ``ap`` as evaluation.json: MAP@12 of each list, paired differences, by week and by recency segment.
 
     ``map12`` is the mean over weeks, so each week counts equally; its 95% interval resamples customers.
     """
@@ -136,6 +136,7 @@ def summarise(ap: pl.DataFrame, draws: int, seed: int) -> dict[str, object]:
 
 
 def main() -> None:
+    """Evaluate every validation week and write data/evaluation."""
     params = parameters.read()
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)

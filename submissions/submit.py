@@ -16,14 +16,14 @@ from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.metrics import K
-from stage1_candidates.pool import loaded
+from stage1_candidates.pool import load_sources
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
 from submissions.answering.shards import Shards
 
 
 def format_rows(lists: Array, users: Array, customer_id: pl.Series, article_id: pl.Series) -> pl.DataFrame:
-    """Return columns customer_id and prediction, one row per row of ``lists`` (users, 12).
+    """Format the rows of submission.csv, customer_id and prediction: one for each row of ``lists`` (users, 12).
 
     ``prediction`` holds the article ids, separated by a space. ``customer_id`` and ``article_id`` are ordered by code.
     """
@@ -44,11 +44,12 @@ def check_lists(lists: Array, requested: Array, items: int) -> None:
 
 
 def main() -> None:
+    """Answer every requested customer, check the lists, and write submission.csv."""
     params = parameters.read()
     shop = shops.read()
     plan = weeks.plan(shop.log, params.weeks)
     history = weeks.history(shop.log, plan.submission)
-    blend, sources = Blend.load(paths.FINAL_MODEL), loaded(plan.submission, params)
+    blend, sources = Blend.load(paths.FINAL_MODEL), load_sources(plan.submission, params)
     requested = schema.check(pl.read_parquet(paths.WANTED), schema.WANTED, "wanted", key=("user",))["user"].to_numpy()
     users = np.sort(requested)
     finished = Shards.open(plan.submission, params)

@@ -17,7 +17,7 @@ from submissions import cost
 
 
 def make_score_table(evaluation: dict[str, Any]) -> Table:
-    """Return MAP@12 of each list by week, the mean with its interval, the paired differences, and MAP@12 by recency."""
+    """Make the table of MAP@12: by week, the mean with its interval, the paired differences, and by recency."""
     names = list(evaluation["map12"])
     table = Table("week", "buyers", *names, title="MAP@12 on held-out weeks")
     table.caption = (
@@ -39,7 +39,7 @@ def make_score_table(evaluation: dict[str, Any]) -> Table:
 
 
 def make_recall_table(recall: dict[str, Any], names: list[str]) -> Table:
-    """Return the recall of each source and the change in the union's recall without it."""
+    """Make the table of each source's recall and of the change in the union's recall without it."""
     title = "Recall of the candidate sources"
     table = Table("source", *[f"recall@{k}" for k in AT], "hit ratio", "candidates", "union@200 without", title=title)
     for name in [*names, "union"]:
@@ -56,12 +56,12 @@ def make_recall_table(recall: dict[str, Any], names: list[str]) -> Table:
 
 
 def list_sources(recall: dict[str, Any]) -> list[str]:
-    """Return the names of the candidate sources in ``recall``, in alphabetical order."""
+    """List the candidate sources in ``recall``, in its order."""
     return [name for name in recall if name not in ("union", ORACLE) and not name.startswith("union without ")]
 
 
 def make_recall_curve(recall: dict[str, Any], names: list[str]) -> pl.DataFrame:
-    """Return the points of the recall plot: columns source, k, recall."""
+    """Make the points of the recall plot: columns source, k, recall."""
     rows = [(name, k, recall[name][f"recall@{k}"]) for name in [*names, "union"] for k in AT]
     return pl.DataFrame(rows, schema=["source", "k", "recall"], orient="row")
 
@@ -71,6 +71,7 @@ def _format_interval(row: dict[str, float]) -> str:
 
 
 def main() -> None:
+    """Print the tables and write the files of outputs/ that they come from."""
     params = parameters.read()
     evaluation = json.loads((paths.EVALUATION / "evaluation.json").read_text())
     recall = json.loads((paths.POOL / "recall.json").read_text())

@@ -348,7 +348,7 @@ def build_answering_table(shop: Shop, week: int) -> pl.DataFrame:
     for name in source.switched_on(PARAMS):
         module, settings = source_of(name, take=TAKE)
         sources[name] = Loaded.fit(module, settings, history, shop, train_once(name, shop, week))
-    return answer.table(history, shop, list_users(shop), sources, PARAMS)[1]
+    return answer.build_table(history, shop, list_users(shop), sources, PARAMS)[1]
 
 
 @plugins(SOURCES + GROUPS)
@@ -360,7 +360,8 @@ def test_a_history_that_includes_the_cutoff_day_is_noticed(name: str, monkeypatc
         history = correct(log, week)
         tomorrow = history.cutoff + 1
         stop, item_stop = (
-            weeks._stops(start, day, tomorrow) for start, day in ((log.start, log.day), (log.item_start, log.item_day))
+            weeks._find_stops(start, day, tomorrow)
+            for start, day in ((log.start, log.day), (log.item_start, log.item_day))
         )
         return History(log, week, history.cutoff, stop, item_stop)
 
@@ -405,7 +406,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder, start = tmp_path_factory.mktemp("project"), Path.cwd()
     small = random_world(seed=4, users=70, days=120, entries=1500)
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    raw["networks"] |= {name: dict(switch_network.block(name)) for name in switch_network.optional()}
+    raw["networks"] |= {name: dict(switch_network.read_block(name)) for name in switch_network.list_optional()}
     raw["weeks"] |= {"validation": 2, "stop": 2, "stop_customers": 9, "train": {"most": 4, "least": 2, "customers": 60}}
     raw["pool"] |= {"take": 15}
     raw["table"] |= {"negatives": 3}
@@ -455,8 +456,8 @@ def test_training_rows_are_answering_rows(built: Built) -> None:
     assert len(built.plan.labelled) >= 5
     for week in built.plan.labelled:
         trained = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
-        history, sources = weeks.history(built.shop.log, week), pool.loaded(week, built.params)
-        _, rows = answer.table(history, built.shop, list_users(built.shop), sources, built.params)
+        history, sources = weeks.history(built.shop.log, week), pool.load_sources(week, built.params)
+        _, rows = answer.build_table(history, built.shop, list_users(built.shop), sources, built.params)
         assert trained.drop("label", "sampled").columns == rows.columns
         keys = trained[["user", "item"]]
         same = keys.join(rows, on=["user", "item"], how="left", validate="1:1", maintain_order="left")
@@ -503,7 +504,7 @@ def test_the_evaluated_ranker_is_retrained_on_the_stopping_weeks_for_the_rounds_
 @pytest.mark.parametrize("which", ["validation", "submission"])
 def test_the_answer_does_not_depend_on_the_shards(built: Built, which: str) -> None:
     week = {"validation": built.plan.validation[0], "submission": built.plan.submission}[which]
-    history, sources = weeks.history(built.shop.log, week), pool.loaded(week, built.params)
+    history, sources = weeks.history(built.shop.log, week), pool.load_sources(week, built.params)
     users = list_users(built.shop)[::3]  # the last customer, a cold one, among them
 
     def answer_in_shards(size: int) -> Array:
@@ -523,25 +524,25 @@ def test_a_shard_of_customers_without_candidates_gets_best_sellers(built: Built)
     own_past = {name: {**block, "use": name == "repurchase"} for name, block in built.params.sources.items()}
     params = built.params.model_copy(update={"sources": own_past, "networks": {}})
     week = built.plan.submission
-    history, sources = weeks.history(built.shop.log, week), pool.loaded(week, params)
+    history, sources = weeks.history(built.shop.log, week), pool.load_sources(week, params)
     cold = np.array([built.shop.log.users - 1], np.uint32)
-    _, rows = answer.table(history, built.shop, cold, sources, params)
+    _, rows = answer.build_table(history, built.shop, cold, sources, params)
     assert rows.height == 0
     # a ranker of these columns: any labels will do
-    _, all_rows = answer.table(history, built.shop, list_users(built.shop), sources, params)
+    _, all_rows = answer.build_table(history, built.shop, list_users(built.shop), sources, params)
     labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
     settings = params.ranker.model_copy(update={"rounds": 2})
     rows_of_week = Rows.from_tables({1: labelled}, only_sampled=False)
     blend = ranker.fit(rows_of_week, None, recipe.of_params(settings), settings, None, None)
     lists = answer.answer(history, built.shop, cold, sources, blend, params)
-    assert lists.tolist() == [answer.best_sellers(history)[:12].tolist()]
+    assert lists.tolist() == [answer.list_best_sellers(history)[:12].tolist()]
 
 
 def test_features_other_than_the_trained_ones_are_refused(built: Built) -> None:
     week = built.plan.submission
     fewer = {name: {**block, "use": name != GROUPS[0]} for name, block in built.params.features.items()}
     params = built.params.model_copy(update={"features": fewer})
-    sources = pool.loaded(week, params)
+    sources = pool.load_sources(week, params)
     history = weeks.history(built.shop.log, week)
     with pytest.raises(InputError, match="the features differ from those the ranker was trained on"):
         answer.answer(history, built.shop, list_users(built.shop), sources, built.blend, params)

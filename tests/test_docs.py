@@ -10,7 +10,7 @@ from csv_shop import ROOT
 from benchmarks import docs
 from benchmarks.result_tables import shops
 from retail.errors import InputError
-from runs.set_params import changed
+from runs.set_params import set_values
 
 README = ROOT / "README.md"
 MOST_LINES, MOST_FIGURES, MOST_LINES_OF_A_PAGE = 150, 30, 120
@@ -106,9 +106,9 @@ def test_settings_of_the_runs_exist() -> None:
     script = (ROOT / "runs/competition.sh").read_text(encoding="utf-8")
     assignments = re.findall(r"[a-z_]+(?:\.\w+)+=\w+", script)
     assert len(assignments) == 10
-    changed((ROOT / "params.yaml").read_text(encoding="utf-8"), assignments)
+    set_values((ROOT / "params.yaml").read_text(encoding="utf-8"), assignments)
 
 
 def test_a_setting_that_does_not_exist_is_refused() -> None:
     with pytest.raises(KeyError, match="take_all"):
-        changed("pool:\n  take: 120\n", ["pool.take_all=1"])
+        set_values("pool:\n  take: 120\n", ["pool.take_all=1"])

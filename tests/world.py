@@ -23,7 +23,7 @@ from retail_input import switch_network
 from stage1_candidates.engine import source
 
 DEFAULT: Params = parameters.read(ROOT / "params.yaml")
-OPTIONAL = {name: {**dict(switch_network.block(name)), "use": False} for name in switch_network.optional()}
+OPTIONAL = {name: {**dict(switch_network.read_block(name)), "use": False} for name in switch_network.list_optional()}
 PARAMS: Params = DEFAULT.model_copy(update={"networks": {**DEFAULT.networks, **OPTIONAL}})  # every network's block
 SOURCES = sorted(file.stem for file in (ROOT / "stage1_candidates/sources").glob("[!_]*.py"))
 NETWORKS = sorted(file.parent.name for file in (ROOT / "stage1_candidates/networks").glob("*/plugin.py"))
@@ -50,7 +50,7 @@ def small(
 ) -> Shop:  # fmt: skip
     """A shop of the given rows; each article is a product of its own unless ``articles`` says otherwise."""
     codes = {"product_code": range(items), **(articles or {})}
-    return shops.of_tables(
+    return shops.build(
         log_table(rows),
         pl.DataFrame({"user": range(users), **{k: list(v) for k, v in (customers or {}).items()}}),
         pl.DataFrame({k: pl.Series(list(v), dtype=pl.Int32) for k, v in codes.items()}),
@@ -114,7 +114,7 @@ class World:
 
     @cached_property
     def shop(self) -> Shop:
-        return shops.of_tables(self.tx, self.customers, self.articles, self.days)
+        return shops.build(self.tx, self.customers, self.articles, self.days)
 
     @property
     def bare(self) -> "World":

@@ -1,13 +1,13 @@
 """Find, load and compute feature groups.
 
-To write a group, add a file to ``features/groups`` and its block to ``features`` of params.yaml. The file has
+To write a group, add a file to ``features/groups`` and a block to ``features`` in params.yaml. The file defines
 
-    KEY         what a row is: "item", "user" or "pair"
-    Params      the settings of its block, a subclass of ``Group``
-    compute     compute named columns, one value per article, customer or pair
+    KEY         "item", "user" or "pair": what a value describes
+    Params      the settings of the block, a subclass of ``Group``
+    compute     a function that returns named columns, one value per article, customer or pair
 
-``ItemGroup``, ``UserGroup`` and ``PairGroup`` have the signatures. A module may implement a Protocol (PEP 544). Add the
-new module to tests/test_plugin_types.py: mypy then checks it.
+The protocols ``ItemGroup``, ``UserGroup`` and ``PairGroup`` define the signatures; a module can implement a protocol
+(PEP 544). Add the new module to tests/test_plugin_types.py, so that mypy checks it.
 """
 
 from typing import Any, Literal, Protocol, TypeVar
@@ -27,7 +27,7 @@ from retail.weeks import History
 
 class Group(Block):
     use: bool
-    within: tuple[str, ...]  # columns also given relative to the customer's other candidates
+    within: tuple[str, ...]  # columns that are also compared among the customer's candidates
 
 
 G = TypeVar("G", bound=Group)  # a group's own Params
@@ -61,63 +61,65 @@ GroupModule = ItemGroup[Any] | UserGroup[Any] | PairGroup[Any]
 
 
 def switched_on(params: Params) -> list[str]:
-    """List the feature groups that are on, in alphabetical order, whatever the order of their blocks."""
+    """List the feature groups that are on, in alphabetical order."""
     return [name for name in sorted(params.features) if load(name, params)[1].use]
 
 
 def load(name: str, params: Params) -> tuple[GroupModule, Any]:
-    """Load the module of feature group ``name`` and its checked block, the module's own ``Params``."""
+    """Load the module of feature group ``name`` and its block, checked with the module's ``Params``."""
     module, settings = plugins.load("features.groups.{}", "features", name, params.features)
     return module, settings
 
 
 def compute(name: str, module: GroupModule, history: History, shop: Shop, pairs: Pairs, settings: Any) -> pl.DataFrame:
-    """Compute one row per pair, in the pairs' order; Float32 columns ``<name>__<what>``.
+    """Compute one row per pair, in the pairs' order; Float32 columns ``<name>__<column>``.
 
-    InputError where the group makes no column of this shop, or where ``within`` names none of its columns.
+    InputError where the group has no column in this shop, or where ``within`` names an unknown column.
     """
     if module.KEY == "item":
-        article_group = module  # mypy forgets in a lambda which of the three it is
+        article_group = module  # in a lambda, mypy does not narrow ``module``
         of_items = history.once(
             (name, settings), lambda: article_group.compute(history, shop, np.arange(shop.log.items), settings)
         )
-        columns = {what: values[pairs.items] for what, values in of_items.items()}
+        columns = {column: values[pairs.items] for column, values in of_items.items()}
     elif module.KEY == "user":
         of_users = module.compute(history, shop, pairs.users, settings)
-        columns = {what: values[pairs.run] for what, values in of_users.items()}
+        columns = {column: values[pairs.run] for column, values in of_users.items()}
     else:
         columns = dict(module.compute(history, shop, pairs, settings))
-    lacking = _lacking(shop)
+    lacking = _list_missing(shop)
     if not columns:
         raise InputError(
-            f"params.yaml: 'features.{name}' makes no column of this shop, which lacks {', '.join(lacking)}; expected "
-            "one or more; name others or set use: false"
+            f"params.yaml: 'features.{name}' has no column in this shop, which lacks {', '.join(lacking)}; expected "
+            "at least one; name other columns or set use: false"
         )
-    return named(name, columns, pairs, settings.within, lacking)
+    return label_columns(name, columns, pairs, settings.within, lacking)
 
 
-def _lacking(shop: Shop) -> tuple[str, ...]:
-    """The optional columns that this shop's files lack."""
+def _list_missing(shop: Shop) -> tuple[str, ...]:
+    """List the optional columns that this shop's files lack."""
     age = ("age",) if shop.age is None else ()
     traits = (name for name in TRAITS if name not in shop.traits)
     return *age, *traits, *(name for name in ATTRIBUTES if name not in shop.attributes)
 
 
-def named(
+def label_columns(
     name: str, columns: dict[str, Array], pairs: Pairs, within: tuple[str, ...], lacking: tuple[str, ...]
 ) -> pl.DataFrame:
-    """``columns`` as Float32 under ``<name>__``, with ``_of_best`` and ``_place`` of those listed in ``within``.
+    """Make a table of ``columns`` as Float32 named ``<name>__<column>``; add comparisons of the columns in ``within``.
 
-    Both compare a row with all candidates of its customer, so they are made before any row is sampled away. A
-    column of ``within`` that begins with one that the shop is ``lacking`` is left out like the feature itself.
+    For each column in ``within``, ``_of_best`` divides by the largest value among the customer's candidates, and
+    ``_place`` is the rank among them (1 is the largest). Both are computed before sampling, on all candidates.
+    A name in ``within`` that starts with a column in ``lacking`` is skipped, since this shop has no such feature.
+    InputError if ``within`` names an unknown column.
     """
-    whole = {what: np.ascontiguousarray(values, np.float32) for what, values in columns.items()}
-    for what in within:
-        if what not in whole and not what.startswith(lacking):
+    table = {column: np.ascontiguousarray(values, np.float32) for column, values in columns.items()}
+    for column in within:
+        if column not in table and not column.startswith(lacking):
             raise InputError(
-                f"params.yaml: 'features.{name}.within' names {what!r}; expected one of: {', '.join(sorted(columns))}"
+                f"params.yaml: 'features.{name}.within' names {column!r}; expected one of: {', '.join(sorted(columns))}"
             )
-        if what in whole:
-            whole[f"{what}_of_best"] = pairs_of.of_best(pairs.ptr, whole[what])
-            whole[f"{what}_place"] = pairs_of.place(pairs.ptr, whole[what])
-    return pl.DataFrame({f"{name}__{what}": values for what, values in whole.items()})
+        if column in table:
+            table[f"{column}_of_best"] = pairs_of.divide_by_best(pairs.ptr, table[column])
+            table[f"{column}_place"] = pairs_of.rank_in_run(pairs.ptr, table[column])
+    return pl.DataFrame({f"{name}__{column}": values for column, values in table.items()})

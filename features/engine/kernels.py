@@ -1,4 +1,4 @@
-"""Numba kernels over the log's two orders. Each walks only what lies before the cutoff: start[k]:stop[k]."""
+"""Summarise the log per article, customer or pair with numba. Kernels read only the entries before the cutoff."""
 
 from collections.abc import Sequence
 
@@ -9,42 +9,58 @@ from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.weeks import History
 
-# Columns of ``affinity``, (user, code) statistics at the cutoff. Days and visits count back from the cutoff.
+# Columns of ``summarise_affinity``, the statistics of a (user, code) pair. Days and visits count back from the cutoff.
+# A visit with a code is a day on which the customer bought an article of the code.
+#   VISITS            visits with the code
+#   D7, D14, D28, D91 visits with it in the last 7, 14, 28, 91 days
+#   YEAR              visits with it about a year ago, at the ages YEAR_AGO
+#   LAST_DAY, FIRST_DAY      days since the last and the first visit with it
+#   SQUARES, GAPS     sum of squared gaps (days^2) between consecutive visits with it, and their number
+#   LAST_VISIT, FIRST_VISIT  the customer's visits since then; 1 is the customer's latest visit
+#   V1, V3, V5, V10   visits with it among the customer's last 1, 3, 5, 10 visits
+#   BY_VISIT          sum of VISIT_DECAY^(visits since - 1)
+#   DECAY             sum of 2^(-age / half-life); a column per half-life, from DECAY on
 VISITS, D7, D14, D28, D91, YEAR, LAST_DAY, FIRST_DAY, SQUARES, GAPS = range(10)
 LAST_VISIT, FIRST_VISIT, V1, V3, V5, V10, BY_VISIT, DECAY = range(10, 18)
-WINDOWS = (7, 14, 28, 91)
-LATE_VISITS = (1, 3, 5, 10)
-VISIT_DECAY = 0.8  # weight of a basket relative to the one after it
-YEAR_AGO = (350, 371)  # ages in days: the label week a year before (358 to 364), the week before it, 8 days after it
+
+# The next four constants shape the model but are not settings of params.yaml. The kernel has a fixed column for each
+# window, and feature names contain the numbers (``times_7d``, ``in_last_3``). YEAR_AGO follows from the calendar: the
+# label week a year ago began 52 weeks before the cutoff. VISIT_DECAY has never been tuned; params.yaml sets the
+# half-lives of DECAY instead.
+WINDOWS = (7, 14, 28, 91)  # days
+LATE_VISITS = (1, 3, 5, 10)  # visits
+VISIT_DECAY = 0.8  # weight of a visit relative to the next later one
+YEAR_AGO = (350, 371)  # ages in days: 365-371 before the label week a year ago, 358-364 in it, 350-357 after it
 
 
-def affinity(
+def summarise_affinity(
     history: History, code: Array, codes: int, users: Array, ptr: Array, wanted: Array, half_lives: Sequence[float],
     columns: Sequence[int],
 ) -> Array:  # fmt: skip
-    """(c, n) float32 of ``columns``: what customer ``users[r]`` did with each code ``wanted[ptr[r]:ptr[r+1]]``.
+    """Summarise the purchases of customer ``users[r]`` by each code ``wanted[ptr[r]:ptr[r+1]]``.
 
-    ``code`` (items,) int32 groups articles (the article itself, its type ...; -1 none). Columns as named above, those
-    from DECAY on one decayed count per half-life: the sum over visits with the code of 2^(-age / half_life). A visit is
-    a day with a purchase; SQUARES sums squared gaps in days between consecutive visits with the code, GAPS counts
-    them. Pairs never met hold 0, and NaN in the columns of days and visits since.
+    ``code`` (items,) int32 groups articles, for example by type; -1: no code. ``wanted`` (n,) int64. Returns (c, n)
+    float32, one row per entry of ``columns``, which the comment above defines. For a code that the customer never
+    bought, LAST_DAY, FIRST_DAY, LAST_VISIT and FIRST_VISIT are NaN and all other columns are 0.
     """
     log = history.log
     ages = np.arange(history.cutoff + 1)
     decay = np.stack([np.exp2(-ages / life) for life in half_lives])  # (h, ages)
-    asked = np.asarray(columns)
-    unmet = np.where(np.isin(asked, (LAST_DAY, FIRST_DAY, LAST_VISIT, FIRST_VISIT)), np.nan, 0.0).astype(np.float32)
-    out = np.empty((len(asked), len(wanted)), np.float32)
-    _affinity(
+    column = np.asarray(columns)
+    empty = np.where(np.isin(column, (LAST_DAY, FIRST_DAY, LAST_VISIT, FIRST_VISIT)), np.nan, 0.0).astype(np.float32)
+    out = np.empty((len(column), len(wanted)), np.float32)
+    _summarise_affinity(
         log.start[users], history.stop[users], log.item, log.day, log.visit, history.cutoff, code, codes, decay,
-        ptr, wanted, asked, unmet, out,
+        ptr, wanted, column, empty, out,
     )  # fmt: skip
     return out
 
 
 @numba.njit(parallel=True, cache=True)
-def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
-              decay: Array, ptr: Array, wanted: Array, columns: Array, unmet: Array, out: Array) -> None:  # fmt: skip
+def _summarise_affinity(
+    begin: Array, end: Array, item: Array, day: Array, visit: Array, cutoff: int, code: Array, codes: int,
+    decay: Array, ptr: Array, wanted: Array, columns: Array, empty: Array, out: Array,
+) -> None:  # fmt: skip
     width = DECAY + len(decay)
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(begin))
@@ -58,9 +74,9 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
                 if c < 0:
                     continue
                 row = stats[c]
-                ago = visits - visit[p]  # 1: the last visit
+                ago = visits - visit[p]  # 1: the latest visit
                 if row[VISITS] > 0 and row[LAST_VISIT] == ago:
-                    continue  # a further article of the code in the same basket
+                    continue  # another article of the code in the same visit
                 age = cutoff - day[p]
                 if row[VISITS] > 0:
                     gap = row[LAST_DAY] - age
@@ -85,7 +101,7 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
             for k in range(ptr[r], ptr[r + 1]):
                 if wanted[k] < 0 or stats[wanted[k], VISITS] == 0:
                     for c in range(len(columns)):
-                        out[c, k] = unmet[c]
+                        out[c, k] = empty[c]
                 else:
                     row = stats[wanted[k]]
                     for c in range(len(columns)):
@@ -97,14 +113,14 @@ def _affinity(begin: Array, end: Array, item: Array, day: Array, visit: Array, c
 
 
 @numba.njit(parallel=True, cache=True)
-def item_sales(
+def count_item_sales(
     item_start: Array, item_stop: Array, item_day: Array, cutoff: int, windows: Array, lives: Array
 ) -> Array:
-    """(items, windows + lives + 5) float32 per article: sales in each window of days, decayed sales, days since the
-    first and the last one (NaN if never sold), sales in the label week a year ago, in the 4 weeks from it and in the
-    4 weeks before it.
+    """Count the sales of each article: (items, windows + lives + 5) float32.
 
-    A sale is one customer's purchase of the article on one day.
+    Columns: sales in each of ``windows`` (days); sales decayed by each half-life in ``lives`` (days); days since the
+    first and since the last sale, NaN if there is none; sales in the label week a year ago; in the 4 weeks
+    that begin with it; in the 4 weeks before it. A sale is a customer's purchase of the article on a day.
     """
     first, last = len(windows) + len(lives), len(windows) + len(lives) + 1
     out = np.zeros((len(item_stop), first + 5), np.float32)
@@ -125,9 +141,13 @@ def item_sales(
 
 
 @numba.njit(cache=True)
-def rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, windows: Array, items: int) -> Array:
-    """(items, 2 w + 4) float64 per article: for each window of days, visits of its owners in the window and how many
-    of them bought it again; then owners, owners who bought again, sum of the gaps in days between purchases, gaps."""
+def count_rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, windows: Array, items: int) -> Array:
+    """Count how owners of each article buy it again: (items, 2 w + 4) float64.
+
+    An owner is a customer who bought the article. An owner's visits count from the one after the first purchase.
+    Columns: for each of the w ``windows`` (days), the owners' visits in the window, and the visits with the article;
+    then owners; owners who bought it again; the sum of gaps between purchases in days; the number of gaps.
+    """
     n = len(windows)
     out = np.zeros((items, 2 * n + 4))
     last = np.full(items, -1, np.int64)  # day of this customer's latest purchase of the article
@@ -166,11 +186,12 @@ def rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int, wind
 
 
 @numba.njit(parallel=True, cache=True)
-def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, value: Array, cutoff: int,
+def average_by_item(item_start: Array, item_stop: Array, by_item: Array, day: Array, value: Array, cutoff: int,
                window: int) -> Array:  # fmt: skip
-    """(items, 3) float32: mean and standard deviation of ``value`` over the window's entries, and the latest one.
+    """Compute each article's mean, standard deviation and latest ``value`` in the last ``window`` days.
 
-    ``value`` (n,) float32 in the log's order, NaN where unknown; NaN where an article has none.
+    ``value`` (n,) float32 is in the log's order, NaN where unknown. Returns (items, 3) float32, NaN for an article
+    without a known value in the window.
     """
     out = np.full((len(item_stop), 3), np.nan, np.float32)
     for i in numba.prange(len(item_stop)):
@@ -185,7 +206,7 @@ def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, 
                 out[i, 2] = value[entry]
             n += 1
             total += value[entry]
-            squares += np.float64(value[entry]) ** 2  # in float32 equal values would seem to vary
+            squares += np.float64(value[entry]) ** 2  # float32 would give equal values a variance
         if n > 0:
             out[i, 0] = total / n
             out[i, 1] = np.sqrt(max(squares / n - (total / n) ** 2, 0.0))
@@ -193,8 +214,11 @@ def item_means(item_start: Array, item_stop: Array, by_item: Array, day: Array, 
 
 
 @numba.njit(parallel=True, cache=True)
-def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
-    """(n,) float32: what the customer of run r last paid for each article ``wanted[ptr[r]:ptr[r+1]]``, or NaN."""
+def find_last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, ptr: Array, wanted: Array) -> Array:
+    """Find the price that the customer last paid for each wanted article: (n,) float32, NaN if never bought.
+
+    Customer r has the entries ``begin[r]:end[r]`` of the log and the articles ``wanted[ptr[r]:ptr[r+1]]``.
+    """
     paid = np.full(len(wanted), np.nan, np.float32)
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(begin))
@@ -211,16 +235,30 @@ def last_paid(begin: Array, end: Array, item: Array, price: Array, items: int, p
     return paid
 
 
-# Columns of ``customers``.
+# Columns of ``summarise_customers``, per customer at the cutoff:
+#   C_VISITS, C_ENTRIES        days with a purchase; entries of the log
+#   C_D7, C_D28, C_D91         visits in the last 7, 28, 91 days
+#   C_LAST, C_FIRST            days since the last and the first visit
+#   C_GAP_SQUARES              sum of squared gaps between consecutive visits, days^2
+#   C_PRICE, C_PRICE_SQUARES   sum of prices and of their squares
+#   C_ONLINE                   entries of sales channel 2
+#   C_DISTINCT                 distinct articles
+#   C_LAST_BASKET              entries of the last visit
+#   C_QUANTITY                 pieces
+#   C_LAST_PRICE               price of the last entry
 (C_VISITS, C_ENTRIES, C_D7, C_D28, C_D91, C_LAST, C_FIRST, C_GAP_SQUARES, C_PRICE, C_PRICE_SQUARES, C_ONLINE,
  C_DISTINCT, C_LAST_BASKET, C_QUANTITY, C_LAST_PRICE) = range(15)  # fmt: skip
 
 
 @numba.njit(parallel=True, cache=True)
-def customers(begin: Array, stop: Array, item: Array, day: Array, price: Array, channel: Array, quantity: Array,
-              cutoff: int, items: int) -> Array:  # fmt: skip
-    """(r, 15) float64 per customer: visits, entries, visits in 7/28/91 days, days since last and first, squared gaps,
-    sum of prices and squares, entries of channel 2, distinct articles, size of the last basket, pieces, last price."""
+def summarise_customers(
+    begin: Array, stop: Array, item: Array, day: Array, price: Array, channel: Array, quantity: Array, cutoff: int,
+    items: int,
+) -> Array:  # fmt: skip
+    """Summarise each customer's history: (r, 15) float64, with the columns defined above.
+
+    C_LAST, C_FIRST and C_LAST_PRICE are NaN for a customer without a purchase; the other columns are 0.
+    """
     out = np.zeros((len(begin), 15))
     for chunk in numba.prange(CHUNKS):
         low, high = bounds(chunk, len(begin))

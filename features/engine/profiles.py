@@ -1,4 +1,4 @@
-"""What articles and customers are like: used by the groups of either and by the group that matches the two."""
+"""Describe articles and customers, for the groups ``item_profile``, ``user_profile``, ``match`` and ``paid``."""
 
 import numpy as np
 
@@ -25,17 +25,22 @@ from retail.shop import Shop
 from retail.weeks import History
 
 
-def articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
-    """Per article (items,): means over the last ``window`` days, NaN where it has no sale in them; attributes."""
-    found: dict[str, Array] = history.once(("articles", window), lambda: _articles(history, shop, window))
-    return found
+def describe_articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
+    """Describe every article: column -> (items,). ``features.groups.item_profile`` lists the columns.
+
+    Means cover the entries of the last ``window`` days; NaN if there is none.
+    """
+    columns: dict[str, Array] = history.once(("articles", window), lambda: _compute_profiles(history, shop, window))
+    return columns
 
 
-def customers(history: History, shop: Shop, users: Array) -> dict[str, Array]:
-    """Per customer of ``users`` (u,): rhythm, baskets, prices; NaN for means over nothing; a missing FN, Active or
-    club status is -1, a state of its own."""
+def describe_customers(history: History, shop: Shop, users: Array) -> dict[str, Array]:
+    """Describe the customers ``users`` (u,): column -> (u,). ``features.groups.user_profile`` lists the columns.
+
+    Means are NaN for a customer without a purchase. A missing trait has the code -1.
+    """
     log = history.log
-    t = kernels.customers(
+    t = kernels.summarise_customers(
         log.start[users], history.stop[users], log.item, log.day, log.price, log.channel, log.quantity, history.cutoff,
         log.items,
     ).T  # fmt: skip
@@ -65,22 +70,22 @@ def customers(history: History, shop: Shop, users: Array) -> dict[str, Array]:
         "pieces_mean": t[C_QUANTITY] / entries,
     }
     for name, codes in shop.traits.items():
-        if name != "postal_code":  # hundreds of thousands of codes: the segment source covers them
+        if name != "postal_code":  # too many codes for a feature; the source ``segment`` uses them
             out[name] = codes[users]
     if shop.age is not None:
         out["age"] = shop.age[users]
     return out
 
 
-def _articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
+def _compute_profiles(history: History, shop: Shop, window: int) -> dict[str, Array]:
     log = history.log
-    basket = _basket_sizes(history)
+    basket = _count_basket(history)
     columns = {"price": log.price, "channel": np.where(log.channel == 0, np.nan, log.channel == 2), "basket": basket}
     if shop.age is not None:
         columns["age"] = shop.age[log.user]
     out: dict[str, Array] = {}
     for name, value in columns.items():
-        table = kernels.item_means(
+        table = kernels.average_by_item(
             log.item_start, history.item_stop, log.by_item, log.day, value.astype(np.float32), history.cutoff,
             window,
         )  # fmt: skip
@@ -89,13 +94,13 @@ def _articles(history: History, shop: Shop, window: int) -> dict[str, Array]:
             out["price_last"] = latest
             out["price_last_to_mean"] = latest / np.maximum(table[:, 0], 1e-9)
     for name, codes in shop.attributes.items():
-        if name != "product_code":  # thousands of codes: no rank order, and sources cover it
+        if name != "product_code":  # thousands of codes without an order; sources use them
             out[name] = codes.astype(np.float32)
     return out
 
 
-def _basket_sizes(history: History) -> Array:
-    """(n,) float32 number of articles in each entry's basket, NaN for entries that are not known."""
+def _count_basket(history: History) -> Array:
+    """Count the articles in each entry's basket: (n,) float32, NaN for entries after the cutoff."""
     log, known = history.log, history.known
     size = np.full(len(log.user), np.nan, np.float32)
     basket = np.cumsum(np.concatenate([[True], (np.diff(log.user[known]) != 0) | (np.diff(log.day[known]) != 0)]))

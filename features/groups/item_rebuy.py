@@ -1,9 +1,15 @@
-"""How often an article's owners buy it again: rate over owners, hazard per later visit, gap between purchases."""
+"""Describe how often the article's owners buy it again. An owner is a customer who bought it.
+
+hazard_<d>d   owners' rebuys / owners' visits after their first purchase, both in the last d days, smoothed
+rebuy_rate    owners who bought the article again / owners, smoothed
+rebuy_gap     mean days between a customer's purchases of the article, NaN if no one bought it twice
+owners        number of owners
+"""
 
 from typing import Literal
 
 from features.engine.group import Group
-from features.engine.rebuy import hazards
+from features.engine.rebuy import estimate_rebuys
 from retail.log import Array
 from retail.params import Days, Positive
 from retail.shop import Shop
@@ -13,10 +19,11 @@ KEY: Literal["item"] = "item"
 
 
 class Params(Group):
-    windows: tuple[Positive, ...]  # days over which visits count
-    smoothing: Days  # visits (or owners) of the average article that are added to each
+    windows: tuple[Positive, ...]  # days that the hazards cover
+    smoothing: Days  # visits, or owners, at the average rate that are added to those of each article
 
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:
-    """Per article of ``keys``: ``hazard_<d>d``, ``rebuy_rate``, ``rebuy_gap`` (days), ``owners``."""
-    return {what: values[keys] for what, values in hazards(history, params.windows, params.smoothing).items()}
+    """Compute the columns of the articles ``keys``."""
+    columns = estimate_rebuys(history, params.windows, params.smoothing)
+    return {name: values[keys] for name, values in columns.items()}

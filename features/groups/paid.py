@@ -1,4 +1,11 @@
-"""What the customer paid for the article before, against what it costs now: a price that fell brings owners back."""
+"""Compare the article's price with the price that the customer last paid. A lower price brings owners back.
+
+now_to_paid    article's latest price / price last paid
+mean_to_paid   article's mean price / price last paid
+
+The article's prices cover the last ``window`` days. A column is NaN if the customer never bought the article, or if
+nobody bought it in these days.
+"""
 
 from typing import Literal
 
@@ -16,16 +23,16 @@ KEY: Literal["pair"] = "pair"
 
 
 class Params(Group):
-    window: Positive  # days of sales that make an article's mean price
+    window: Positive  # days of sales that an article's prices cover
 
 
 def compute(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, Array]:
-    """Per pair: the article's latest and mean price over the price last paid; NaN where it was never bought."""
+    """Compute the columns of each pair."""
     log = history.log
-    paid = kernels.last_paid(
+    paid = kernels.find_last_paid(
         log.start[pairs.users], history.stop[pairs.users], log.item, log.price, log.items, pairs.ptr, pairs.items
     )
-    article = profiles.articles(history, shop, params.window)
+    article = profiles.describe_articles(history, shop, params.window)
     paid = np.maximum(paid, 1e-9)
     return {
         "now_to_paid": article["price_last"][pairs.items] / paid,

@@ -1,4 +1,15 @@
-"""How the words of an article's name and description sell: a theme comes into season before each of its articles."""
+"""Describe how well articles with the article's words sell. A theme can be in season before the article sells.
+
+"Similarity" is the mean cosine between the article's words and those of the sales in a period, 0 to 1.
+
+<d>d               similarity to the sales of the last d days
+trend_<d>d_<e>d    (<d>d + 0.0001) / (<e>d + 0.0001), for each pair of successive windows
+year_ago           similarity to the sales of the label week a year ago
+year_ago_week      year_ago / similarity to the four weeks before that week; 0.0001 is added to both
+year_ago_month     similarity to the four weeks from that week on / similarity to the four weeks before; likewise
+
+An article without words has similarity 0.
+"""
 
 from typing import Literal
 
@@ -12,7 +23,7 @@ from retail.shop import Shop
 from retail.weeks import History
 
 KEY: Literal["item"] = "item"
-FLOOR = 1e-4  # added to both sides of a ratio: what hardly sells has no trend
+FLOOR = 1e-4  # added to numerator and denominator, so that rare words give a ratio near 1
 
 
 class Params(Group):
@@ -20,26 +31,25 @@ class Params(Group):
 
 
 def compute(history: History, shop: Shop, keys: Array, params: Params) -> dict[str, Array]:
-    """Per article of ``keys``: mean cosine to what was sold, of all articles; 0 for an article without words.
-
-    ``<window>d`` of the trailing windows, ``trend_<short>d_<long>d`` their ratios, ``year_ago`` of the label week a
-    year before, ``year_ago_week`` and ``year_ago_month`` that week and the four weeks from it over the four before.
-    """
-    near = [_nearness(shop, sold) for sold in word_kernels.sales(history, params.windows).T]
-    of_windows, (week, from_it, before) = near[: len(params.windows)], near[-3:]
-    out = {f"{window}d": found for window, found in zip(params.windows, of_windows, strict=True)}
-    for k in range(len(of_windows) - 1):
-        out[f"trend_{params.windows[k]}d_{params.windows[k + 1]}d"] = _ratio(of_windows[k], of_windows[k + 1])
-    out |= {"year_ago": week, "year_ago_week": _ratio(week, before), "year_ago_month": _ratio(from_it, before)}
-    return {what: values[keys] for what, values in out.items()}
+    """Compute the columns of the articles ``keys``."""
+    similarity = [_compare_words(shop, sales) for sales in word_kernels.count_sales(history, params.windows).T]
+    recent, (week, month, month_before) = similarity[: len(params.windows)], similarity[-3:]
+    out = {f"{window}d": values for window, values in zip(params.windows, recent, strict=True)}
+    for k in range(len(recent) - 1):
+        out[f"trend_{params.windows[k]}d_{params.windows[k + 1]}d"] = _divide(recent[k], recent[k + 1])
+    out["year_ago"] = week
+    out["year_ago_week"] = _divide(week, month_before)
+    out["year_ago_month"] = _divide(month, month_before)
+    return {name: values[keys] for name, values in out.items()}
 
 
-def _nearness(shop: Shop, sold: Array) -> Array:
-    """(items,) float64 mean cosine of each article's words to those of the ``sold`` (items,) sales."""
-    near: Array = shop.wording.of_articles(shop.wording.of_words(sold)) / max(sold.sum(), 1.0)
-    return near
+def _compare_words(shop: Shop, sales: Array) -> Array:
+    """Compute the mean cosine of each article's words with those of ``sales`` (items,): (items,) float64."""
+    mean: Array = shop.wording.sum_by_article(shop.wording.sum_by_word(sales)) / max(sales.sum(), 1.0)
+    return mean
 
 
-def _ratio(over: Array, under: Array) -> Array:
-    ratio: Array = (over + FLOOR) / (under + FLOOR)
+def _divide(numerator: Array, denominator: Array) -> Array:
+    """Divide two arrays after adding ``FLOOR`` to both."""
+    ratio: Array = (numerator + FLOOR) / (denominator + FLOOR)
     return ratio

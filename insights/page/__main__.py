@@ -1,6 +1,6 @@
 """Write the page of insights: ``python -m insights.page`` makes insights/report.html, a single file.
 
-It works on any prepared shop. Where a section needs a network that is not trained, the section says how to train it.
+It works on any prepared shop. If a section needs a network that is not trained, the section says how to train it.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from insights.project import Project, read_params, read_project, read_weights
 from insights.seeds import parse_seed
 from retail import stage
 from retail.errors import InputError
-from submissions.report.document import html
+from submissions.report.document import render_html
 from submissions.report.figure import Section
 
 PAGE = Path("insights/report.html")
 LEAD = (
-    "What a shop's purchases show beyond the twelve articles per customer: which articles are bought regularly, what "
-    "customers will buy next, whose last basket is unusual, who and what belongs together, and which categories are "
-    "bought together."
+    "What a shop's purchases show beyond the twelve articles per customer. Which articles are bought regularly? What "
+    "will customers buy next? Whose last basket is unusual? Which customers and which articles form groups? Which "
+    "categories are bought together?"
 )
 
 
@@ -34,7 +34,7 @@ LEAD = (
 class Options:
     """The options of the page, read and checked."""
 
-    categories: Categories | InputError  # or why there are none
+    categories: Categories | InputError  # the error says why there are none
     removed: str | None  # the category to remove; None: the best-selling one
     supply: Supply | None
     seed: int
@@ -65,7 +65,7 @@ def build_sections(project: Project, options: Options) -> list[Section]:
 
 
 def build_or_explain(title: tuple[str, str], build: Callable[[], Section]) -> Section:
-    """Build the section; on InputError return a section with the error's line instead."""
+    """Build the section; on InputError, build a section with the error's line instead."""
     try:
         return build()
     except InputError as error:
@@ -74,14 +74,14 @@ def build_or_explain(title: tuple[str, str], build: Callable[[], Section]) -> Se
 
 
 def require(categories: Categories | InputError) -> Categories:
-    """Return the categories; raise the InputError in their place."""
+    """Return the categories, or raise the InputError that is in their place."""
     if isinstance(categories, InputError):
         raise categories
     return categories
 
 
 def read_options(project: Project, arguments: argparse.Namespace) -> Options:
-    """Read what the arguments name; InputError where the shop lacks it."""
+    """Read what the arguments name; raise InputError if the shop lacks it."""
     categories: Categories | InputError
     try:
         categories = read_categories(project, arguments.column or COLUMN)
@@ -125,7 +125,7 @@ def main() -> None:
     arguments = parse_arguments(sys.argv[1:])
     project = read_project(arguments.project)
     options = read_options(project, arguments)
-    page = html("Twelve: insights", build_sections(project, options), list_facts(project), LEAD)
+    page = render_html("Twelve: insights", build_sections(project, options), list_facts(project), LEAD)
     with stage.whole_file(project.folder / PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"insights: {project.folder / PAGE}")

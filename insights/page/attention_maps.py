@@ -16,21 +16,21 @@ from stage1_candidates.networks.parsrec.sessions import Sessions
 from submissions.report.figure import Figure, Section
 
 TITLE = ("together", "Bought together")
-CATEGORIES, GROUPS = 10, 2  # best-selling categories; groups with the most visits
+CATEGORIES, GROUPS = 10, 2  # best-selling categories and groups with the most visits that are shown, at most
 VISITS = 5000  # of each group, at most
 
 
 def build_section(categories: Categories, network: Trained | None, group: Array, seed: int) -> Section:
     """Build the section; ``group`` (users,): each customer's segment, -1 for none.
 
-    InputError where PARSRec is not trained.
+    Raises InputError if PARSRec is not trained.
     """
     if network is None:
         raise InputError(f"PARSRec is not trained: to see its attention, {suggest_training(parsrec.PARSREC)}")
     text = (
         f"PARSRec, trained on the weeks before week {network.week}, predicts the articles of a visit one by one. It "
-        "attends to the articles before. Attention shows what is bought together and little more. Where the truth is "
-        "planted (make bench-parsrec), uniform attention to the whole visit agrees with it just as well."
+        "attends to the earlier articles of the visit. Attention shows what is bought together and little more. Where "
+        "the truth is planted (make bench-parsrec), uniform attention to the whole visit agrees with it just as well."
     )
     sold = np.bincount(categories.item_category[network.visits.item], minlength=len(categories.names))
     shown = np.lexsort((np.arange(len(sold)), -sold))[: min(CATEGORIES, int((sold > 0).sum()))]

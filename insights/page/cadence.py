@@ -10,7 +10,7 @@ from insights import cadence
 from insights.page import drawing
 from insights.project import Project
 from retail import weeks
-from submissions.report.figure import FROM_SOURCES, PLAIN, Figure, Section, Table, bars, plot
+from submissions.report.figure import FROM_SOURCES, PLAIN, Figure, Section, Table, plot, plot_bars
 
 TITLE = ("cadence", "Bought regularly")
 TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500]  # days, on the axis
@@ -18,7 +18,7 @@ BARS, ROWS, MARKS = 15, 10, 1000  # articles in the bar chart, the table and the
 
 
 def build_section(project: Project) -> Section:
-    """Build the section; InputError where no article has enough repeat buyers."""
+    """Build the section; raise InputError if no article has enough repeat buyers."""
     log = project.shop.log
     rows = cadence.build_table(project, cadence.MIN_REPEAT_BUYERS)
     backtest = cadence.backtest_due(weeks.history(log, log.weeks - 1), cadence.MIN_REPEAT_BUYERS)
@@ -56,7 +56,7 @@ def _label(project: Project, rows: pl.DataFrame) -> list[str]:
 
 def _draw_bars(project: Project, rows: pl.DataFrame) -> Any:
     ends = [f"{gap:.0f} days" for gap in rows["median_gap"]]
-    figure = bars(_label(project, rows), rows["steady"].to_list(), FROM_SOURCES, "share of regular gaps", ends)
+    figure = plot_bars(_label(project, rows), rows["steady"].to_list(), FROM_SOURCES, "share of regular gaps", ends)
     down = (rows["steady"] - rows["steady_low"]).to_list()
     whisker = {"array": [0.0] * len(down), "arrayminus": down, "thickness": 1.5, "width": 0}
     figure.update_traces(error_x={**whisker, "color": "#222222"})

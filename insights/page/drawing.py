@@ -30,7 +30,7 @@ def label_articles(project: Project, item: Array) -> list[str]:
 def draw_heat_map(
     values: Array, rows: list[str], columns: list[str], cells: list[list[str]], axes: tuple[str, str]
 ) -> Any:
-    """Draw ``values`` (rows, columns) as a heat map from 0 on, the first row on top.
+    """Draw ``values`` (rows, columns) as a heat map whose colours begin at 0, the first row on top.
 
     ``cells``: the text of each square; ``axes``: titles of the column axis and the row axis.
     """

@@ -15,11 +15,11 @@ TITLE = ("groups", "Groups of customers and articles")
 
 
 def build_section(project: Project, model: Model, description: str, parts: Segments) -> Section:
-    """Build the section; ``description`` is the model's, ``parts`` its segments."""
+    """Build the section; ``description`` is that of the model, ``parts`` are its segments."""
     customers, articles = (np.bincount(group, minlength=1) for group in (parts.of_user, parts.of_item))
     text = (
         "Articles that are bought together form a group, and so do customers who buy similar articles. Model: "
-        f"{description}. The number of groups has the best silhouette; group 0 is the largest."
+        f"{description}. The number of groups is the one with the best silhouette; group 0 is the largest."
     )
     names = segments.list_best_sellers(project, model, parts)
     rows = [

@@ -12,11 +12,11 @@ from insights.parsrec import Trained
 from insights.project import Project, suggest_training
 from insights.spillover import Spillover
 from retail.log import Array
-from submissions.report.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Section, Table, bars, plot
+from submissions.report.figure import AGAINST, FROM_FEATURES, TWELVE, Figure, Section, Table, plot, plot_bars
 
 TITLE = ("removal", "If a category is removed")
 SHOWN = 15  # categories
-CLEARLY = 0.8  # an estimate is clearly better where its error is below so much of another's
+CLEARLY = 0.8  # an estimate is clearly better if its error is below this share of the other's
 ESTIMATES = {
     "counted": "counted: visits without it, in the year before",
     "blind": "blind: no category changes",
@@ -49,7 +49,7 @@ def build_section(
             "If customers still come",
             _draw_changes(result, order),
             "The change of each other category's articles per visit, in visits without the removed category, with 95% "
-            "intervals. Such visits have a different length in general: the dotted line is the change of all other "
+            "intervals. Such visits generally have a different length: the dotted line is the change of all other "
             f"categories together, {result.total_change:+.1%}. Categories to its left depend on the removed one; "
             "categories to its right do not.",
         ),
@@ -69,7 +69,7 @@ def _compare_estimates(result: Spillover) -> str:
     missed = result.check.missed
     text = (
         "Trust the counted estimate. On a synthetic shop with a planted truth it misses the sales of related "
-        "categories by 7%, PARSRec by 47%, the mean of five seeds (make bench-parsrec)."
+        "categories by 7%. PARSRec misses them by 47%. Both are means of five seeds (make bench-parsrec)."
     )
     if missed.get("network", 1) < CLEARLY * missed["counted"]:
         text += " In the table below PARSRec is better on this shop: treat it as a second opinion."
@@ -105,7 +105,7 @@ def _draw_together(result: Spillover, categories: Array) -> Any:
     order = (-share).argsort(kind="stable")
     names = [drawing.shorten(result.categories.names[k], drawing.CATEGORY) for k in categories[order]]
     ends = [f"{value:.0%}" for value in share[order]]
-    figure = bars(names, share[order].tolist(), AGAINST, "share of its sales", ends)
+    figure = plot_bars(names, share[order].tolist(), AGAINST, "share of its sales", ends)
     figure.update_xaxes(tickformat=".0%")
     return figure
 

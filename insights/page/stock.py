@@ -11,31 +11,31 @@ from insights.page import drawing
 from insights.project import Project
 from insights.stock_alerts import Alerts
 from retail.log import Array
-from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, bars, plot
+from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, plot, plot_bars
 
 TITLE = ("stock", "Expected demand")
 SHOWN = 15  # articles
-HEADROOM = 1.3  # height of the days' axis over its second highest bar
+HEADROOM = 1.3  # height of the axis, as a multiple of the highest bar, the demand of the first day left out
 OVERDUE = (
-    "Overdue customers are expected on the first day; its bar may be cut off below its number. A customer who has been "
-    f"away for {stock_alerts.GONE:.0f} gaps is taken to have left."
+    "Overdue customers are expected on the first day; its bar may be cut off below its number. A customer without a "
+    f"purchase for {stock_alerts.GONE:.0f} expected gaps counts as gone."
 )
 Supply = tuple[Array, Array]  # articles (p,) and their resupply (p, days), as stock_alerts.read_resupply returns them
 
 
 def read_supply(file: Path | None, project: Project) -> Supply | None:
-    """Read the resupply, None without a file; InputError where the file has a fault."""
+    """Read the resupply, None without a file; raise InputError if the file is faulty."""
     return None if file is None else stock_alerts.read_resupply(file, project, stock_alerts.DAYS)
 
 
 def build_section(project: Project, model: Model, description: str, supply: Supply | None) -> Section:
-    """Build the section; ``description`` is the model's. Without ``supply`` it shows the demand only."""
+    """Build the section; ``description`` is that of the model. Without ``supply`` it shows the demand only."""
     days, items = stock_alerts.DAYS, np.arange(project.shop.log.items)
     item, resupply = supply or (items, np.zeros((len(items), days), np.float32))
     alerts = stock_alerts.forecast_alerts(project, model, item, resupply, cumulative=True)
     dates = [project.date(project.shop.log.days + day).isoformat() for day in range(days)]
     text = (
-        "Every customer's next basket counts on the day on which it is expected (Damian et al. 2019). Model: "
+        "Every customer's next basket counts on the day when it is expected (Damian et al. 2019). Model: "
         f"{description}. The forecast covers {days} days from {dates[0]} on. "
     )
     tables: list[Table] = []
@@ -51,7 +51,7 @@ def build_section(project: Project, model: Model, description: str, supply: Supp
             figures.append(_draw_missing(project, alerts, worst, dates))
         text += (
             f"{short:,} of the {len(item):,} articles of the resupply run short on at least one day. Surplus of a day "
-            "is carried over to the next. The stock at the beginning is taken to be empty."
+            "is carried over to the next. The forecast assumes no stock at the beginning."
         )
     return Section(*TITLE, text + models.suggest_lens(description), tables, figures)
 
@@ -77,7 +77,9 @@ def _draw_largest(project: Project, alerts: Alerts) -> Figure:
     total = alerts.expected.sum(axis=1)
     order = np.lexsort((alerts.item, -total))[:SHOWN]
     ends = [f"{n:,.0f}" for n in total[order]]
-    figure = bars(drawing.label_articles(project, alerts.item[order]), total[order].tolist(), PLAIN, "pieces", ends)
+    figure = plot_bars(
+        drawing.label_articles(project, alerts.item[order]), total[order].tolist(), PLAIN, "pieces", ends
+    )
     caption = (
         "The articles with the most expected pieces in these days, summed over all customers' next baskets. Only one "
         "basket per customer counts, so articles bought every few days are underestimated."

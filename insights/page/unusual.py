@@ -14,11 +14,11 @@ from submissions.report.figure import AGAINST, PLAIN, Figure, Section, Table, pl
 
 TITLE = ("unusual", "Unusual baskets")
 ROWS, MARKS, ID = 10, 1500, 13  # baskets in the table; marks of each colour; characters of an id
-LOW, HIGH = -4.0, 12.0  # a z outside is drawn at the border
+LOW, HIGH = -4.0, 12.0  # a z outside of these is drawn at the border
 
 
 def build_section(project: Project, seed: int) -> Section:
-    """Build the section; InputError where no last basket can be scored."""
+    """Build the section; raise InputError if no last basket can be scored."""
     description, queries, scores = anomalies.score_project(project, "auto", anomalies.DAYS, seed)
     flagged = int(scores.flagged.sum())
     text = (

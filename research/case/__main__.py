@@ -17,7 +17,7 @@ from typing import NamedTuple
 from rich.console import Console
 from tqdm import tqdm
 
-from benchmarks import results
+from benchmarks import record
 from research.case import closed_form, report, tafeng, task
 from research.case.tafeng import PARTS, Figures
 from research.case.task import Scores
@@ -124,7 +124,7 @@ def main() -> None:
     }
     checked = [report.check_published(name, figures[name]) for name in (PAPER,) if name in names]
     compared = report.compare_pairs(figures, list_pairs(known))
-    made = results.made_from(
+    made = record.made_from(
         [tafeng.path(arguments.data, part) for part in PARTS],
         arguments.seeds,
         shlex.join(["python", "-m", "research.case", *sys.argv[1:]]),
@@ -136,9 +136,9 @@ def main() -> None:
         [report.format_check(result) for result in checked],
         [report.format_difference(result) for result in compared],
     )
-    results.write_json("case", made, body)
-    results.write_markdown("case", made, report.render_markdown(rows, *lines))
-    results.write_plot("case", report.plot(rows))
+    record.write_json("case", made, body)
+    record.write_markdown("case", made, report.render_markdown(rows, *lines))
+    record.write_plot("case", report.plot(rows))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(report.build_table(rows))
     for line in (*lines[0], *lines[1]):

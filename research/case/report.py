@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from benchmarks.results import markdown_table
+from benchmarks.record import markdown_table
 from research.case.tafeng import (
     CUTOFFS,
     METRICS,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import paired, results
+from benchmarks import paired, record
 from research.hm_report import figures, report, rows, shops, trained
 from research.hm_report.block import ERA, Block, asked_of, members_of
 from research.hm_report.figures import Told
@@ -58,7 +58,7 @@ def main() -> None:
         protocol = SHOPS[name]
         found = of_shop(rows.blocks(store, protocol.reported), protocol, FOLDER.resolve() / "trainings", asked.features)
         seconds = sum(row["seconds"] for row in found["rows"].values())
-        made = results.made_from(csvs, protocol.seeds, command, seconds)
+        made = record.made_from(csvs, protocol.seeds, command, seconds)
         print(report.write(name, made, {"note": NOTE, "settings": settings(), "shops": {name: found}}))
 
 

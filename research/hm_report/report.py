@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import results
+from benchmarks import record
 
 KAGGLE = {  # MAP@12, private board
     "base": 0.00084,
@@ -27,9 +27,9 @@ HELD = {"base": 0.1759, "embedding": 0.1802, "deep": 0.1655, "diversified": 0.09
 def write(shop: str, made: dict[str, Any], figures: dict[str, Any]) -> str:
     """``hm_report_<shop>.json``, ``.md`` and ``.png``; the Markdown text."""
     text, name = markdown(figures), f"hm_report_{shop}"
-    results.write_json(name, made, figures)
-    results.write_markdown(name, made, text)
-    results.write_plot(name, drawn(figures))
+    record.write_json(name, made, figures)
+    record.write_markdown(name, made, text)
+    record.write_plot(name, drawn(figures))
     return text
 
 
@@ -77,7 +77,7 @@ def _rows(rows: dict[str, Any]) -> list[str]:
         ]
         for name, of in rows.items()
     ]  # fmt: skip
-    return [results.markdown_table(head, cells)]
+    return [record.markdown_table(head, cells)]
 
 
 def _chain(chain: list[dict[str, Any]]) -> list[str]:
@@ -89,13 +89,13 @@ def _chain(chain: list[dict[str, Any]]) -> list[str]:
             of = step[measure]
             row += [f"{of['mean']:+.4f}", _interval(of, "+"), f"{of['holm']:.3f}"]
         cells.append(row)
-    return [results.markdown_table(head, cells)]
+    return [record.markdown_table(head, cells)]
 
 
 def _folds(folds: dict[str, Any]) -> list[str]:
     head = ["restriction", "times the MAP@12", "95%"]
     cells = [[name, f"{of['fold']:.1f}", f"[{of['low']:.1f}, {of['high']:.1f}]"] for name, of in folds.items()]
-    return [results.markdown_table(head, cells)]
+    return [record.markdown_table(head, cells)]
 
 
 def _features(features: dict[str, Any]) -> list[str]:
@@ -107,7 +107,7 @@ def _features(features: dict[str, Any]) -> list[str]:
         ]
         for name, of in features.items()
     ]  # fmt: skip
-    return [results.markdown_table(head, cells)]
+    return [record.markdown_table(head, cells)]
 
 
 def _known(name: str, published: dict[str, float]) -> str:

@@ -119,8 +119,8 @@ def baseline_rows(of: Asked) -> Mapping[str, Array]:
     rng = np.random.default_rng(of.past.week)
     return {
         "at random": of.recent[rng.random((len(users), len(of.recent))).argsort(1)[:, :K]],
-        "best sellers of the week": baselines.popular(history, users),
-        "repurchase, then best sellers": baselines.repurchase(history, users, HALF_LIFE),
+        "best sellers of the week": baselines.recommend_popular(history, users),
+        "repurchase, then best sellers": baselines.recommend_repurchase(history, users, HALF_LIFE),
         "last active week, then best sellers": last_active_week(of),
     }
 
@@ -147,7 +147,7 @@ def last_active_week(of: Asked) -> Array:
 
 def filled(lists: Array, of: Asked) -> Array:
     """``lists`` with their -1 replaced by the best sellers of the last week."""
-    return answer.fill(lists, answer.best_sellers(weeks.history(of.past.store.shop.log, of.past.week)))
+    return answer.fill(lists, answer.list_best_sellers(weeks.history(of.past.store.shop.log, of.past.week)))
 
 
 def ablations() -> Iterator[tuple[str, Model]]:

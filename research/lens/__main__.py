@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import results
+from benchmarks import record
 from research.case import tafeng
 from research.lens import planted, report, rows, tasks
 from research.lens.trainings import OURS
@@ -26,7 +26,7 @@ TAFENG = shops.ROOT.parent / "shared/data/case_tafeng"
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tafeng", type=Path, default=TAFENG, help="folder of the CASE paper's Ta-Feng files")
-    parser.add_argument("--out", type=Path, default=results.RESULTS, help="folder of the results")
+    parser.add_argument("--out", type=Path, default=record.RESULTS, help="folder of the results")
     parser.add_argument("--rows", nargs="+", default=rows.NAMES, choices=rows.NAMES, help="networks; default: all")
     arguments = parser.parse_args()
     names = [name for name in rows.NAMES if name in arguments.rows]
@@ -54,7 +54,7 @@ def main() -> None:
     seconds = sum(row.get("seconds", 0) for table in (*tables, figures["by heart"]) for row in table.values())
     seeds = sorted({seed for table in tables for row in table.values() for seed in row.get("seeds", [])})
     command = shlex.join(["python", "-m", "research.lens", *sys.argv[1:]])
-    report.write(results.made_from(data, seeds, command, seconds), figures, arguments.out)
+    report.write(record.made_from(data, seeds, command, seconds), figures, arguments.out)
     print((arguments.out / "lens.md").read_text())
 
 

@@ -56,4 +56,4 @@ def make_shop(seed: int) -> Planted:
     ).unique(["user", "day", "item"], keep="first", maintain_order=True)
     customers = pl.DataFrame({"user": range(CUSTOMERS)})
     articles = pl.DataFrame({"product_code": pl.Series(range(GROUPS * ARTICLES), dtype=pl.Int32)})
-    return Planted(shops.of_tables(tx, customers, articles, DAYS), user_group, item_group)
+    return Planted(shops.build(tx, customers, articles, DAYS), user_group, item_group)

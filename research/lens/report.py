@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import results
+from benchmarks import record
 from research.lens.rows import OWN, PERSONAL
 
 PUBLISHED = {  # recall, precision, F1 of the paper's Table 2
@@ -32,9 +32,9 @@ OURS = (
 
 def write(made_from: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
     """Write ``figures`` as JSON, Markdown and a plot into ``folder``; ``made_from`` says how they were made."""
-    results.write_json("lens", made_from, figures, folder)
-    results.write_markdown("lens", made_from, format_markdown(figures), folder)
-    results.write_plot("lens", draw(figures), folder)
+    record.write_json("lens", made_from, figures, folder)
+    record.write_markdown("lens", made_from, format_markdown(figures), folder)
+    record.write_plot("lens", draw(figures), folder)
 
 
 def format_markdown(figures: dict[str, Any]) -> str:
@@ -61,7 +61,7 @@ def _format_baskets(task: dict[str, Any]) -> str:
         cells += [_format_gap(gaps[baseline]) if gaps else "" for baseline in PERSONAL]
         seeds, seconds = _format_cost(row)
         rows.append([name, seeds, *cells, seconds])
-    return results.markdown_table(head, rows)
+    return record.markdown_table(head, rows)
 
 
 def _describe_choices(task: dict[str, Any]) -> list[str]:
@@ -79,7 +79,7 @@ def _describe_choices(task: dict[str, Any]) -> list[str]:
 
 def _format_published() -> str:
     rows = [[name, *map(_round, values)] for name, values in PUBLISHED.items()]
-    return results.markdown_table(["row", "recall", "precision", "F1"], rows)
+    return record.markdown_table(["row", "recall", "precision", "F1"], rows)
 
 
 def _format_times(times: dict[str, Any]) -> str:
@@ -97,7 +97,7 @@ def _format_times(times: dict[str, Any]) -> str:
         "minus that of the mean gap",
         "minus that of the median gap",
     ]
-    return results.markdown_table([*head, "seconds"], rows)
+    return record.markdown_table([*head, "seconds"], rows)
 
 
 def _format_memory(memory: dict[str, Any]) -> str:
@@ -105,7 +105,7 @@ def _format_memory(memory: dict[str, Any]) -> str:
         [name, *(_round(row[key]) for key in ("recall", "precision", "f1")), f"{row['seconds']:.0f}"]
         for name, row in memory.items()
     ]
-    return results.markdown_table(["row", "recall", "precision", "F1", "seconds"], rows)
+    return record.markdown_table(["row", "recall", "precision", "F1", "seconds"], rows)
 
 
 def _format_insights(insights: dict[str, Any]) -> str:
@@ -125,7 +125,7 @@ def _format_insights(insights: dict[str, Any]) -> str:
             purity = figures.get("purity")
             cells.append(f"{purity['articles']:.2f}, {purity['customers']:.2f}" if purity else "")
             rows.append([f"{shop}, {model}", *cells])
-    return results.markdown_table([*head, "alerts P, R, cumulative", "purity of articles, customers"], rows)
+    return record.markdown_table([*head, "alerts P, R, cumulative", "purity of articles, customers"], rows)
 
 
 def draw(figures: dict[str, Any]) -> Figure:

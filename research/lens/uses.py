@@ -38,7 +38,7 @@ def inject_changes(model: Model, query: Query, seed: int) -> dict[str, dict[str,
             ("articles", distances.articles, distances.articles_z),
             ("time", distances.time, distances.time_z),
         ):
-            areas[name].append([anomalies.roc_auc(alone, changed), anomalies.roc_auc(within, changed)])
+            areas[name].append([anomalies.compute_roc_auc(alone, changed), anomalies.compute_roc_auc(within, changed)])
     out = {}
     for name, pairs in areas.items():
         alone, within = np.mean(pairs, axis=0)
@@ -76,9 +76,9 @@ def measure_purity(model: Model, day: int, item_group: Array, user_group: Array,
     vector = model.expected(basket_sequences.query_cutoff(model.sequences, fixed.user, day)).vector
     vector_segments = clusters.cluster_vectors(vector, groups, seed)
     return {
-        "articles": clusters.purity(fixed.of_item, item_group[fixed.item]),
-        "customers": clusters.purity(fixed.of_user, user_group[fixed.user]),
-        "customers, by funnel vector": clusters.purity(vector_segments, user_group[fixed.user]),
+        "articles": clusters.compute_purity(fixed.of_item, item_group[fixed.item]),
+        "customers": clusters.compute_purity(fixed.of_user, user_group[fixed.user]),
+        "customers, by funnel vector": clusters.compute_purity(vector_segments, user_group[fixed.user]),
         "articles' groups by silhouette": int(free.of_item.max()) + 1,
         "customers' groups by silhouette": int(free.of_user.max()) + 1,
         "largest planted group, articles": float(np.bincount(item_group).max() / len(item_group)),

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import results
+from benchmarks import record
 from research.parsrec import attention, baselines, closed_form, ours, parsrec_sales, protocol, report, rows, spillover
 from research.parsrec.protocol import KS, Scorer, Task
 from retail import stage
@@ -39,15 +39,15 @@ def main() -> None:
     what_if = {seed: spillover.run_what_if(seed) for seed in arguments.spillover}
     seconds = sum(row.get("seconds", 0.0) for row in (*table.values(), *what_if.values()))
     command = shlex.join(["python", "-m", "research.parsrec", *sys.argv[1:]])
-    made_from = results.made_from(
+    made_from = record.made_from(
         [Path(parsrec_sales.__file__)], [arguments.seed, *arguments.spillover], command, seconds
     )
     body = {"rows": table, "published": report.PUBLISHED, "attention": agreement, "spillover": what_if}
-    results.write_json("parsrec", made_from, body)
+    record.write_json("parsrec", made_from, body)
     text = report.format_markdown(table, agreement, what_if)
-    results.write_markdown("parsrec", made_from, text)
+    record.write_markdown("parsrec", made_from, text)
     if heats:
-        results.write_plot("parsrec", report.draw(next(iter(heats.values())), sales.sigmas))
+        record.write_plot("parsrec", report.draw(next(iter(heats.values())), sales.sigmas))
     Console(width=None if sys.stdout.isatty() else 160).print(text, markup=False, highlight=False)
 
 

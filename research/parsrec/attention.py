@@ -57,9 +57,9 @@ def compare_with_sigmas(heat: Heat, sales: Sales, seed: int) -> dict[str, Any]:
 
     Return the agreement per group, and the signs of group A minus group B for the pairs whose Sigmas differ.
     """
-    lift = heat.attention / np.where(heat.company > 0, heat.company, 1)
+    lift = heat.attention / np.where(heat.uniform > 0, heat.uniform, 1)
     out: dict[str, Any] = {}
-    for name, matrices in (("attention", heat.attention), ("company", heat.company), ("lift", lift)):
+    for name, matrices in (("attention", heat.attention), ("company", heat.uniform), ("lift", lift)):
         both = symmetrise(matrices)
         gap, planted = both[0] - both[1], sales.sigmas[0] - sales.sigmas[1]
         pairs = np.argwhere(np.triu(planted, 1))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.results import markdown_table
+from benchmarks.record import markdown_table
 from insights.attention import Heat
 from research.parsrec import spillover
 from research.parsrec.attention import symmetrise

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from benchmarks import results
+from benchmarks import record
 from research.two_tower import lists_of_week, rates, report
 from research.two_tower.lists_of_week import Als, Bpr
 from research.two_tower.recall import AT, Hits, hits, recalls, tabulate
@@ -91,7 +91,7 @@ def main() -> None:
     }  # fmt: skip
     files = [arguments.data / name for name in (ARTICLES, CUSTOMERS, TRANSACTIONS)]
     command = " ".join(["python -m research.two_tower", *sys.argv[1:]])
-    made = results.made_from(files, [params.seed], command, sum(seconds.values()))
+    made = record.made_from(files, [params.seed], command, sum(seconds.values()))
     report.write(made, figures, arguments.out)
     print(report.render_markdown(figures))
 
@@ -100,7 +100,7 @@ def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m research.two_tower", description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the shop's CSV files (%(default)s)")
-    parser.add_argument("--out", type=Path, default=ROOT / results.RESULTS, help="folder for the results (%(default)s)")
+    parser.add_argument("--out", type=Path, default=ROOT / record.RESULTS, help="folder for the results (%(default)s)")
     parser.add_argument("--queries", type=int, default=100_000, help="queries of the search (%(default)s)")
     parser.add_argument("--pairs", type=int, default=3, help="runs of each search method (%(default)s)")
     return parser.parse_args()

@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import results
+from benchmarks import record
 from retail import params as parameters
 from retail import shop as shops
 from retail import stage, weeks
@@ -116,7 +116,7 @@ def estimate(
     """
     plan = weeks.plan(shop.log, params.weeks)
     examples = settings.examples.model_copy(update={"batch": batch})
-    buyers = np.array(weeks.buyers_per_week(shop.log))
+    buyers = np.array(weeks.count_buyers(shop.log))
     last = buyers[max(plan.submission - examples.weeks - examples.hold, 1) : plan.submission - examples.hold]
     customers = int(np.minimum(last, examples.customers).sum())
     batches_per_epoch = -(-min(customers, examples.most) // batch)
@@ -193,7 +193,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=20, help="number of timed batches (%(default)s)")
     parser.add_argument("--queries", type=int, default=20_000, help="number of timed customers (%(default)s)")
-    parser.add_argument("--out", type=Path, default=results.RESULTS, help="folder for the results (%(default)s)")
+    parser.add_argument("--out", type=Path, default=record.RESULTS, help="folder for the results (%(default)s)")
     arguments = parser.parse_args()
     out, started = arguments.out.resolve(), time.perf_counter()
     if not arguments.folder.is_dir():
@@ -211,12 +211,12 @@ def main() -> None:
         table.add_row(*line)
     Console(width=140).print(table)
     command = f"python -m research.two_tower.budget --folder {arguments.folder}"
-    made = results.made_from(files, [params.seed], command, time.perf_counter() - started)
-    results.write_json("two_tower_budget", made, figures, out)
-    results.write_markdown(
+    made = record.made_from(files, [params.seed], command, time.perf_counter() - started)
+    record.write_json("two_tower_budget", made, figures, out)
+    record.write_markdown(
         "two_tower_budget",
         made,
-        results.markdown_table(["piece", "core-seconds, core-minutes"], format_lines(figures)),
+        record.markdown_table(["piece", "core-seconds, core-minutes"], format_lines(figures)),
         out,
     )
 

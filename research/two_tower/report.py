@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import results
+from benchmarks import record
 from research.two_tower.recall import AT
 
 MEASURES = {"pooled": "Share of all bought pairs", "customer": "Mean over customers of their share"}
@@ -13,9 +13,9 @@ MEASURES = {"pooled": "Share of all bought pairs", "customer": "Mean over custom
 
 def write(made: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
     """Write ``two_tower.json``, ``.md`` and ``.png`` to ``folder``."""
-    results.write_json("two_tower", made, figures, folder)
-    results.write_markdown("two_tower", made, render_markdown(figures), folder)
-    results.write_plot("two_tower", plot(figures), folder)
+    record.write_json("two_tower", made, figures, folder)
+    record.write_markdown("two_tower", made, render_markdown(figures), folder)
+    record.write_plot("two_tower", plot(figures), folder)
 
 
 def render_markdown(figures: dict[str, Any]) -> str:
@@ -74,7 +74,7 @@ def _format_recall(recall: dict[str, Any], measure: str) -> str:
             "" if method == "two_tower" else f"{at_100['lead']:+.4f} {_format_interval(at_100['lead_interval'], '+')}"
         )
         rows.append([method, *cells, lead])
-    return results.markdown_table(["method", *heads, "two_tower minus the method, recall@100"], rows)
+    return record.markdown_table(["method", *heads, "two_tower minus the method, recall@100"], rows)
 
 
 def _format_search(figures: dict[str, Any]) -> list[str]:
@@ -91,7 +91,7 @@ def _format_search(figures: dict[str, Any]) -> list[str]:
         f"{search['queries']:,} queries, {search['pairs']} runs of each method in turn, {search['threads']} thread(s), "
         f"{search['gpus']} GPU(s).",
         "",
-        results.markdown_table(["queries per second", "median", "minimum", "maximum"], rows),
+        record.markdown_table(["queries per second", "median", "minimum", "maximum"], rows),
     ]
     heads = ["kind", "effort", "recall of the exact search", "queries per second", "seconds to build"]
     for vectors, kinds in figures["approximate"].items():
@@ -105,7 +105,7 @@ def _format_search(figures: dict[str, Any]) -> list[str]:
             ]
             for kind in kinds
         ]
-        lines += ["", f"{vectors}:", "", results.markdown_table(heads, cells)]
+        lines += ["", f"{vectors}:", "", record.markdown_table(heads, cells)]
     return lines
 
 
@@ -114,7 +114,7 @@ def _format_tuning(figures: dict[str, Any]) -> list[str]:
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in figures["seconds"].items())
     heads = ["method", "settings", "recall@100, pooled"]
     title = f"## Tuning of the baselines on weeks {figures['tuning_weeks']}"
-    return ["", title, "", results.markdown_table(heads, rows), "", f"Seconds: {seconds}."]
+    return ["", title, "", record.markdown_table(heads, rows), "", f"Seconds: {seconds}."]
 
 
 def _format_interval(pair: tuple[float, float], sign: str = "") -> str:

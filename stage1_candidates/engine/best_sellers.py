@@ -1,4 +1,4 @@
-"""Best sellers of a group of articles: of a product_code, of a category."""
+"""List the best sellers of each group of articles, such as a product_code or a category."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from stage1_candidates.engine.lists import Lists
 
 
 def by_group(history: History, group: Array, half_life: float, depth: int) -> Lists:
-    """Key: a group of articles; targets: its ``depth`` best sellers, weight their share of its decayed sales."""
+    """List the ``depth`` best sellers of each group, weighted by their share of the group's decayed sales."""
     log, known = history.log, history.known
     groups = int(group.max()) + 1
     sales = history.decay(half_life)

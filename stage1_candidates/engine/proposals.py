@@ -1,6 +1,7 @@
 """Compute and store what a source proposes: the work that stages ``propose@`` and ``propose_network@`` share."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,12 @@ def load_state(name: str, week: int) -> State:
         return dict(stored)
 
 
+def write_off(folder: Path) -> None:
+    """Write the folder of a plug-in that is off: the one setting that later stages depend on."""
+    with stage.whole_folder(folder) as part:
+        (part / paths.SETTINGS).write_text('{"use": false}')
+
+
 def write(name: str, weights_of: WeightsOf) -> None:
     """Write data/sources/<name>/, whole or not at all.
 
@@ -43,7 +50,6 @@ def write(name: str, weights_of: WeightsOf) -> None:
     with stage.whole_folder(paths.SOURCES / name) as folder:
         (folder / paths.SETTINGS).write_text(settings.model_dump_json(indent=1))
         if not (settings.proposes or settings.scores):
-            (folder / "off").touch()
             return
         whole = shop.read()
         plan = weeks.plan(whole.log, params.weeks)

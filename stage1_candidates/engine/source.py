@@ -21,7 +21,8 @@ from stage1_candidates.engine.plugin_types import NetworkModule, SourceModule
 
 def switched_on(params: Params) -> list[str]:
     """List the sources and networks that serve, in alphabetical order, whatever the order of their blocks."""
-    blocks = {name: load(name, params)[1] for name in sorted([*params.sources, *params.networks])}
+    names = sorted([*params.sources, *(name for name in params.networks if not is_off(name, params))])
+    blocks = {name: load(name, params)[1] for name in names}
     return [name for name, block in blocks.items() if block.proposes or block.scores]
 
 
@@ -36,6 +37,11 @@ def load(name: str, params: Params) -> tuple[SourceModule, Any]:
         return load_network(name, params)
     module, settings = plugins.load("stage1_candidates.sources.{}", "sources", name, params.sources)
     return module, settings
+
+
+def is_off(name: str, params: Params) -> bool:
+    """Tell whether network ``name`` has ``use: false``; found without its module, which imports torch."""
+    return params.networks.get(name, {}).get("use") is False
 
 
 def load_network(name: str, params: Params) -> tuple[NetworkModule[Any], Any]:

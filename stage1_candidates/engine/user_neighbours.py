@@ -1,4 +1,4 @@
-"""Customers as vectors of their articles by week, and each one's nearest customers by cosine."""
+"""Describe customers by vectors of their articles by week, and find each customer's nearest ones by cosine."""
 
 import numba
 import numpy as np
@@ -11,7 +11,7 @@ from stage1_candidates.engine.lists import Lists
 
 
 def reference_vectors(history: History, most: int, decay: float) -> dict[str, Array]:
-    """State of a search among the ``most`` most recent customers: their codes, unit vectors, and these by article."""
+    """Store the ``most`` most recent customers for a search: their codes, unit vectors, and these by article."""
     log = history.log
     active = np.flatnonzero(history.stop > log.start[:-1])
     last = log.day[history.stop[active] - 1].astype(np.int64)
@@ -22,7 +22,7 @@ def reference_vectors(history: History, most: int, decay: float) -> dict[str, Ar
 
 
 def nearest(mine: Lists, state: dict[str, Array], users: Array, neighbours: int) -> Lists:
-    """Row: a customer of ``users``; targets: its nearest reference customers by cosine, itself left out."""
+    """Find for each of ``users`` its nearest reference customers by cosine, itself left out."""
     reference = state["reference"]
     place = np.minimum(np.searchsorted(reference, users), max(len(reference) - 1, 0))
     inside = reference[place] == users if len(reference) else np.zeros(len(users), bool)
@@ -32,7 +32,7 @@ def nearest(mine: Lists, state: dict[str, Array], users: Array, neighbours: int)
 
 
 def vectors(history: History, users: Array, decay: float) -> Lists:
-    """Row: a customer; targets: own articles; weight: sum over weeks with a purchase of decay^(weeks ago)."""
+    """Weigh each customer's own articles by the sum over weeks with a purchase of decay^(weeks ago)."""
     own = lists.own(history, users, 1.0)
     log = history.log
     weight = np.zeros(len(own.target), np.float32)
@@ -42,7 +42,7 @@ def vectors(history: History, users: Array, decay: float) -> Lists:
 
 
 def unit(rows: Lists) -> Lists:
-    """The same rows scaled to Euclidean length 1."""
+    """Scale each row to Euclidean length 1."""
     norm = np.sqrt(np.bincount(rows.key_of_rows(), weights=rows.weight.astype(np.float64) ** 2, minlength=rows.keys))
     scaled = rows.weight / np.maximum(norm, 1e-12)[rows.key_of_rows()]
     return Lists(rows.ptr, rows.target, scaled.astype(np.float32))

@@ -60,8 +60,8 @@ def build(
             silent = source.untrained  # no place among the others either
             columns |= {
                 f"{name}__score": score,
-                f"{name}__of_best": score if silent else pairs.of_best(whole.ptr, score),
-                f"{name}__place": score if silent else pairs.place(whole.ptr, score),
+                f"{name}__of_best": score if silent else pairs.divide_by_best(whole.ptr, score),
+                f"{name}__place": score if silent else pairs.rank_in_run(whole.ptr, score),
             }
             of_users = source.describe_users(history, shop, users)
             columns |= {f"{name}__{what}": values[whole.run] for what, values in of_users.items()}

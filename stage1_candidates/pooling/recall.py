@@ -1,4 +1,4 @@
-"""How good the candidates are before any ranker: recall@k, hit ratio, rows, and the MAP@12 of a perfect ranker."""
+"""Measure the candidates before any ranker: recall@k, hit ratio, rows, and the MAP@12 of a perfect ranker."""
 
 from collections.abc import Mapping
 
@@ -18,27 +18,27 @@ ORACLE = "oracle_map12"  # MAP@12 of a perfect ranker of the pool
 def figures(
     proposed: Mapping[str, Lists], users: Array, truth: tuple[Array, Array], settings: Pool
 ) -> dict[str, object]:
-    """Figures of one label week: per source, for the union, for the union without each source, and the oracle.
+    """Compute the figures of one label week: each source, union, union without each source, oracle.
 
     recall@k = truth pairs among the first k / truth pairs; hit ratio = truth pairs / rows; the oracle puts the
-    truth of the pool first. The union's recall is that of the fused order, also beyond the pool's size; its rows, its
-    hit ratio and the oracle are the pool's. A source's recall no longer rises beyond its own ``take``.
+    bought articles of the pool first. The union's recall is that of the fused order, also beyond the pool's size. Its
+    rows, its hit ratio and the oracle are the pool's. A source's recall cannot rise beyond its own ``take``.
     """
     bought = pair_codes(np.searchsorted(users, truth[0]), truth[1])
     fused = fusion.fuse(proposed, settings)
     deep = settings.model_copy(update={"take": max(settings.take, *AT)})
-    found: dict[str, object] = {name: _of(best, bought) for name, best in proposed.items()}
-    found["union"] = {**_of(fused, bought), **_recall(fusion.fuse(proposed, deep), bought)}
+    by_name: dict[str, object] = {name: _measure(best, bought) for name, best in proposed.items()}
+    by_name["union"] = {**_measure(fused, bought), **_recall(fusion.fuse(proposed, deep), bought)}
     if len(proposed) > 1:
         for name in proposed:
             rest = {other: best for other, best in proposed.items() if other != name}
-            found[f"union without {name}"] = _recall(fusion.fuse(rest, deep), bought)
-    found[ORACLE] = _oracle(fused, users, truth, bought)
-    return found
+            by_name[f"union without {name}"] = _recall(fusion.fuse(rest, deep), bought)
+    by_name[ORACLE] = _oracle(fused, users, truth, bought)
+    return by_name
 
 
 def mean_of_weeks(weeks: list[dict[str, object]]) -> dict[str, object]:
-    """Mean of each figure over the weeks (rows, too, are a week's mean)."""
+    """Average each figure over the weeks, the number of rows included."""
     out: dict[str, object] = {}
     for name, first in weeks[0].items():
         values = [week[name] for week in weeks]
@@ -49,7 +49,7 @@ def mean_of_weeks(weeks: list[dict[str, object]]) -> dict[str, object]:
     return out
 
 
-def _of(best: Lists, bought: Array) -> dict[str, float]:
+def _measure(best: Lists, bought: Array) -> dict[str, float]:
     hit = np.isin(pair_codes(best.key_of_rows(), best.target), bought)
     return {**_recall(best, bought), "hit_ratio": float(hit.sum() / max(len(hit), 1)), "rows": len(hit)}
 

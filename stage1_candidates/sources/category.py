@@ -1,4 +1,4 @@
-"""Best sellers of the customer's favourite categories: P(category | customer) x P(article | category)."""
+"""Propose best sellers of the customer's favourite categories: P(category | customer) x P(article | category)."""
 
 import numpy as np
 
@@ -20,12 +20,12 @@ class Params(Source):
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Per category its best sellers, weighted by their share of its decayed sales."""
+    """List each category's best sellers, weighted by their share of its decayed sales."""
     return by_group(history, shop.category, params.sales_half_life, params.depth).arrays("articles")
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> own articles -> their categories -> the categories' best sellers."""
+    """Multiply (customers, categories) by (categories, articles): own categories times their best sellers."""
     own = lists.own(history, users, params.half_life)
     category = shop.category[own.target]
     key = np.maximum(category, 0).astype(np.uint32)

@@ -1,4 +1,4 @@
-"""EASE (Steck, WWW 2019) on time-decayed counts of the articles that sell now: a closed-form item-item regression."""
+"""Propose articles by EASE (Steck, WWW 2019), a closed-form item-item regression, on decayed purchase counts."""
 
 import numpy as np
 import scipy.linalg
@@ -16,16 +16,16 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # of purchases, when weights are learned and when they are used
-    articles: Positive  # best sellers that take part; bounds the one dense matrix to articles x articles
-    sales_half_life: Days  # what "best sellers" means
+    half_life: Days  # of purchases, in the training of the weights and in their use
+    articles: Positive  # best sellers that take part; the one dense matrix is articles x articles
+    sales_half_life: Days  # of the sales that make a best seller
     ridge: Days  # regularisation, lambda of the paper
     neighbours: Positive  # weights kept per article, the largest ones
-    own: Share  # weight of the customer's own count of the article, which EASE's zero diagonal leaves out
+    own: Share  # weight of the customer's own count of the article; EASE's diagonal is zero
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Per article its ``neighbours`` largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
+    """Compute each article's largest positive weights B_ij = -P_ij / P_jj, P = (X'X + ridge I)^-1 (eq. 8)."""
     log, known = history.log, history.known
     sales = np.bincount(log.item[known], weights=history.decay(params.sales_half_life), minlength=log.items)
     chosen = np.sort(np.lexsort((np.arange(log.items), -sales))[: params.articles])
@@ -33,7 +33,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     x = scipy.sparse.csr_array((bought.weight, bought.target, bought.ptr), shape=(bought.keys, log.items))[:, chosen]
     gram = (x.T @ x).toarray().astype(np.float32)  # (m, u) @ (u, m) -> (m, m)
     gram[np.diag_indices_from(gram)] += params.ridge
-    # BLAS cuts its sums by its threads: with one of them the last bits do not hang on the number of cores
+    # BLAS splits its sums by threads; with one thread the last bits do not depend on the number of cores
     with threadpool_limits(1, user_api="blas"):
         inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False, assume_a="pos")
     weights = -inverse / np.diag(inverse)
@@ -48,5 +48,5 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> own articles -> what they speak for, the articles themselves included."""
+    """Multiply (customers, articles) by (articles, articles): own decayed counts times the weights."""
     return lists.own(history, users, params.half_life), Lists.of(state, "near"), None

@@ -1,4 +1,4 @@
-"""Time-decayed item-item collaborative filtering: articles of customers who bought this one, lately."""
+"""Propose articles with the same buyers as the customer's own (item-based CF, Sarwar et al., WWW 2001), with decay."""
 
 import numpy as np
 
@@ -13,15 +13,15 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # of purchases when similarities are learned
-    profile_half_life: Days  # of the customer's purchases when they are used
+    half_life: Days  # of the purchases from which similarities are computed
+    profile_half_life: Days  # of the customer's own purchases
     neighbours: Positive  # kept per article
-    popularity: Share  # exponent on the neighbour's norm: 0 favours best sellers, 1 is hard on them
-    basket: Share  # exponent on the customer's norm: how little the word of a customer of many articles counts
+    popularity: Share  # exponent on the neighbour's norm: 0 favours best sellers, 1 penalises them most
+    basket: Share  # exponent on the customer's norm: a larger one gives customers with many articles less weight
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Per article its ``neighbours`` most similar ones.
+    """Compute each article's ``neighbours`` most similar articles.
 
     similarity(i, j) = sum_u w_ui w_uj / (|u|^basket |j|^popularity |i|^(1 - popularity)), w the decayed purchase
     counts; |i|, |u| the Euclidean norms of an article's column and a customer's row.
@@ -47,6 +47,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> own articles -> their neighbours, those bought before left out (repurchase has them)."""
+    """Multiply (customers, articles) by (articles, articles); leave out articles bought before (see repurchase)."""
     own = lists.own(history, users, params.profile_half_life)
     return own, Lists.of(state, "near"), own

@@ -1,4 +1,4 @@
-"""Articles that follow: bought by others in the weeks after a basket that held what this customer bought last."""
+"""Propose articles that other customers bought soon after a basket like this customer's last ones."""
 
 import numba
 import numpy as np
@@ -16,15 +16,15 @@ from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
-    half_life: Days  # of the pairs of baskets that teach
+    half_life: Days  # of the pairs of baskets that are counted
     within: Positive  # days between the two baskets, at most
     profile_half_life: Days  # of the customer's own baskets
-    neighbours: Positive  # followers kept per article
+    neighbours: Positive  # following articles kept per article
     popularity: Share  # exponent on the follower's sales
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Per article the articles that followed it most.
+    """Compute for each article the articles that followed it most.
 
     follows(i, j) = sum over pairs of baskets of one customer, 1..within days apart, the first with i and the second
     with j, of 2^(-age of the second / half_life) / size of the first, over sales(i)^(1 - popularity)
@@ -48,19 +48,19 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> own articles, the latest first -> what follows them."""
+    """Multiply (customers, articles) by (articles, articles): own decayed purchases times what follows them."""
     return lists.own(history, users, params.profile_half_life), Lists.of(state, "near"), None
 
 
 def _baskets(user: Array, day: Array) -> Array:
-    """(k,) int64 running number of the basket of each entry."""
+    """Number the basket of each entry: (k,) int64."""
     new = np.concatenate([[False], (np.diff(user) != 0) | (np.diff(day) != 0)])
     return np.cumsum(new[: len(user)])
 
 
 @numba.njit(cache=True)
 def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Array, Array]:
-    """For each entry the run first:last of entries in later baskets of its customer, at most ``within`` days on."""
+    """Find each entry's run first:last of its customer's later entries, at most ``within`` days later."""
     n = len(user)
     first, last = np.empty(n, np.int64), np.empty(n, np.int64)
     end, begin = 0, 0
@@ -78,7 +78,7 @@ def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Arr
 
 
 def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Array, items: int, top: int) -> Lists:
-    """best_targets over entries whose targets are the runs first:last: the runs as lists, without copying them."""
+    """Compute ``best_targets`` where an entry's targets are the run first:last, without a copy of the runs."""
     target = np.zeros((items, top), np.uint32)
     score = np.zeros((items, top), np.float32)
     count = np.zeros(items, np.int64)

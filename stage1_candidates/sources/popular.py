@@ -1,4 +1,4 @@
-"""The best sellers of the last days, the same for every customer."""
+"""Propose the best sellers of the last days, the same for every customer."""
 
 import numpy as np
 
@@ -14,11 +14,11 @@ from stage1_candidates.engine.sparse_product import Factors
 
 class Params(Source):
     half_life: Days  # days after which a sale counts half
-    depth: Positive  # length of the stored list: pairs of the pool beyond it score 0
+    depth: Positive  # length of the stored list; an article beyond it scores 0
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """One list: buyers per article, each purchase day weighted 2^(-age / half_life)."""
+    """Build one list: buyers per article, each purchase day weighted 2^(-age / half_life)."""
     log, known = history.log, history.known
     sales = history.decay(params.half_life)
     best = lists.gather(np.zeros(len(known), np.int64), log.item[known], sales, 1, params.depth)
@@ -26,6 +26,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> the one list."""
+    """Multiply (customers, 1) by (1, articles): every customer gets the one list."""
     everybody = Lists(np.arange(len(users) + 1), np.zeros(len(users), np.uint32), np.ones(len(users), np.float32))
     return everybody, Lists.of(state, "best"), None

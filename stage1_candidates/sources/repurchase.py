@@ -1,4 +1,4 @@
-"""Articles the customer bought before: the recent, the repeated, and among equals those that sell."""
+"""Propose articles the customer bought before: recent and repeated ones first, ties by the shop's sales."""
 
 import numpy as np
 
@@ -15,13 +15,13 @@ from stage1_candidates.engine.sparse_product import Factors
 class Params(Source):
     half_life: Days  # days after which a purchase counts half
     sales_half_life: Days  # the same for the shop's sales of the article
-    lift: Days  # how much more the best seller of all counts than an article that no longer sells
+    lift: Days  # how much more the best seller counts than an article that no longer sells
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """``lift`` (items,): 1 + lift * sales / the largest sales, each sale weighted 2^(-age / sales_half_life).
+    """Compute ``lift`` (items,): 1 + lift * sales / the largest sales, each sale weighted 2^(-age / sales_half_life).
 
-    Most purchases are single, of one basket, and tie: what the shop sells now decides among them.
+    Most articles were bought once, many of them in one basket, and tie; the shop's present sales decide among them.
     """
     log, known = history.log, history.known
     worth = history.decay(params.sales_half_life)
@@ -30,6 +30,6 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> own articles, weight sum of 2^(-age / half_life) -> themselves, weight ``lift``."""
+    """Multiply (customers, articles), sums of 2^(-age / half_life), by the diagonal (articles, articles) ``lift``."""
     same = lists.identity(shop.log.items)
     return lists.own(history, users, params.half_life), Lists(same.ptr, same.target, state["lift"]), None

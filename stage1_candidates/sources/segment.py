@@ -1,4 +1,4 @@
-"""Best sellers among customers like this one: same age bin, same postal code, same favourite department or type."""
+"""Propose best sellers among customers of the same age bin, postal code, favourite department or favourite type."""
 
 import numpy as np
 
@@ -19,14 +19,14 @@ class Params(Source):
     half_life: Days  # days after which a sale counts half
     taste_half_life: Days  # the same for the purchases that make a favourite
     depth: Positive  # best sellers kept per segment
-    smoothing: Days  # sales that the whole shop's shares weigh against the segment's own
+    smoothing: Days  # sales with which the whole shop's shares weigh against the segment's own
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Per segment the ``depth`` articles of the highest smoothed share.
+    """Compute for each segment the ``depth`` articles with the highest smoothed share.
 
     share(s, i) = (n_si + smoothing * p_i) / (n_s + smoothing), p_i the share of article i in the whole shop. The
-    segments of the kinds that the data offers lie one after another; ``member`` is (kinds, users), -1 for none.
+    segments of all kinds that the data offers are numbered in one sequence. ``member`` is (kinds, users), -1 for none.
     """
     log, known = history.log, history.known
     sales = history.decay(params.half_life)
@@ -54,7 +54,7 @@ def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> the segments it belongs to (weight 1 each) -> their best sellers."""
+    """Multiply (customers, segments), 1 where a customer belongs to a segment, by (segments, articles)."""
     member = state["member"][:, users].T  # (kinds, users) -> (U, kinds)
     belongs = member >= 0
     ptr = offsets(belongs.sum(axis=1))
@@ -63,11 +63,11 @@ def factors(history: History, shop: Shop, state: dict[str, Array], users: Array,
 
 
 def _members(history: History, shop: Shop, params: Params) -> list[Array]:
-    """One (users,) int32 segment code per kind that the data offers, -1 where the customer has none."""
+    """Return a (users,) int32 segment code for each kind that the data offers, -1 where the customer has none."""
     kinds = [] if shop.age_bin is None else [shop.age_bin.copy()]
     if "postal_code" in shop.traits:
         kinds.append(shop.traits["postal_code"].copy())
     weight = history.decay(params.taste_half_life)
-    of_tastes = [lists.favourites(history, shop.attributes[name], weight) for name in FAVOURITES
+    favourites = [lists.favourites(history, shop.attributes[name], weight) for name in FAVOURITES
                  if name in shop.attributes]  # fmt: skip
-    return [*kinds, *(favourite.astype(np.int32) for favourite in of_tastes)]
+    return [*kinds, *(favourite.astype(np.int32) for favourite in favourites)]

@@ -1,4 +1,4 @@
-"""User neighbours after TIFU-KNN (Hu et al., SIGIR 2020), on calendar weeks: own habits and the neighbours'."""
+"""Propose by TIFU-KNN (Hu et al., SIGIR 2020) on calendar weeks: own habits mixed with those of similar customers."""
 
 import numpy as np
 
@@ -17,16 +17,16 @@ class Params(Source):
     decay: Share  # weight of a week relative to the week after it
     neighbours: Positive
     alpha: Share  # weight of the customer's own vector; the neighbours' mean has the rest
-    reference: Positive  # customers who may be neighbours: the most recent ones, all where there are fewer
+    reference: Positive  # customers who may be neighbours, at most: the most recent ones
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Vectors of the reference customers, and the same by article for the search."""
+    """Store the vectors of the reference customers, by customer and, for the search, by article."""
     return reference_vectors(history, params.reference, params.decay)
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> itself (alpha) and its K cosine neighbours ((1 - alpha) / K each) -> their unit vectors."""
+    """Mix each customer's unit vector (alpha) with those of its K cosine neighbours ((1 - alpha) / K each)."""
     items = history.log.items
     mine = unit(vectors(history, users, params.decay))
     near = nearest(mine, state, users, params.neighbours)

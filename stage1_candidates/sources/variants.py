@@ -1,4 +1,4 @@
-"""Other articles of the product_codes that the customer bought: another colour, another size of pack."""
+"""Propose other articles of the product_codes that the customer bought, such as another colour or size."""
 
 import numpy as np
 
@@ -20,12 +20,12 @@ class Params(Source):
 
 
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
-    """Per product_code its articles, weighted by their share of the code's decayed sales."""
+    """List each product_code's articles, weighted by their share of the code's decayed sales."""
     return by_group(history, shop.attributes["product_code"], params.sales_half_life, params.depth).arrays("articles")
 
 
 def factors(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Factors:
-    """Customer -> own articles -> their product_codes -> the codes' articles, those bought before left out."""
+    """Multiply (customers, product_codes) by (product_codes, articles); leave out articles bought before."""
     own = lists.own(history, users, params.half_life)
     codes = shop.attributes["product_code"][own.target].astype(np.uint32)
     return Lists(own.ptr, codes, own.weight), Lists.of(state, "articles"), own

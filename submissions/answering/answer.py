@@ -29,10 +29,10 @@ def split_shards(users: Array, size: int) -> Iterator[Array]:
         yield users[begin : begin + size]
 
 
-def table(
+def build_table(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], params: Params
 ) -> tuple[Pairs, pl.DataFrame]:
-    """Return every candidate pair of ``users`` (ascending) and its features, with the training table's columns."""
+    """Build every candidate pair of ``users`` (ascending) and its features, with the training table's columns."""
     factors = pool.compute_factors(sources, history, shop, users)
     proposed = pool.propose(sources, history, shop, users, factors)
     pairs, columns = pool.build(sources, proposed, history, shop, users, params, factors)
@@ -45,11 +45,11 @@ def table(
 def score_candidates(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], blend: Blend, params: Params
 ) -> tuple[Pairs, pl.DataFrame, Array]:
-    """Return ``table`` and the ranker's score (n,) of each row.
+    """Score the candidates: return the result of ``build_table`` and the ranker's score (n,) of each row.
 
     Raises InputError if the ranker was trained on other features.
     """
-    pairs, rows = table(history, shop, users, sources, params)
+    pairs, rows = build_table(history, shop, users, sources, params)
     if rows.columns[2:] != next(iter(blend.models.values())).feature_name():
         raise InputError("answer: the features differ from those the ranker was trained on; run `dvc repro`")
     raw = np.empty((len(blend.models), rows.height))
@@ -61,22 +61,25 @@ def score_candidates(
 def answer(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], blend: Blend, params: Params
 ) -> Array:
-    """Return each customer's articles (len(users), 12) int64, best first, all distinct; ``users`` ascending.
+    """Answer each customer of ``users`` (ascending) with 12 distinct articles (users, 12) int64, best first.
 
     Equal scores are ordered by article. Best sellers complete the list of a customer with fewer than 12 candidates.
     """
     pairs, _, score = score_candidates(history, shop, users, sources, blend, params)
-    return top(pairs, score, cached_best_sellers(history))
+    return select_top(pairs, score, list_cached_best_sellers(history))
 
 
-def cached_best_sellers(history: History) -> Array:
-    """Return ``best_sellers``, computed once for all shards of customers."""
-    items: Array = history.once("best_sellers", lambda: best_sellers(history))
+def list_cached_best_sellers(history: History) -> Array:
+    """Return the result of ``list_best_sellers``, computed once for all shards of customers."""
+    items: Array = history.once("best_sellers", lambda: list_best_sellers(history))
     return items
 
 
-def top(pairs: Pairs, score: Array, filler: Array) -> Array:
-    """Return each customer's 12 best-scored articles (users, 12) int64, completed from ``filler`` without repeats."""
+def select_top(pairs: Pairs, score: Array, filler: Array) -> Array:
+    """Select each customer's 12 best-scored articles (users, 12) int64; complete them from ``filler``, without repeats.
+
+    Ties are ordered by article.
+    """
     lists = np.full((len(pairs.users), K), -1, np.int64)
     order = np.lexsort((pairs.items, -score, pairs.run))
     rank = place_in_row(pairs.ptr)
@@ -86,7 +89,7 @@ def top(pairs: Pairs, score: Array, filler: Array) -> Array:
 
 
 def fill(lists: Array, filler: Array) -> Array:
-    """Replace each -1 at the end of a row of ``lists`` (users, 12) by the next article of ``filler`` not in the row."""
+    """Replace each -1 at a row's end in ``lists`` (users, 12) by the next article of ``filler`` not yet in the row."""
     short = np.flatnonzero(lists[:, -1] < 0)
     in_row = (lists[short][:, :, None] == filler).any(axis=1)  # (s, 12, 24) -> (s, 24)
     unused = np.argsort(in_row, axis=1, kind="stable")  # places in filler, those not yet in the row first, in order
@@ -98,8 +101,8 @@ def fill(lists: Array, filler: Array) -> Array:
     return full
 
 
-def best_sellers(history: History) -> Array:
-    """Return the best sellers (up to 24,) int64 of the last 7 days, best first; ties by all-time sales, then by id.
+def list_best_sellers(history: History) -> Array:
+    """List the best sellers (up to 24,) int64 of the last 7 days, best first; ties by all-time sales, then by id.
 
     24 is twice a list's length: at least 12 remain after removing the articles that a list already contains.
     """

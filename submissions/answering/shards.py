@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from retail import kept, paths
@@ -19,19 +20,19 @@ LIBRARIES = ("lightgbm", "numba", "numpy", "polars", "torch")
 
 @dataclass(frozen=True)
 class Shards:
-    """The kept lists of one submission. Lists made from other inputs lie in other folders and are never read."""
+    """The kept lists of one submission; lists made from other inputs lie in other folders and are never read."""
 
     folder: Path
 
     @staticmethod
     def open(week: int, params: Params) -> "Shards":
-        """Return the store for label week ``week`` and the current files, settings, code and library versions."""
+        """Open the store for label week ``week`` and the current files, settings, code and library versions."""
         states = [paths.of_week(paths.SOURCES / name, "state", week, "npz") for name in source.switched_on(params)]
         files = [*sorted(paths.PREPARED.iterdir()), *sorted(paths.FINAL_MODEL.iterdir()), *states]
         code = [file for package in ANSWERING_PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
-        versions = {name: version(name) for name in LIBRARIES}
-        answering = {"sources", "networks", "pool", "features", "seed", "submit"}
-        settings = params.model_dump(mode="json", include=answering)
+        versions = {name: version(name) for name in LIBRARIES if find_spec(name)}
+        blocks = {"sources", "networks", "pool", "features", "seed", "submit"}
+        settings = params.model_dump(mode="json", include=blocks)
         return Shards(FOLDER / kept.fingerprint([settings, versions], [*files, *code]))
 
     def load_or_answer(self, number: int, answer: Callable[[], Array]) -> Array:

@@ -1,9 +1,12 @@
 """Stage ``explain``: compute the reasons for the recommended articles, or print those of one customer.
 
 ``python -m submissions.explain`` writes outputs/explanations.parquet for the first ``explain.customers`` customers of
-the submission. It has one row per customer and place, with the columns customer_id, place (1..12), article_id, score
-(null for a best seller that completes the list), sources (those that propose the article) and reason_1..reason_3 (the
-strongest first, "" if there are fewer).
+the submission. It has one row per customer and place. Columns:
+
+customer_id, place (1..12), article_id
+score               null for a best seller that completes the list
+sources             names of the sources and networks that propose the article
+reason_1..reason_3  the strongest first; "" if there are fewer
 
 ``python -m submissions.explain CUSTOMER_ID`` prints one customer's latest baskets, recommended articles and reasons.
 """
@@ -29,7 +32,7 @@ def write() -> None:
 
 
 def show(customer_id: str) -> None:
-    """Print one customer's recommendations, read from the stage's output or else computed now."""
+    """Print one customer's recommendations, read from the stage's output or, if absent there, computed now."""
     for path in (paths.PREPARED, paths.FINAL_MODEL):
         if not path.exists():
             raise InputError(f"{path}: no such folder; run `dvc repro` first")
@@ -45,7 +48,7 @@ def show(customer_id: str) -> None:
 
 
 def explain_users(users: Array) -> pl.DataFrame:
-    """Compute the table's rows for ``users``."""
+    """Compute the rows of the table of reasons for ``users``."""
     from submissions.explain import explanations  # imports LightGBM and torch, which stored rows do not need
 
     return explanations.explain_customers(users, parameters.read())

@@ -26,13 +26,13 @@ class Explainer:
 
     @property
     def expected_score(self) -> float:
-        """The mean score over the rows that the models were trained on."""
+        """Mean score over the rows on which the models were trained."""
         return sum(self._weight(name) * model.expected for name, model in self.models.items())
 
     def compute_contributions(self, features: Array) -> Array:
-        """Return each feature's contribution (n, f) float32 to the scores of ``features`` (n, f) float32.
+        """Compute each feature's contribution (n, f) float32 to the scores of ``features`` (n, f) float32.
 
-        Path-dependent TreeSHAP (Lundberg et al., 2020), exact for each model; the blend is linear in its models.
+        By path-dependent TreeSHAP (Lundberg et al., 2020). It is exact for each model, and the blend is linear in them.
         """
         total = np.zeros(features.shape, np.float32)
         for name, model in self.models.items():

@@ -3,7 +3,7 @@
 import polars as pl
 
 from retail import paths
-from retail.shop import called
+from retail.shop import name_article
 
 FILE = paths.OUTPUTS / "explanations.parquet"
 REASONS = 3
@@ -18,13 +18,13 @@ COLUMNS: dict[str, pl.DataType] = {
 
 
 def read_rows(customer_id: str) -> pl.DataFrame:
-    """Return the customer's rows of FILE; no rows if FILE does not contain the customer."""
+    """Read the customer's rows of FILE; no rows if FILE does not contain the customer."""
     if not FILE.exists():
         return pl.DataFrame(schema=COLUMNS)
     return pl.scan_parquet(FILE).filter(pl.col("customer_id") == customer_id).collect()
 
 
 def read_article_names() -> pl.DataFrame:
-    """Return columns article_id and name of every article; the type or the id replaces a missing name."""
+    """Read columns article_id and name of every article; the type or the id replaces a missing name."""
     table = pl.read_parquet(paths.ARTICLES)
-    return table.select("article_id", name=called(table.columns))
+    return table.select("article_id", name=name_article(table.columns))

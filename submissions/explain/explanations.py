@@ -17,7 +17,7 @@ from retail.ragged import offsets, pair_codes
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.pool import loaded
+from stage1_candidates.pool import load_sources
 from stage2_ranker.model import ranker
 from stage2_ranker.model.blend import Blend
 from submissions.answering import answer
@@ -35,13 +35,13 @@ def explain_shard(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], explainer: Explainer, params: Params,
     articles: pl.DataFrame,
 ) -> pl.DataFrame:  # fmt: skip
-    """Return rows user, place, item, score, sources, reason_1..reason_3 for ``users`` (ascending), in their order.
+    """Explain a shard: rows user, place, item, score, sources, reason_1..reason_3 for ``users`` (ascending), in order.
 
     ``articles``: the table of ``read_labels``. The lists equal those of ``answer.answer``. A best seller that completes
     a list has a null score, no sources, and the reason FILLER_REASON.
     """
     pairs, rows, score = answer.score_candidates(history, shop, users, sources, explainer.blend, params)
-    lists = answer.top(pairs, score, answer.cached_best_sellers(history))  # (u, 12)
+    lists = answer.select_top(pairs, score, answer.list_cached_best_sellers(history))  # (u, 12)
     code = pair_codes(pairs.run, pairs.items)  # ascending
     list_code = pair_codes(np.repeat(np.arange(len(users)), K), lists.ravel())
     row = np.minimum(np.searchsorted(code, list_code), max(len(code) - 1, 0))
@@ -68,14 +68,14 @@ def explain_shard(
 
 
 def choose_reasons(recommended: Recommendations, params: Params) -> pl.DataFrame:
-    """Return reason_1..reason_3 of every recommendation."""
+    """Choose reason_1..reason_3 of every recommendation."""
     places = topics.group_columns(recommended.features.columns, params, recommended.shop)
     total = topics.sum_by_topic(recommended.contributions, places)
     return choose_strongest(recommended, dict(zip(places, total.T, strict=True)))
 
 
 def list_proposers(recommended: Recommendations) -> pl.Series:
-    """Return (n,) lists of the sources and networks that propose the article to the customer, by name."""
+    """List the sources and networks that propose the article to the customer: (n,) lists of names."""
     columns = recommended.features.columns
     ranks = {name: f"{name}__rank" for name in recommended.sources if f"{name}__rank" in columns}
     names = [pl.when(pl.col(rank).is_not_nan()).then(pl.lit(name)) for name, rank in ranks.items()]
@@ -102,7 +102,7 @@ def _collect(
 
 
 def replace_codes(explanation: pl.DataFrame, customer_id: pl.Series, article_id: pl.Series) -> pl.DataFrame:
-    """Replace the codes of customers and articles by their ids; columns as COLUMNS."""
+    """Replace the codes of customers and articles by their ids; the result has the columns COLUMNS."""
     ids = explanation.with_columns(
         customer_id=customer_id.gather(explanation["user"]), article_id=article_id.gather(explanation["item"])
     )
@@ -112,7 +112,7 @@ def replace_codes(explanation: pl.DataFrame, customer_id: pl.Series, article_id:
 def explain_customers(requested: Array, params: Params) -> pl.DataFrame:
     """Explain the lists of the customers ``requested``, in their order, for the week after the data.
 
-    Columns as COLUMNS. Raises InputError if the state of a source is missing.
+    The result has the columns COLUMNS. Raises InputError if the state of a source is missing.
     """
     if len(requested) == 0:
         return pl.DataFrame(schema=COLUMNS)
@@ -121,7 +121,7 @@ def explain_customers(requested: Array, params: Params) -> pl.DataFrame:
     history = weeks.history(shop.log, plan.submission)
     explainer = Explainer.prepare(Blend.load(paths.FINAL_MODEL), K * len(requested))
     try:
-        sources = loaded(plan.submission, params)
+        sources = load_sources(plan.submission, params)
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file; run `dvc repro` first") from error
     articles, users = read_labels(params.data.folder, read_article_names()), np.sort(requested)

@@ -46,7 +46,7 @@ def _format_count(n: int, noun: str) -> str:
 
 
 def make_basket_table(log: pl.DataFrame, articles: pl.DataFrame, first_day: date) -> Table:
-    """Return a table of the latest baskets in ``log``, a customer's rows of the log, newest first."""
+    """Make a table of the latest baskets, newest first; ``log``: the customer's rows of the log."""
     prices = format_numbers.format_money(log["price"].to_numpy())
     named = log.with_columns(name=articles["name"].gather(log["item"]), price=prices)
     title = f"Latest baskets, {log['day'].n_unique()} in all"
@@ -62,7 +62,7 @@ def make_basket_table(log: pl.DataFrame, articles: pl.DataFrame, first_day: date
 
 
 def make_list_table(explanation: pl.DataFrame, articles: pl.DataFrame, begin: date) -> Table:
-    """Return a table of the twelve articles for the week that begins on ``begin``, with reasons and sources."""
+    """Make a table of the twelve articles for the week that begins on ``begin``, with reasons and sources."""
     title = f"Twelve articles for the week from {begin}"
     table = Table("place", "article", "score", "reasons", "proposed by", title=title, show_lines=True)
     table.caption = "Articles are ordered by score. Reasons: the strongest first, addressed to the customer."

@@ -19,7 +19,7 @@ from stage2_ranker.search import trials
 from submissions.cost import COST
 from submissions.report.candidates import build_recall_section
 from submissions.report.cost import build_cost_section
-from submissions.report.document import html
+from submissions.report.document import render_html
 from submissions.report.figure import Section
 from submissions.report.gain import build_gain_section
 from submissions.report.people import build_customers_section
@@ -30,7 +30,10 @@ from submissions.report.variety import build_variety_section
 
 PAGE = paths.OUTPUTS / "report.html"
 EXPLANATIONS = paths.OUTPUTS / "explanations.parquet"
-NAME_AS_TEXT = {"name": pl.String}  # intervals.csv: week numbers first, from which polars would infer an integer column
+NAME_AS_TEXT = {
+    "name": pl.String
+}  # of intervals.csv, whose first names are week numbers, so polars would infer integers
+COUNTED_FILES = {"customers": paths.CUSTOMERS, "articles": paths.ARTICLES, "purchases": paths.LOG}
 EXPLANATION_KEYS = {"customer_id": pl.String, "article_id": pl.String}
 
 
@@ -77,17 +80,17 @@ def read_explanations() -> pl.DataFrame | None:
 
 
 def find_first_day(begin: date, days: int, week: int) -> str:
-    """Return the ISO date of the first day of ``week`` in data of ``days`` days from ``begin``."""
+    """Find the ISO date of the first day of ``week`` in data of ``days`` days from ``begin``."""
     return (begin + timedelta(weeks.first_day(days, week))).isoformat()
 
 
 def list_facts(params: Params) -> dict[str, str]:
-    """Return the facts at the top of the report: name -> text."""
+    """List the facts at the top of the report: name -> text."""
     metrics, calendar = json.loads(paths.METRICS.read_text()), json.loads(paths.CALENDAR.read_text())
     label_weeks = [int(week) for week in metrics["by_week"]]
     begin, days = date.fromisoformat(calendar["first_day"]), calendar["days"]
     models = json.loads((paths.MODEL / "blend.json").read_text())["models"]
-    count = {name: pl.scan_parquet(file).select(pl.len()).collect().item() for name, file in _COUNTED_FILES.items()}
+    count = {name: pl.scan_parquet(file).select(pl.len()).collect().item() for name, file in COUNTED_FILES.items()}
     span = f"{find_first_day(begin, days, label_weeks[0])} to {calendar['last_day']}"
     return {
         "data folder": params.data.folder.as_posix(),
@@ -97,9 +100,6 @@ def list_facts(params: Params) -> dict[str, str]:
         "forecast week": f"7 days from {find_first_day(begin, days, calendar['weeks'])}",
         "ranker models": ", ".join(f"{name} ({model['rounds']} rounds)" for name, model in models.items()),
     }
-
-
-_COUNTED_FILES = {"customers": paths.CUSTOMERS, "articles": paths.ARTICLES, "purchases": paths.LOG}
 
 
 def write_lead(metrics: dict[str, Any]) -> str:
@@ -114,9 +114,10 @@ def write_lead(metrics: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    """Write outputs/report.html."""
     params = parameters.read()
     lead = write_lead(json.loads(paths.METRICS.read_text()))
-    page = html("Twelve: report", build_sections(params), list_facts(params), lead)
+    page = render_html("Twelve: report", build_sections(params), list_facts(params), lead)
     with stage.whole_file(PAGE) as part:
         part.write_text(page, encoding="utf-8")
     print(f"report: {PAGE}")

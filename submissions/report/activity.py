@@ -10,8 +10,9 @@ def count_by_week(log: pl.DataFrame, days: int) -> pl.DataFrame:
     """Count the activity of each week, ascending: week, buyers, baskets, entries, repurchase, cold.
 
     ``log``: unique rows user, item, day; ``days``: length of the data. A basket is one customer's purchases of a day.
-    repurchase: share of the week's (customer, article) pairs that the customer bought in an earlier week. cold: share
-    of the week's buyers without a purchase in an earlier week. Both shares are null in a week without purchases.
+    entries: rows of ``log``. repurchase: share of the week's (customer, article) pairs that the customer bought in an
+    earlier week. cold: share of the week's buyers without a purchase in an earlier week. Both shares are null in a week
+    without purchases.
     """
     weeks = -(-days // 7)
     dated = log.select("user", "item", "day", week=(weeks - 1 - (days - 1 - pl.col("day").cast(pl.Int32)) // 7))
@@ -44,8 +45,10 @@ def count_basket_sizes(log: pl.DataFrame) -> pl.DataFrame:
 
 
 def count_last_purchases(log: pl.DataFrame, days: int, customers: int) -> pl.DataFrame:
-    """Count customers by days from the last purchase to the forecast week: columns days (a class or never), "
-    "customers."""
+    """Count customers by days from the last purchase to the forecast week.
+
+    Columns: days (a class of DAY_ENDS, or never), customers.
+    """
     last = log.group_by("user").agg((days - pl.col("day").max().cast(pl.Int32)).alias("value"))
     never = pl.DataFrame({"part": ["never"], "len": [customers - last.height]}, schema_overrides={"len": pl.Int64})
     return pl.concat([_count_classes(last, DAY_ENDS), never]).rename({"part": "days", "len": "customers"})

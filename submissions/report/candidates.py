@@ -4,7 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from submissions.report.figure import AGAINST, BOUGHT, DASHES, FROM_SOURCES, SOURCES, Figure, Section, bars, plot
+from submissions.report.figure import AGAINST, BOUGHT, DASHES, FROM_SOURCES, SOURCES, Figure, Section, plot, plot_bars
 
 
 def build_recall_section(figures: dict[str, Any]) -> Section:
@@ -28,8 +28,8 @@ def build_recall_section(figures: dict[str, Any]) -> Section:
                 yaxis={"title": "share of purchases", "tickformat": ".0%", "rangemode": "tozero"},
                 legend={"font": {"size": 11}, "maxheight": 400},  # pixels; on a phone the names are listed vertically
             ),
-            "A point shows the share of the purchases in a held-out week that are among the customer's first N "
-            "candidates, mean of the weeks; higher is better. A line is flat beyond the number of candidates that "
+            "A point is the share of a held-out week's purchases that are among the customer's first N candidates. It "
+            "is the mean of the weeks; higher is better. A line is flat beyond the number of candidates that "
             "the source proposes.",
         )
     ]
@@ -52,7 +52,7 @@ def _plot_losses(figures: dict[str, Any], names: list[str], key: str) -> Figure:
     losses = {name: figures["union"][key] - figures[f"union without {name}"][key] for name in names}
     order = sorted(names, key=lambda name: (-losses[name], name))
     values = [losses[name] for name in order]
-    figure = bars(
+    figure = plot_bars(
         order,
         values,
         [FROM_SOURCES if value > 0 else AGAINST for value in values],

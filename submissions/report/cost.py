@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from submissions.report.figure import PLAIN, Figure, Section, bars
+from submissions.report.figure import PLAIN, Figure, Section, plot_bars
 
 
 def build_cost_section(costs: dict[str, Any]) -> Section:
@@ -13,11 +13,12 @@ def build_cost_section(costs: dict[str, Any]) -> Section:
     runs = "Each stage's last run that was not restored from the cache"
     figures = [
         Figure(
-            "seconds", "Seconds of each stage", bars(names, seconds, PLAIN, "seconds", [f"{s:,.1f}" for s in seconds]),
+            "seconds", "Seconds of each stage",
+            plot_bars(names, seconds, PLAIN, "seconds", [f"{s:,.1f}" for s in seconds]),
             f"Wall time; shorter is better. {runs}. Other work on the same machine can lengthen it.", half=True,
         ),
         Figure(
-            "memory", "Peak memory of each stage", bars(names, memory, PLAIN, "MiB", [f"{mb:,}" for mb in memory]),
+            "memory", "Peak memory of each stage", plot_bars(names, memory, PLAIN, "MiB", [f"{mb:,}" for mb in memory]),
             f"Peak resident memory of the stage's process and its child processes. {runs}.", half=True,
         ),
     ]  # fmt: skip

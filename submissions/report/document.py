@@ -1,4 +1,4 @@
-"""Render sections as one HTML file that contains plotly.js and every figure and needs no internet connection."""
+"""Render sections as one HTML file. It contains plotly.js and every figure, so it needs no internet connection."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ from submissions.report.figure import Section
 HERE = Path(__file__).parent
 
 
-def html(title: str, sections: list[Section], facts: dict[str, str], lead: str) -> str:
-    """Return the whole page as HTML; ``lead``: its first paragraph, ``facts``: name -> text, listed below it."""
+def render_html(title: str, sections: list[Section], facts: dict[str, str], lead: str) -> str:
+    """Render the page as HTML; ``lead``: its first paragraph; ``facts``: name -> text, listed below it."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

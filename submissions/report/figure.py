@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-# Colours that colour-blind readers can distinguish (Okabe and Ito); a list has the same colour in every figure.
+# Colours that colour-blind readers can distinguish (Okabe and Ito). A list has the same colour in every figure.
 TWELVE, REPURCHASE, POPULAR, BOUGHT = "#0072B2", "#D55E00", "#7F7F7F", "#222222"
 COLOURS = {"twelve": TWELVE, "repurchase_popular": REPURCHASE, "popular": POPULAR, "bought": BOUGHT}
 NAMES = {
@@ -15,10 +15,10 @@ NAMES = {
     "bought": "actual purchases",
 }
 FROM_SOURCES, FROM_FEATURES = "#009E73", "#CC79A7"  # columns of candidate sources; columns of feature groups
-PLAIN, AGAINST = "#5B7083", "#B0894F"  # figures about no particular list; negative values
+PLAIN, AGAINST = "#5B7083", "#B0894F"  # bars about no particular list; bars of a second or negative quantity
 SOURCES = ("#332288", "#44AA99", "#CC6677", "#999933", "#88CCEE", "#882255", "#117733", "#AA4499")
 DASHES = ("solid", "dash", "dot")
-LONG = 28  # characters; longer bar names get a smaller font, so that bars stay visible on a phone
+LONG = 28  # characters: from this length on, names of bars get a smaller font, so that bars stay visible on a phone
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
@@ -80,7 +80,7 @@ def apply_style(figure: Any, height: int, **layout: Any) -> Any:
     return figure
 
 
-def bars(names: list[str], values: list[float], colour: str | list[str], label: str, texts: list[str]) -> Any:
+def plot_bars(names: list[str], values: list[float], colour: str | list[str], label: str, texts: list[str]) -> Any:
     """Plot horizontal bars, the first name on top, with ``texts`` at their ends."""
     trace = go.Bar(
         x=values, y=names, orientation="h", marker={"color": colour}, text=texts, textposition="outside",

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from submissions.report.figure import FROM_FEATURES, FROM_SOURCES, Figure, Section, bars
+from submissions.report.figure import FROM_FEATURES, FROM_SOURCES, Figure, Section, plot_bars
 
 SHOWN = 25  # features in the second figure
 
@@ -33,7 +33,7 @@ def build_gain_section(features: pl.DataFrame, groups: list[str]) -> Section:
         colours = [FROM_FEATURES if group in groups else FROM_SOURCES for group in frame["group"]]
         values = frame["gain"].to_list()
         texts = [f"{100 * value:.1f}%" for value in values]
-        figure = bars(frame[column].to_list(), values, colours, "share of gain", texts)
+        figure = plot_bars(frame[column].to_list(), values, colours, "share of gain", texts)
         figure.update_xaxes(tickformat=".0%")
         figures.append(Figure(name, title, figure, caption))
     text = (

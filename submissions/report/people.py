@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from retail.log import Array
-from retail.shop import called
+from retail.shop import name_article
 from submissions.report.figure import Section
 from submissions.report.quality import SEGMENT_NAMES
 from submissions.scoring.recency import name_segments
@@ -21,6 +21,8 @@ REASONS = ("reason_1", "reason_2", "reason_3")
 
 @dataclass(frozen=True)
 class Basket:
+    """A customer's purchases of one day, cut to ARTICLES names."""
+
     day: str
     articles: list[str]
     more: int  # number of further articles
@@ -28,7 +30,9 @@ class Basket:
 
 @dataclass(frozen=True)
 class Place:
-    article: str
+    """A recommended article with the text of the report about it."""
+
+    article: str  # its name
     article_id: str
     sources: str
     reasons: list[str]
@@ -36,11 +40,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Person:
+    """An example customer: past baskets and recommended articles, in order."""
+
     customer_id: str
     short: str  # the id, cut to LONGEST_ID characters
-    segment: str  # days since the last purchase
+    segment: str  # name of the recency segment, such as 1-7 days
     baskets: int
-    entries: int
+    entries: int  # purchases: different articles of a day count once each
     history: list[Basket]
     places: list[Place]
 
@@ -68,7 +74,7 @@ def build_customers_section(
     users = ids.join(codes, on="customer_id", how="inner", validate="1:1")["user"].sort()
     bought = log.filter(pl.col("user").is_in(users.implode()))
     examples = choose_examples(users, bought, days)
-    names = articles.select("item", "article_id", name=called(articles.columns))
+    names = articles.select("item", "article_id", name=name_article(articles.columns))
     persons = [
         _describe_person(user, segment, str(customer_id[user]), bought, explained, names, begin)
         for user, segment in examples

@@ -1,11 +1,11 @@
-"""Build the sections about the quality of the lists: MAP@12 of Twelve and the baselines, and what a score means."""
+"""Build the sections about quality: MAP@12 of Twelve and the baselines, and purchases by score and by place."""
 
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
-from submissions.report.figure import COLOURS, NAMES, Figure, Section, Table, bars, plot
+from submissions.report.figure import COLOURS, NAMES, Figure, Section, Table, plot, plot_bars
 from submissions.scoring.recency import NEVER, SEGMENTS
 
 SCORED_LISTS = ("twelve", "repurchase_popular", "popular")  # in the order of the tables and legends
@@ -90,7 +90,7 @@ def build_calibration_section(by_score: pl.DataFrame, by_place: pl.DataFrame) ->
     share = (parts["bought"] / parts["candidates"]).to_list()
     ends = [f"{100 * end:g}" for end in parts["upto"]]
     names = [f"top {low}-{high}%" for low, high in zip(["0", *ends[:-1]], ends, strict=True)]
-    score = bars(names, share, COLOURS["twelve"], "share bought", [f"{100 * value:.1f}%" for value in share])
+    score = plot_bars(names, share, COLOURS["twelve"], "share bought", [f"{100 * value:.1f}%" for value in share])
     score.update_xaxes(tickformat=".0%")
     places = by_place.group_by("list", "place").agg(pl.col("customers", "bought").sum()).sort("place")
     lines = []

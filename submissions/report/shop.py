@@ -7,9 +7,9 @@ import polars as pl
 from plotly.subplots import make_subplots
 
 from submissions.report import activity
-from submissions.report.figure import PLAIN, Figure, Section, apply_style, bars, plot
+from submissions.report.figure import PLAIN, Figure, Section, apply_style, plot, plot_bars
 
-COUNTS = {"buyers": "buyers", "baskets": "baskets", "entries": "purchases"}  # column -> label
+COUNTS = {"buyers": "buyers", "baskets": "baskets", "entries": "purchases"}  # column of count_by_week -> label
 SHARES = {"repurchase": ("repeat purchases", "#882255"), "cold": ("first-time buyers", "#44AA99")}
 
 
@@ -78,4 +78,4 @@ def _plot_shares(weekly: pl.DataFrame, first_days: list[str]) -> Any:
 
 
 def _plot_classes(names: list[str], values: list[int], label: str) -> Any:
-    return bars(names, [float(n) for n in values], PLAIN, label, [f"{n:,}" for n in values])
+    return plot_bars(names, [float(n) for n in values], PLAIN, label, [f"{n:,}" for n in values])

@@ -10,7 +10,7 @@ from stage2_ranker.model.recipe import Best
 from submissions.report.figure import PLAIN, TWELVE, Figure, Section, apply_style
 
 TARGET = "MAP@12"
-LEAST_TRIALS = 2  # completed trials that an estimate of importance needs
+LEAST_TRIALS = 2  # completed trials that the plots of the parameters need
 
 
 def build_tuning_section(study: optuna.Study, best: Best) -> Section:
@@ -22,8 +22,8 @@ def build_tuning_section(study: optuna.Study, best: Best) -> Section:
     pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
     text = (
         f"The search completed {len(completed)} trials and stopped {len(pruned)} early. A trial's score is its MAP@12 "
-        "on the tuning weeks, which lie before the held-out weeks. Neither the training of a trial nor the "
-        "scores in the other sections use the tuning weeks. The ranker uses the models of "
+        "on the tuning weeks, which lie before the held-out weeks. No trial is trained on the tuning weeks, and the "
+        "scores in the other sections are of the held-out weeks. The ranker uses the models of "
         f"{'the search' if best.kept == 'found' else 'params.yaml'}: {best.why}."
     )
     if not completed:
@@ -49,7 +49,7 @@ def build_tuning_section(study: optuna.Study, best: Best) -> Section:
 
 def _plot_importances(study: optuna.Study, trials: int) -> Figure:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a warning about few trials; the caption gives it
+        warnings.simplefilter("ignore")  # Optuna warns about few trials; the caption says so
         figure = visualization.plot_param_importances(study, target_name=TARGET)
     figure.update_traces(marker_color=PLAIN, showlegend=False, cliponaxis=False)
     figure.update_xaxes(range=[0, 1.3 * max(figure.data[0].x)])

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from submissions.report.figure import COLOURS, NAMES, Figure, Section, bars
+from submissions.report.figure import COLOURS, NAMES, Figure, Section, plot_bars
 from submissions.scoring.variety import RECENT_DAYS
 
 COMPARED_LISTS = ("twelve", "repurchase_popular", "popular", "bought")
@@ -37,7 +37,7 @@ def build_variety_section(rows: pl.DataFrame) -> Section:
     for key, title, label, caption in parts:
         values = [by_list[name][key] for name in COMPARED_LISTS]
         texts = [f"{value:.1f}" if key == "novelty" else f"{100 * value:.1f}%" for value in values]
-        figure = bars(
+        figure = plot_bars(
             [NAMES[name] for name in COMPARED_LISTS], values, [COLOURS[name] for name in COMPARED_LISTS], label, texts
         )
         figure.update_xaxes(tickformat="" if key == "novelty" else ".0%")

@@ -9,6 +9,6 @@ NEVER = "never"
 
 
 def name_segments(days: Array) -> list[str]:
-    """Return the segment of each number of days since the last purchase; a negative number means no purchase."""
+    """Name the segment of each number of days since the last purchase; a negative number means no purchase."""
     names = np.array([*SEGMENTS, NEVER])
     return list(names[np.where(days < 0, len(SEGMENTS), np.searchsorted(list(SEGMENTS.values()), days))])

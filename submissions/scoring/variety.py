@@ -16,9 +16,9 @@ def measure_variety(history: History, entries: Mapping[str, tuple[Array, Array]]
     """Measure each list of ``entries`` (name -> user and item columns).
 
     Columns: list; entries: their number; coverage: share of the articles sold in the last 28 days that are among the
-    entries; novelty: mean of -log2 of the article's share of the sales of these 28 days, in bits, with one sale added
-    to every article; repeat: share of the entries that the customer bought before; new: share of the entries whose
-    article was not sold before the 28 days.
+    entries; novelty: mean of -log2 of the article's share of the sales of these days, in bits; repeat: share of the
+    entries that the customer bought before; new: share of the entries whose article was not sold before these days.
+    For novelty, every article counts one sale more, so that no share is 0.
     """
     log, known = history.log, history.known
     sold = np.bincount(log.item[known[log.day[known] >= history.cutoff - RECENT_DAYS]], minlength=log.items)

@@ -1,4 +1,4 @@
-"""The pipeline's benchmark of its networks: which variants there are."""
+"""Test which variants the networks benchmark compares."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from benchmarks import networks
 from retail.errors import InputError
 
 
-def test_each_network_stands_alone_in_either_use_and_all_stand_together() -> None:
-    assert networks.variants(["a", "b"], ["b"]) == {
+def test_variants_use_each_network_alone_as_source_or_feature_and_all_together() -> None:
+    assert networks.list_variants(["a", "b"], ["b"]) == {
         "none": ((), ()),
         "a as source": (("a",), ()),
         "a as feature": ((), ("a",)),
@@ -18,9 +18,9 @@ def test_each_network_stands_alone_in_either_use_and_all_stand_together() -> Non
     }
 
 
-def test_params_of_a_variant_say_who_proposes_and_who_scores() -> None:
+def test_params_of_a_variant_name_the_proposing_and_the_scoring_networks() -> None:
     raw = {"seed": 1, "networks": {name: {"use": False, "take": 100} for name in "ab"}}
-    assert networks.with_networks(raw, ("a",), ("a", "b")) == {
+    assert networks.switch_networks(raw, ("a",), ("a", "b")) == {
         "seed": 1,
         "networks": {
             "a": {"use": True, "take": 100, "source": True, "score": True},
@@ -29,17 +29,17 @@ def test_params_of_a_variant_say_who_proposes_and_who_scores() -> None:
     }
 
 
-def test_a_network_that_does_not_score_keeps_its_rank_alone() -> None:
+def test_a_network_that_does_not_score_keeps_only_its_rank() -> None:
     columns = ["own__a", "a__rank", "a__score", "a__days_left", "b__place", "b__rank"]
-    assert [column for column in columns if networks.unscored(column, ("a", "b"), ("b",))] == [
+    assert [column for column in columns if networks.is_unscored(column, ("a", "b"), ("b",))] == [
         "a__score",
         "a__days_left",
     ]
 
 
-def test_only_those_that_are_asked_for() -> None:
+def test_only_the_named_networks_are_selected() -> None:
     blocks = {"case": {"take": 1}, "lens": {"take": 2}, "trex": {"take": 3}}
-    assert networks.chosen(blocks, None) == blocks
-    assert list(networks.chosen(blocks, ["trex", "case"])) == ["case", "trex"]
-    with pytest.raises(InputError, match=r"--only: unknown \['lans'\]; expected some of: case, lens, trex"):
-        networks.chosen(blocks, ["lans"])
+    assert networks.select_networks(blocks, None) == blocks
+    assert list(networks.select_networks(blocks, ["trex", "case"])) == ["case", "trex"]
+    with pytest.raises(InputError, match=r"--only: unknown \['lans'\]; expected some of: case, lens, parsrec, trex"):
+        networks.select_networks(blocks, ["lans"])

@@ -1,4 +1,4 @@
-"""The scale benchmark: the graph's own stages in their order, exponents by hand; the plain ways agree with the fast."""
+"""Test the scale benchmark (order of the stages, exponents by hand) and that plain polars agrees with the kernels."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from world import random_world
 
-from benchmarks import alike, graph, kernels, results, scale, scratch
+from benchmarks import alike, graph, kernels, record, scale, scratch
 from features.engine import kernels as fast
 from retail import metrics, paths, weeks
 from retail.log import Array
@@ -24,12 +24,12 @@ def params() -> dict[str, Any]:
     return raw
 
 
-def test_every_stage_of_the_graph_is_a_step_behind_those_it_reads() -> None:
+def test_every_stage_of_the_graph_is_a_step_after_those_it_reads() -> None:
     stages = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    raw, made = params(), {Path(params()["data"]["folder"])}
-    steps = graph.steps(raw)
+    raw, written = params(), {Path(params()["data"]["folder"])}
+    steps = graph.read_steps(raw)
     assert {step.name.split()[0] for step in steps} == set(stages) - {"synthesize"}
-    assert {step.name for step in steps if step.name.startswith("source ")} == {f"source {n}" for n in raw["sources"]}
+    assert {step.name for step in steps if step.name.startswith("propose ")} == {f"propose {n}" for n in raw["sources"]}
     for step in steps:
         block = stages[step.name.split()[0]]
         deps = [
@@ -38,101 +38,111 @@ def test_every_stage_of_the_graph_is_a_step_behind_those_it_reads() -> None:
         ]
         tables = [Path(dep) for dep in deps if dep.startswith("data/")]
         for table in tables:
-            assert table in made or any(table in one.parents for one in made), f"{step.name} reads {table} too early"
-        made |= set(step.outputs)
+            assert table in written or any(table in path.parents for path in written), (
+                f"{step.name} reads {table} too early"
+            )
+        written |= set(step.outputs)
 
 
 def test_exponents_by_hand() -> None:
     rows = [1e4, 1e5, 1e6]
-    assert scale.exponent(rows, [3.0, 30.0, 300.0], 2.0) == pytest.approx(1)
-    assert scale.exponent(rows, [1.0, 10.0, 1000.0], 2.0) == pytest.approx(2)  # the first second is Python's start
-    assert scale.exponent(rows, [0.1, 1.0, 300.0], 2.0) is None
+    assert scale.fit_exponent(rows, [3.0, 30.0, 300.0], 2.0) == pytest.approx(1)
+    assert scale.fit_exponent(rows, [1.0, 10.0, 1000.0], 2.0) == pytest.approx(2)  # the first is mostly startup
+    assert scale.fit_exponent(rows, [0.1, 1.0, 300.0], 2.0) is None
 
 
 def test_the_table_of_costs() -> None:
     cost = {"seconds": 4.0, "peak_mb": 100.0, "disk_mb": 1.0}
-    dear = {"seconds": 40.0, "peak_mb": 300.0, "disk_mb": 2.0}
-    runs = {"0.1": {"rows": 1e6, "steps": {"a": cost, "b": cost}}, "1": {"rows": 1e7, "steps": {"a": cost, "b": dear}}}
-    found = scale.lines(runs, scale.exponents(runs))
-    assert [line[0] for line in found] == ["b", "a", "all"]
-    assert found[0][1:5] == ["40", "300", "2", "1.00"] and found[2][1:4] == ["44", "300", "3"]
+    costly = {"seconds": 40.0, "peak_mb": 300.0, "disk_mb": 2.0}
+    runs = {
+        "0.1": {"rows": 1e6, "steps": {"a": cost, "b": cost}},
+        "1": {"rows": 1e7, "steps": {"a": cost, "b": costly}},
+    }
+    cells = scale.format_cells(runs, scale.fit_exponents(runs))
+    assert [row[0] for row in cells] == ["b", "a", "all"]
+    assert cells[0][1:5] == ["40", "300", "2", "1.00"] and cells[2][1:4] == ["44", "300", "3"]
     assert scale.plot(runs).axes[0].get_xscale() == "log"
 
 
-def test_a_finished_project_tells_its_costs(tmp_path: Path) -> None:
+def test_costs_of_a_finished_project(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path / paths.PARAMS)
-    for name in ("prepare", "source_item_cf", "source_case"):
+    for name in ("prepare", "propose_item_cf", "propose_network_two_tower"):
         (tmp_path / paths.COSTS).mkdir(parents=True, exist_ok=True)
         (tmp_path / paths.COSTS / f"{name}.json").write_text('{"seconds": 3.5, "peak_mb": 20}')
     (tmp_path / paths.PREPARED).mkdir()
     (tmp_path / paths.LOG).write_bytes(b"x" * 3_000_000)
-    steps = {step.name: step for step in graph.steps(params())}
-    assert scale.told(tmp_path, steps["prepare"]) == {"seconds": 3.5, "peak_mb": 20, "disk_mb": 3.0}
-    assert scale.told(tmp_path, steps["source item_cf"])["disk_mb"] == 0
-    assert scale.told(tmp_path, steps["deep case"])["peak_mb"] == 20
+    steps = {step.name: step for step in graph.read_steps(params())}
+    assert scale.read_cost(tmp_path, steps["prepare"]) == {"seconds": 3.5, "peak_mb": 20, "disk_mb": 3.0}
+    assert scale.read_cost(tmp_path, steps["propose item_cf"])["disk_mb"] == 0
+    assert scale.read_cost(tmp_path, steps["propose_network two_tower"])["peak_mb"] == 20
 
 
-def test_every_cut_is_made_of_the_same_log_and_a_difference_is_named(tmp_path: Path) -> None:
+def test_every_split_uses_the_same_log_and_a_difference_is_named(tmp_path: Path) -> None:
     raw, base = params(), tmp_path / "0.01"
     step = graph.Step("pool", "", (), (paths.POOL,))
     for name, content in (("a", "1"), ("b", "2"), ("c", "3")):
         (base / paths.POOL).mkdir(parents=True, exist_ok=True)
         (base / paths.POOL / name).write_text(content)
-    here = alike.folder_of(base, "one shard", raw, alike.EVERYBODY)
+    here = alike.make_folder(base, "one shard", raw, alike.EVERYBODY)
     assert here.params.submit.shard == alike.EVERYBODY and here.folder == tmp_path / "0.01_one_shard"
     assert (here.folder / paths.PREPARED).resolve() == base / paths.PREPARED
     (here.folder / paths.POOL).mkdir()
     (here.folder / paths.POOL / "a").write_text("1")
     (here.folder / paths.POOL / "b").write_text("3")
     files = [str(paths.POOL / name) for name in "abc"]
-    assert list(alike.differing(here.folder, base, [step])) == list(zip(files, [False, True, True], strict=True))
-    assert set(alike.ways(5000)["1 thread"][0].values()) == {"1"} and alike.ways(5000)["2 threads"][1] == 5000
+    assert list(alike.compare_outputs(here.folder, base, [step])) == list(zip(files, [False, True, True], strict=True))
+    assert (
+        set(alike.list_splits(5000)["1 thread"][0].values()) == {"1"}
+        and alike.list_splits(5000)["2 threads"][1] == 5000
+    )
 
 
-def test_networks_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "asked", lambda *_, **__: params())
-    assert not any(block["use"] for block in scale.settings(Path(), networks=False)["networks"].values())
-    towers = scale.settings(Path(), networks=True)["networks"]["two_tower"]
+def test_networks_are_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "read_settings", lambda *_, **__: params())
+    assert not any(block["use"] for block in scale.make_settings(Path(), networks=False)["networks"].values())
+    towers = scale.make_settings(Path(), networks=True)["networks"]["two_tower"]
     assert towers["use"] and two_tower.Params.model_validate(towers).examples.batch == 512
 
 
-def test_map12_of_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_map12_by_kernel_and_by_polars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "BUYERS", 300)
     monkeypatch.setattr(kernels, "SOLD", 40)
-    start, items, predicted = kernels.week_of_buyers(2)
+    start, items, predicted = kernels.draw_week(2)
     assert {len(set(row)) for row in predicted.tolist()} == {12} and len(start) == 301
     user = np.repeat(np.arange(300), np.diff(start))
     truth = pl.DataFrame({"user": user, "item": items.astype(np.int64)})
     flat = {"user": np.repeat(np.arange(300), 12), "item": predicted.ravel(), "rank": np.tile(np.arange(1, 13), 300)}
     mean = metrics.average_precision(start, items, predicted).mean()
-    assert 0.05 < mean < 1 and kernels.precision(truth, pl.DataFrame(flat)) == pytest.approx(mean)
+    assert 0.05 < mean < 1 and kernels.score_with_polars(truth, pl.DataFrame(flat)) == pytest.approx(mean)
 
 
-def test_counts_of_both_ways() -> None:
+def test_counts_by_kernel_and_by_polars() -> None:
     shop = random_world(1).shop
     history = weeks.history(shop.log, shop.log.weeks)
     users = np.arange(0, shop.log.users, 3, dtype=np.uint32)
-    pairs = kernels.candidates(history, users, 6, 1)
+    pairs = kernels.draw_candidates(history, users, 6, 1)
     keys = pl.DataFrame({"user": pairs.user, "item": pairs.items})
     assert np.diff(pairs.ptr).max() <= 9 and not keys.is_duplicated().any()
     log = history.log
     tx = pl.DataFrame({"user": log.user, "item": log.item, "day": log.day})
-    counted = kernels.counted(tx, keys, history.cutoff)
+    counted = kernels.count_with_polars(tx, keys, history.cutoff)
     plain = keys.join(counted, on=["user", "item"], how="left", validate="1:1", maintain_order="left")
     columns = (fast.VISITS, fast.D28, fast.LAST_DAY, fast.FIRST_DAY)
-    every: Array = np.arange(log.items, dtype=np.int32)
-    ours = fast.affinity(history, every, log.items, users, pairs.ptr, pairs.items.astype(np.int64), [90.0], columns)
+    code: Array = np.arange(log.items, dtype=np.int32)
+    ours = fast.summarise_affinity(
+        history, code, log.items, users, pairs.ptr, pairs.items.astype(np.int64), [90.0], columns
+    )
     for name, column in zip(("times", "times_28d", "days_since_last", "days_since_first"), ours, strict=True):
         np.testing.assert_allclose(plain[name].cast(pl.Float32).fill_null(np.nan).to_numpy(), column)
     assert ours[0].max() > 1
 
 
-def test_the_device_says_how_many_of_its_threads_served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_device_names_the_threads_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text("model name : Quick\nflags : a\nmodel name : Quick\n")
-    monkeypatch.setattr(results, "Path", lambda _: info)
+    monkeypatch.setattr(record, "Path", lambda _: info)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(results, "cores", lambda: 2)
-    assert results.device() == "Quick, 2 threads"
-    monkeypatch.setattr(results, "cores", lambda: 1)
-    assert results.device() == "Quick, 2 threads (1 used)"
+    monkeypatch.setattr(record, "cores", lambda: 2)
+    assert record.name_device() == "Quick, 2 threads"
+    monkeypatch.setattr(record, "cores", lambda: 1)
+    assert record.name_device() == "Quick, 2 threads (1 used)"

@@ -1,4 +1,4 @@
-"""The benchmark of scoring: who may take part, who agrees, and how rates are compared."""
+"""Test the scoring benchmark: which scorers run, whether they agree, and how rates are compared."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from benchmarks import scorers, scoring
 from benchmarks.scoring import Entry
 from retail import paths
 from retail.log import Array
-from retail.pairs import of_columns
+from retail.pairs import build_pairs
 from stage2_ranker.model.blend import Blend
 
 FILLER = np.arange(24)
@@ -19,7 +19,7 @@ FILLER = np.arange(24)
 
 @pytest.fixture
 def blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blend:
-    """Two small models, stored where the submission's lie; there is no other table."""
+    """Store two small models as the final model; return their blend."""
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(400, 5)).astype(np.float32)
     rows[rng.random(rows.shape) < 0.1] = np.nan
@@ -35,63 +35,67 @@ def blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blend:
     return Blend.load(paths.FINAL_MODEL)
 
 
-def features(rows: int) -> Array:
-    made: Array = np.random.default_rng(2).normal(size=(rows, 5)).astype(np.float32)
-    return np.asfortranarray(made)
+def draw_features(rows: int) -> Array:
+    features: Array = np.random.default_rng(2).normal(size=(rows, 5)).astype(np.float32)
+    return np.asfortranarray(features)
 
 
-def test_every_way_of_lightgbm_gives_the_same_scores_and_lists(blend: Blend, tmp_path: Path) -> None:
-    ways = {name: how for name, how in scorers.SCORERS.items() if name == "masks" or how[0] == ("lightgbm",)}
+def test_every_call_of_lightgbm_gives_the_same_scores_and_lists(blend: Blend, tmp_path: Path) -> None:
+    kept = {name: row for name, row in scorers.SCORERS.items() if name == "masks" or row[0] == ("lightgbm",)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "SCORERS", ways)
-        every = scoring.entries(blend, tmp_path)
-    assert [(one.name, one.threads) for one in every] == [(name, n) for name in ways for n in (1, 2)]
-    rows = features(600)
-    pairs = of_columns(np.repeat(np.arange(20), 30), np.tile(np.arange(30), 20))
-    scoring.timed(every, rows, 2)
-    found = scoring.figures(every, pairs, rows, FILLER)
-    assert {row["scores_apart"] for row in found} == {0} and {row["lists_apart"] for row in found} == {0}
-    assert {tuple(scoring.cells(row)[-2:]) for row in found} == {("identical", "identical")}
-    one = every[0].blend
-    assert one is not None
-    np.testing.assert_array_equal(one.score_raw(rows), blend.score_raw(rows))
+        patch.setattr(scoring, "SCORERS", kept)
+        entries = scoring.compile_scorers(blend, tmp_path)
+    assert [(entry.name, entry.threads) for entry in entries] == [(name, n) for name in kept for n in (1, 2)]
+    rows = draw_features(600)
+    pairs = build_pairs(np.repeat(np.arange(20), 30), np.tile(np.arange(30), 20))
+    scoring.time_scorers(entries, rows, 2)
+    summary = scoring.summarise(entries, pairs, rows, FILLER)
+    assert {row["scores_apart"] for row in summary} == {0} and {row["lists_apart"] for row in summary} == {0}
+    assert {tuple(scoring.format_cells(row)[-2:]) for row in summary} == {("identical", "identical")}
+    first = entries[0].blend
+    assert first is not None
+    np.testing.assert_array_equal(first.score_raw(rows), blend.score_raw(rows))
     with pytest.raises(ValueError, match="only raw scores"):
-        scorers.Trees(lambda some: some).predict(rows, raw_score=False)
+        scorers.ScorerModel(lambda features: features).predict(rows, raw_score=False)
 
 
-def test_who_is_not_installed_is_left_out_and_who_fails_says_why(
+def test_a_missing_package_is_skipped_and_a_failure_is_reported(
     blend: Blend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing(file: Path, threads: int, folder: Path) -> scorers.Score:
         raise AttributeError("no such pass")
 
     monkeypatch.setattr(scoring, "THREADS", (1,))
-    ways = {
-        scorers.PLAIN: (("lightgbm",), scorers.plain),
-        "absent": (("lightgbm", "no_such_package"), scorers.plain),
+    scorer_table = {
+        scorers.PLAIN: (("lightgbm",), scorers.load_plain),
+        "absent": (("lightgbm", "no_such_package"), scorers.load_plain),
         "numpy": (("numpy",), failing),
     }
-    monkeypatch.setattr(scoring, "SCORERS", ways)
-    every = scoring.entries(blend, tmp_path)
-    assert "absent: no_such_package not installed, left out" in capsys.readouterr().out
-    assert [one.name for one in every] == ["LightGBM", f"numpy (numpy {np.__version__})"]
-    scoring.timed(every, features(60), 1)
-    row = scoring.figures(every, of_columns(np.repeat([0, 1], 30), np.tile(np.arange(30), 2)), features(60), FILLER)[1]
-    assert scoring.cells(row)[2] == "AttributeError: no such pass" and len(scoring.cells(row)) == len(scoring.HEADER)
+    monkeypatch.setattr(scoring, "SCORERS", scorer_table)
+    entries = scoring.compile_scorers(blend, tmp_path)
+    assert "absent: no_such_package not installed, skipped" in capsys.readouterr().out
+    assert [entry.name for entry in entries] == ["LightGBM", f"numpy (numpy {np.__version__})"]
+    scoring.time_scorers(entries, draw_features(60), 1)
+    row = scoring.summarise(
+        entries, build_pairs(np.repeat([0, 1], 30), np.tile(np.arange(30), 2)), draw_features(60), FILLER
+    )[1]
+    assert scoring.format_cells(row)[2] == "AttributeError: no such pass" and len(scoring.format_cells(row)) == len(
+        scoring.HEADER
+    )
 
 
-def test_rates_are_compared_round_by_round_and_differences_are_seen(blend: Blend) -> None:
-    rows = features(60)
-    pairs = of_columns(np.repeat([0, 1], 30), np.tile(np.arange(30), 2))
-    turned = replace(blend, weights={name: -weight for name, weight in blend.weights.items()})
-    every = [
+def test_rates_are_compared_round_by_round_and_differences_are_counted(blend: Blend) -> None:
+    rows = draw_features(60)
+    pairs = build_pairs(np.repeat([0, 1], 30), np.tile(np.arange(30), 2))
+    negated = replace(blend, weights={name: -weight for name, weight in blend.weights.items()})
+    entries = [
         Entry(scorers.PLAIN, 1, blend, 0.0, "", [2.0, 4.0, 8.0]),
-        Entry("turned", 1, turned, 3.0, "", [1.0, 1.0, 1.0]),  # 2, 4 and 8 times as fast
+        Entry("negated", 1, negated, 3.0, "", [1.0, 1.0, 1.0]),  # 2, 4 and 8 times as fast
     ]
-    plain, other = scoring.figures(every, pairs, rows, FILLER)
+    plain, faster = scoring.summarise(entries, pairs, rows, FILLER)
     assert (plain["ratio"], plain["rows_per_second"]) == (1, 60 / 4)
-    assert (other["ratio_low"], other["ratio"], other["ratio_high"]) == (3, 4, 6)
-    assert other["lists_apart"] == 2 and other["scores_apart"] == pytest.approx(
+    assert (faster["ratio_low"], faster["ratio"], faster["ratio_high"]) == (3, 4, 6)
+    assert faster["lists_apart"] == 2 and faster["scores_apart"] == pytest.approx(
         2 * np.abs(blend.predict(rows, pairs.run)).max()
     )
-    assert scoring.cells(other)[-1] == "2 differ"
+    assert scoring.format_cells(faster)[-1] == "2 differ"

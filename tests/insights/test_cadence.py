@@ -1,4 +1,4 @@
-"""Test cadence: gaps, medians and due customers by hand; all_gaps article against a loop; a backtest."""
+"""Test cadence: gaps, medians and due customers by hand; the whole table against a loop; a backtest."""
 
 import numpy as np
 import polars as pl

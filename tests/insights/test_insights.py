@@ -135,7 +135,7 @@ def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
     if positive.all() or not positive.any():
         return
     each = [(a > b) + 0.5 * (a == b) for a in score[positive] for b in score[~positive]]
-    assert anomalies.roc_auc(score, positive) == pytest.approx(np.mean(each))
+    assert anomalies.compute_roc_auc(score, positive) == pytest.approx(np.mean(each))
 
 
 def test_injected_changes_and_planted_groups_are_detected() -> None:
@@ -178,7 +178,7 @@ def test_centres_fitted_on_a_sample_separate_all_vectors(monkeypatch: pytest.Mon
 
 def test_a_silhouette_by_hand() -> None:
     """Points 0, 2 | 10 on a line: (10 - 2) / 10, (8 - 2) / 8, and 0 for the point that is alone."""
-    value = clusters.silhouette(np.array([[0.0], [2.0], [10.0]]), np.array([0, 0, 1]), 1)
+    value = clusters.compute_silhouette(np.array([[0.0], [2.0], [10.0]]), np.array([0, 0, 1]), 1)
     assert value == pytest.approx((0.8 + 0.75 + 0) / 3)
 
 
@@ -253,9 +253,9 @@ def test_anomalies_as_a_program(project: Project, tmp_path: Path, monkeypatch: p
 def test_segments_as_a_program(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, segments.main, tmp_path / "out", "--project", project.folder)
     articles = pl.read_csv(tmp_path / "out/articles.csv")
-    assert articles.height == 120 and clusters.purity(articles["segment"].to_numpy(), PLANTED.item_group) > 0.95
+    assert articles.height == 120 and clusters.compute_purity(articles["segment"].to_numpy(), PLANTED.item_group) > 0.95
     customers = pl.read_csv(tmp_path / "out/customers.csv")
-    assert clusters.purity(customers["segment"].to_numpy(), PLANTED.user_group) > 0.95
+    assert clusters.compute_purity(customers["segment"].to_numpy(), PLANTED.user_group) > 0.95
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def make_project(folder: Path, world: World, *networks: str) -> None:
         prepared(world, prod_name=names, product_type_name=kinds)
         text = (ROOT / "params.yaml").read_text(encoding="utf-8")
         for name in networks:
-            text = switch_network.switched(text, name, on=True)
+            text = switch_network.set_network(text, name, on=True)
         paths.PARAMS.write_text(text, encoding="utf-8")
 
 

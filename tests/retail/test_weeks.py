@@ -99,7 +99,7 @@ def test_buyers_of_a_week_and_a_week_without_any() -> None:
 def test_buyers_per_week_counts_a_customer_once_a_week(rows: set[tuple[int, int, int]]) -> None:
     one = log.build(log_table(sorted(rows)), 5, 5, 25)
     slow = [len(set(weeks.truth(one, week)[0].tolist())) for week in range(one.weeks)]
-    assert weeks.buyers_per_week(one) == slow
+    assert weeks.count_buyers(one) == slow
 
 
 def test_the_plan_of_ten_weeks() -> None:

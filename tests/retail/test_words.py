@@ -6,7 +6,7 @@ from math import log, log1p, sqrt
 import numpy as np
 import polars as pl
 import pytest
-from test_features import columns_of, near, pairs_of
+from test_features import approximate, compute_columns, make_pairs
 from test_reasons import make_recommendations
 from world import random_world, small
 
@@ -22,7 +22,7 @@ LIVES = [14.0, 365.0]
 
 
 def texts(*columns: list[str | None]) -> Wording:
-    return wording.of_texts([pl.Series(column, dtype=pl.String) for column in columns], len(columns[0]))
+    return wording.weigh_words([pl.Series(column, dtype=pl.String) for column in columns], len(columns[0]))
 
 
 def shop_of(rows: list[tuple[int, int, int]], users: int, names: list[str | None], days: int) -> Shop:
@@ -38,7 +38,7 @@ def test_a_words_weight_by_hand() -> None:
     length = sqrt(heart**2 + red**2)
     assert of.ptr.tolist() == [0, 2, 3, 5, 5]
     assert of.word.tolist() == [0, 1, 1, 0, 1]
-    assert of.weight == near(heart / length, red / length, 1, heart / length, red / length)
+    assert of.weight == approximate(heart / length, red / length, 1, heart / length, red / length)
 
 
 def test_accents_and_other_alphabets_are_letters() -> None:
@@ -46,17 +46,17 @@ def test_accents_and_other_alphabets_are_letters() -> None:
 
 
 def test_articles_without_a_text_have_no_words() -> None:
-    for of in (wording.of_texts([], 2), texts(["", None]), texts(["only", "different"])):
+    for of in (wording.weigh_words([], 2), texts(["", None]), texts(["only", "different"])):
         assert of.words == [] and of.ptr.tolist() == [0, 0, 0]
-        assert of.of_articles(np.zeros(0)).tolist() == [0, 0] and of.of_words(np.ones(2)).tolist() == []
+        assert of.sum_by_article(np.zeros(0)).tolist() == [0, 0] and of.sum_by_word(np.ones(2)).tolist() == []
 
 
 def test_sums_over_articles_and_over_words() -> None:
     of = texts(["Red HEART", "red mug 12", "x RED heart-heart", "lone"])
     table = np.zeros((4, 2))
     table[of.article, of.word] = of.weight
-    np.testing.assert_allclose(of.of_articles(np.array([2.0, 3.0])), table @ [2, 3])
-    np.testing.assert_allclose(of.of_words(np.array([1.0, 2, 3, 4])), [1, 2, 3, 4] @ table)
+    np.testing.assert_allclose(of.sum_by_article(np.array([2.0, 3.0])), table @ [2, 3])
+    np.testing.assert_allclose(of.sum_by_word(np.array([1.0, 2, 3, 4])), [1, 2, 3, 4] @ table)
 
 
 def slow_overlap(shop: Shop, known: pl.DataFrame, usual: Array, user: int, item: int, life: float) -> list[float]:
@@ -82,11 +82,11 @@ def test_overlap(seed: int, week: int) -> None:
     history = weeks.history(shop.log, week)
     known = world.tx.filter(pl.col("day") < history.cutoff)
     known = known.with_columns(age=history.cutoff - pl.col("day").cast(pl.Int64))
-    usual = word_kernels.usual(history, shop, 28)
+    usual = word_kernels.average_words(history, shop, 28)
     users = np.arange(shop.log.users, dtype=np.uint32)[::-1].copy()  # shards come in any order
     wanted = np.tile(np.arange(shop.log.items, dtype=np.uint32), len(users))
     ptr = np.arange(len(users) + 1) * shop.log.items
-    fast = word_kernels.overlap(history, shop.wording, usual, users, ptr, wanted, LIVES)
+    fast = word_kernels.compare_words(history, shop.wording, usual, users, ptr, wanted, LIVES)
     assert fast.shape == (2, 4, len(wanted)) and fast.dtype == np.float32
     sample = np.random.default_rng(seed).choice(len(wanted), 300, replace=False)
     slow = np.array(
@@ -102,12 +102,12 @@ def test_overlap(seed: int, week: int) -> None:
 def test_words_by_hand() -> None:
     # a "red heart", b "red mug", c "heart", d without words that count; red in 2, heart in 2, mug in 1 of 4
     shop = shop_of([(0, 0, 0), (0, 1, 0), (0, 0, 7), (1, 2, 7)], 3, ["red heart", "red mug", "heart", "12"], 21)
-    found = columns_of("words", shop, 2, pairs_of((0, [0, 1, 2, 3]), (2, [0])), half_lives=[7.0], window=14)
+    found = compute_columns("words", shop, 2, make_pairs((0, [0, 1, 2, 3]), (2, [0])), half_lives=[7.0], window=14)
     # a: only b speaks for it, by "red"; b: a's two purchases, by "red"; c: the same two, by "heart"
     half = 1 / sqrt(2)
-    assert found["sum_7d"] == near(half / 4, half * 3 / 4, half * 3 / 4, 0, 0)
-    assert found["mean_7d"] == near(half, half, half * 3 / 4, 0, 0)  # b speaks for c, too, and says nothing
-    assert found["best_7d"] == near(half, half, half * 3 / 4, 0, 0)
+    assert found["sum_7d"] == approximate(half / 4, half * 3 / 4, half * 3 / 4, 0, 0)
+    assert found["mean_7d"] == approximate(half, half, half * 3 / 4, 0, 0)  # b speaks for c, too, and says nothing
+    assert found["best_7d"] == approximate(half, half, half * 3 / 4, 0, 0)
     # four sales in 14 days: red in a, a (half each) and b (1); heart in a, a and c
     usual = (2 * half + 1) / 4
     assert found["lift_7d"][0] == pytest.approx(half**2 * log1p(1 / (usual + RARE)), rel=1e-4)
@@ -117,29 +117,29 @@ def test_words_by_hand() -> None:
 
 def test_a_shop_without_texts_has_zeros() -> None:
     shop = small([(0, 0, 0), (0, 1, 0)], 1, 2, 14)
-    found = columns_of("words", shop, 1, pairs_of((0, [0, 1])))
+    found = compute_columns("words", shop, 1, make_pairs((0, [0, 1])))
     assert len(found) > 0 and not any(any(values) for values in found.values())
-    assert columns_of("themes", shop, 1, pairs_of((0, [0, 1])))["7d"] == near(0, 0)
+    assert compute_columns("themes", shop, 1, make_pairs((0, [0, 1])))["7d"] == approximate(0, 0)
 
 
 def test_themes_by_hand() -> None:
     # "star" a and b, "egg" c and d; in the last week three stars were sold, in the three before one star, four eggs
     rows = [(0, 0, 27), (1, 0, 27), (0, 1, 26), (1, 1, 10)] + [(user, 2 + user % 2, 3 + user) for user in range(4)]
     shop = shop_of(rows, 4, ["Star", "star", "egg", "EGG"], 35)
-    found = columns_of("themes", shop, 4, pairs_of((0, [0, 1, 2, 3])), windows=[7, 28])
-    assert found["7d"] == near(1, 1, 0, 0)
-    assert found["28d"] == near(4 / 8, 4 / 8, 4 / 8, 4 / 8)
+    found = compute_columns("themes", shop, 4, make_pairs((0, [0, 1, 2, 3])), windows=[7, 28])
+    assert found["7d"] == approximate(1, 1, 0, 0)
+    assert found["28d"] == approximate(4 / 8, 4 / 8, 4 / 8, 4 / 8)
     floor = 1e-4
     assert found["trend_7d_28d"][0] == pytest.approx((1 + floor) / (0.5 + floor), rel=1e-5)
-    assert found["year_ago"] == near(0, 0, 0, 0) and found["year_ago_week"] == near(1, 1, 1, 1)
+    assert found["year_ago"] == approximate(0, 0, 0, 0) and found["year_ago_week"] == approximate(1, 1, 1, 1)
 
 
 def test_themes_of_a_year_ago() -> None:
     # the label week begins on day 371: a year before it are days 7..13; before these eggs, in them stars
     rows = [(0, 0, 8), (0, 2, 3), (1, 3, 4), (0, 1, 20)]
     shop = shop_of(rows, 2, ["star", "star", "egg", "egg"], 378)
-    found = columns_of("themes", shop, 53, pairs_of((0, [0, 2])), windows=[7])
-    assert found["year_ago"] == near(1, 0)
+    found = compute_columns("themes", shop, 53, make_pairs((0, [0, 2])), windows=[7])
+    assert found["year_ago"] == approximate(1, 0)
     floor = 1e-4
     assert found["year_ago_week"] == [pytest.approx((1 + floor) / floor), pytest.approx(floor / (1 + floor))]
     assert found["year_ago_month"] == found["year_ago_week"]  # the star of day 20 is a further star

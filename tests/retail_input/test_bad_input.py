@@ -441,7 +441,7 @@ def test_full_disk_as_each_library_reports_it(
     ],
 )
 def test_a_full_disk_is_recognised_by_the_message(message: str, full: bool) -> None:
-    assert ("the disk is full" in (stage.os_line(RuntimeError(message)) or "")) is full
+    assert ("the disk is full" in (stage.describe_os_error(RuntimeError(message)) or "")) is full
 
 
 def test_full_disk_in_the_calendar(

@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def statistics(folder: Path) -> dict[str, float]:
-    return shop_statistics.statistics(folder)
+    return shop_statistics.compute_statistics(folder)
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
     monkeypatch.setattr(parameters, "read", lambda: PARAMS)
     monkeypatch.setattr(shop, "read", lambda: WORLD.shop)
     monkeypatch.setattr(weeks, "plan", lambda log, settings: PLAN)
-    monkeypatch.setattr(learn, "at_once", lambda trainings: 1)
+    monkeypatch.setattr(learn, "count_parallel", lambda trainings: 1)
     return monkeypatch
 
 
@@ -92,7 +92,7 @@ def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPat
     ran(project, memory)
     assert memory.calls == [50, 53, 56, 58]
     folder = paths.NETWORKS / "memory"
-    assert len(list(folder.iterdir())) == 8
+    assert len(list(folder.iterdir())) == 9  # four trainings of two files each, and settings.json
     for week in memory.calls:
         stored = load_file(paths.of_week(folder, "weights", week, "safetensors"))
         assert stored["week"].tolist() == [week] and stored["seed"].tolist() == [PARAMS.seed]
@@ -105,8 +105,10 @@ def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPat
 
 def test_a_network_that_is_off_is_not_trained(project: pytest.MonkeyPatch) -> None:
     memory = Memory()
-    ran(project, memory, use=False)
-    assert memory.calls == [] and [file.name for file in (paths.NETWORKS / "memory").iterdir()] == ["off"]
+    project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {"use": False}}}))
+    ran(project, memory)
+    assert memory.calls == [] and [file.name for file in (paths.NETWORKS / "memory").iterdir()] == [paths.SETTINGS]
+    assert json.loads((paths.NETWORKS / "memory" / paths.SETTINGS).read_text()) == {"use": False}
 
 
 def test_a_killed_stage_keeps_the_weights_it_has(project: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ def test_of_best_is_a_plain_loop(runs: list[list[float]]) -> None:
     for run in runs:
         best = max([value for value in run if value == value], default=0.0)
         expected += [value / best if best > 0 and value > 0 else 0.0 for value in run]
-    found = pairs.of_best(ptr, np.array([value for run in runs for value in run], np.float32))
+    found = pairs.divide_by_best(ptr, np.array([value for run in runs for value in run], np.float32))
     assert found.tolist() == pytest.approx(expected, rel=1e-6, abs=1e-30)
 
 
@@ -165,12 +165,12 @@ def test_place_is_a_plain_loop(runs: list[list[float]]) -> None:
     for run in runs:
         plain = [value if value == value else float("-inf") for value in run]
         expected += [1 + sum(other > value for other in plain) for value in plain]
-    found = pairs.place(ptr, np.array([value for run in runs for value in run], np.float32))
+    found = pairs.rank_in_run(ptr, np.array([value for run in runs for value in run], np.float32))
     assert found.tolist() == expected
 
 
 def test_pairs_of_columns_and_back() -> None:
-    found = pairs.of_columns(np.array([2, 2, 5], np.uint32), np.array([1, 4, 0], np.uint32))
+    found = pairs.build_pairs(np.array([2, 2, 5], np.uint32), np.array([1, 4, 0], np.uint32))
     assert found.users.tolist() == [2, 5] and found.ptr.tolist() == [0, 2, 3]
     assert found.user.tolist() == [2, 2, 5] and found.run.tolist() == [0, 0, 1]
 
@@ -180,7 +180,7 @@ def test_pairs_of_columns_and_back() -> None:
 
 def test_labels() -> None:
     truth = np.array([0, 1, 2], np.uint32), np.array([3, 1, 0], np.uint32)
-    found = merge.labels(pairs_of([1, 3], [1, 3], []), truth)
+    found = merge.label_pairs(pairs_of([1, 3], [1, 3], []), truth)
     assert found.tolist() == [0, 1, 1, 0] and found.dtype == np.uint8
 
 
@@ -210,7 +210,7 @@ def test_without_any_source_there_is_no_pool() -> None:
     off = {name: {**block, "use": False} for name, block in PARAMS.sources.items()}
     scoring = {name: {**block, "use": True, "source": False} for name, block in PARAMS.networks.items()}
     with pytest.raises(InputError, match="switch at least one on"):
-        merge.loaded(3, PARAMS.model_copy(update={"sources": off, "networks": scoring}))
+        merge.load_sources(3, PARAMS.model_copy(update={"sources": off, "networks": scoring}))
 
 
 # Recall. Customer 10 bought 1 and 2, customer 20 bought 3.

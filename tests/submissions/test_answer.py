@@ -33,11 +33,11 @@ def test_top_orders_by_score_and_ties_by_article() -> None:
     pairs = make_pairs(list(range(20)))
     score = np.zeros(20)
     score[[4, 17]] = 2.0, 3.0
-    assert answer.top(pairs, score, FILLER).tolist() == [[17, 4, 0, 1, 2, 3, 5, 6, 7, 8, 9, 10]]
+    assert answer.select_top(pairs, score, FILLER).tolist() == [[17, 4, 0, 1, 2, 3, 5, 6, 7, 8, 9, 10]]
 
 
 def test_top_fills_short_lists() -> None:
-    lists = answer.top(make_pairs([3, 5], [], [101, 102]), np.array([0.1, 0.2, 0.0, 0.7]), FILLER)
+    lists = answer.select_top(make_pairs([3, 5], [], [101, 102]), np.array([0.1, 0.2, 0.0, 0.7]), FILLER)
     assert lists.tolist() == [
         [5, 3, *range(100, 110)],
         [*range(100, 112)],
@@ -67,7 +67,7 @@ def test_fill_equals_a_plain_loop(rows: list[list[int]], filler: list[int]) -> N
 @given(st.lists(st.dictionaries(st.integers(95, 125), st.sampled_from([0.0, 0.5, 1.0]), max_size=20), max_size=4))
 def test_top_equals_a_plain_sort(customers: list[dict[int, float]]) -> None:
     runs = [sorted(scores.items()) for scores in customers]
-    lists = answer.top(
+    lists = answer.select_top(
         make_pairs(*[[item for item, _ in run] for run in runs]), np.array([s for run in runs for _, s in run]), FILLER
     )
     for row, scores in zip(lists.tolist(), customers, strict=True):
@@ -80,12 +80,12 @@ def test_best_sellers_are_ordered_by_last_week_then_all_time_then_id() -> None:
     # Week 2 begins on day 14. In days 7-13: b twice, a and d once; before: d twice more, c once. e, f: never.
     # Day 14 is in the future.
     shop = drawn("d.c....b......e......", ".d.....da.b...e......", items=6)
-    assert answer.best_sellers(weeks.history(shop.log, 2)).tolist() == [1, 3, 0, 2, 4, 5]
+    assert answer.list_best_sellers(weeks.history(shop.log, 2)).tolist() == [1, 3, 0, 2, 4, 5]
 
 
 def test_best_sellers_are_twice_a_list_long() -> None:
     shop = random_world(1).shop
-    items = answer.best_sellers(weeks.history(shop.log, 30))
+    items = answer.list_best_sellers(weeks.history(shop.log, 30))
     assert len(items) == len(set(items.tolist())) == 24
 
 
@@ -102,14 +102,14 @@ def test_shards_contain_every_customer_once() -> None:
 
 def test_popular_gives_everyone_the_same_list() -> None:
     shop = drawn("." * 7 + "abcdefghijklmnb", items=20)
-    lists = baselines.popular(weeks.history(shop.log, 4), np.array([0, 0]))
+    lists = baselines.recommend_popular(weeks.history(shop.log, 4), np.array([0, 0]))
     # i..n and b were sold in the last 7 of 22 days; b leads the ties by its earlier sale; the rest follow by id
     assert lists.tolist() == [[1, 8, 9, 10, 11, 12, 13, 0, 2, 3, 4, 5]] * 2
 
 
 def test_repurchase_lists_own_articles_then_best_sellers() -> None:
     shop = drawn("ba.....a", "......cc", "........", items=15)  # week 1: days 1-7; week 2 begins on day 8
-    lists = baselines.repurchase(weeks.history(shop.log, 2), np.arange(3), half_life=1.0)
+    lists = baselines.recommend_repurchase(weeks.history(shop.log, 2), np.arange(3), half_life=1.0)
     # a: 2^-7 + 2^-1, b: 2^-8; the week's best sellers: a and c (twice each), then b (before), then by id
     assert lists[0].tolist() == [0, 1, 2, *range(3, 12)]
     assert lists[1].tolist() == [2, 0, 1, *range(3, 12)]
@@ -120,7 +120,7 @@ def test_repurchase_weighs_recent_purchases_by_the_half_life() -> None:
     shop = drawn("aaa...b", items=13)  # a at ages 7, 6 and 5, b at age 1
     history = weeks.history(shop.log, 1)
     for half_life, first in ((1.0, 1), (100.0, 0)):
-        assert baselines.repurchase(history, np.array([0]), half_life)[0, 0] == first
+        assert baselines.recommend_repurchase(history, np.array([0]), half_life)[0, 0] == first
 
 
 # Evaluation
@@ -216,5 +216,5 @@ def test_an_invalid_submission_is_rejected(lists: Array, customers: int, message
 
 def test_repurchase_recommends_the_colours_of_the_board() -> None:
     shop = drawn(*BOARD, items=24)
-    lists = baselines.repurchase(weeks.history(shop.log, 1), np.arange(3), half_life=7.0)
+    lists = baselines.recommend_repurchase(weeks.history(shop.log, 1), np.arange(3), half_life=7.0)
     assert [set(row[:2].tolist()) for row in lists] == [{0, 2}, {1, 3}, {0, 2}]

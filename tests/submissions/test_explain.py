@@ -136,7 +136,7 @@ class SmallShop:
         self.params, self.shop = make_small_params(*names), random_world(3).shop
         self.users = np.arange(self.shop.log.users, dtype=np.uint32)
         (history, sources), truth = self.load_week(50), weeks.truth(self.shop.log, 50)
-        pairs, table = answer.table(history, self.shop, self.users, sources, self.params)
+        pairs, table = answer.build_table(history, self.shop, self.users, sources, self.params)
         bought = np.isin(pair_codes(pairs.user, pairs.items), pair_codes(*truth))
         data = lgb.Dataset(ranker.to_matrix(table), bought.astype(np.uint8), feature_name=table.columns[2:])
         model = lgb.train({**SETTINGS, "min_data_in_leaf": 5}, data, 20)
@@ -218,10 +218,9 @@ def test_best_sellers_that_complete_a_list_have_their_own_reason() -> None:
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Prepare the shop of csv_shop with three customers; c has bought nothing."""
     monkeypatch.chdir(tmp_path)
-    names = csv_shop.FILES["articles.csv"].replace(
-        "Strap top", "Strap top [red]"
-    )  # brackets must not become terminal markup
-    csv_shop.write(tmp_path, {**csv_shop.FILES, "articles.csv": names})
+    # brackets must not become terminal markup
+    articles = csv_shop.FILES["articles.csv"].replace("Strap top", "Strap top [red]")
+    csv_shop.write(tmp_path, {**csv_shop.FILES, "articles.csv": articles})
     prepare.main()
     paths.FINAL_MODEL.mkdir()
     return tmp_path
@@ -230,14 +229,14 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def store_explanations(*customers: str) -> pl.DataFrame:
     """Write two explained articles of each customer."""
     ids = ["0108775044", "0200000001"]
+    bought = "you bought it twice, 2 days apart, most recently 7 days ago"
     columns = {
         "customer_id": [customer for customer in customers for _ in ids],
         "place": [1, 2] * len(customers),
         "article_id": ids * len(customers),
         "score": [1.5, None] * len(customers),
         "sources": [["popular", "repurchase"], []] * len(customers),
-        "reason_1": ["you bought it twice, 2 days apart, most recently 7 days ago", explanations.FILLER_REASON]
-        * len(customers),
+        "reason_1": [bought, explanations.FILLER_REASON] * len(customers),
         "reason_2": ["", ""] * len(customers),
         "reason_3": ["", ""] * len(customers),
     }
@@ -315,7 +314,7 @@ def test_a_missing_source_state_gives_one_line_of_error(
     Blend(model, {"binary": 1.0}, {"binary": 1.0}, {"binary": 12}, "scores").save(paths.FINAL_MODEL)
     if off:
         (paths.SOURCES / "category").mkdir(parents=True)
-        (paths.SOURCES / "category/off").touch()
+        (paths.SOURCES / "category" / paths.SETTINGS).write_text('{"use": false}')
     with pytest.raises(SystemExit) as ended:
         stage.guarded(lambda: explain.show("c0001"), "explain")
     error = capsys.readouterr().err

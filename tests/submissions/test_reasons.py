@@ -10,7 +10,7 @@ from world import PARAMS, World, drawn, random_world, small, source_of
 
 from retail import weeks
 from retail.log import Array
-from retail.pairs import Pairs, of_columns
+from retail.pairs import Pairs, build_pairs
 from retail.shop import Shop
 from stage1_candidates.engine.loaded import Loaded
 from submissions.explain.reasons import article, format_numbers, labels, others, past, topics, votes
@@ -34,7 +34,7 @@ def make_recommendations(
     return Recommendations(
         history=weeks.history(shop.log, cutoff_week),
         shop=shop,
-        pairs=of_columns(user, item) if len(user) else Pairs(user, np.zeros(1, np.int64), item),
+        pairs=build_pairs(user, item) if len(user) else Pairs(user, np.zeros(1, np.int64), item),
         features=features,
         contributions=np.array(contributions if contributions else np.zeros((len(pairs), features.width)), np.float32),
         candidates=np.full(len(pairs), 10),
@@ -467,17 +467,13 @@ def test_votes() -> None:
         None,
     ]
     assert votes.describe_rank_or_group(recommended, "ease").to_list() == [None, None]  # it does not rank
-    assert (
-        votes.describe_rank_or_group(recommended, "rain_fall").to_list()
-        == ['its feature group "rain_fall" raises the score'] * 2
-    )
+    text = 'its feature group "rain_fall" raises the score'
+    assert votes.describe_rank_or_group(recommended, "rain_fall").to_list() == [text] * 2
     columns |= {"two_tower__place": [1.0, 1.0], "two_tower__score": [0.0, 0.4]}
     first = make_recommendations(recommended.shop, 1, [(0, 0), (1, 0)], None, columns, None, sources)
     new = "suits a new customer (two_tower ranks it number 1 of your 10 candidates)"
-    assert votes.describe_rank_or_group(first, "two_tower").to_list() == [
-        None,
-        new,
-    ]  # all candidates of score 0 share place 1
+    # all candidates of score 0 share place 1, so the first customer gets no reason
+    assert votes.describe_rank_or_group(first, "two_tower").to_list() == [None, new]
 
 
 def test_labels(tmp_path: Path) -> None:

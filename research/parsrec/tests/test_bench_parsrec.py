@@ -165,12 +165,12 @@ def test_attention_sums_to_one_and_equals_company_without_keys() -> None:
     torch.manual_seed(1)
     network = Parsrec(40, make_sales().items, rows.SHAPES[rows.CODES].model_copy(update={"width": 8})).eval()
     heat = attention.measure_heat(network, make_task(), make_sales())
-    assert np.allclose(heat.attention.sum(2), 1) and np.allclose(heat.company.sum(2), 1)
+    assert np.allclose(heat.attention.sum(2), 1) and np.allclose(heat.uniform.sum(2), 1)
     assert (np.diagonal(heat.attention, axis1=1, axis2=2) == 0).all()  # a session holds a category once
     with torch.no_grad():
         network.cell.key.weight.zero_()
     level = attention.measure_heat(network, make_task(), make_sales())
-    assert np.allclose(level.attention, level.company, atol=1e-6)
+    assert np.allclose(level.attention, level.uniform, atol=1e-6)
 
 
 def test_agreement_with_a_sigma() -> None:

@@ -21,6 +21,9 @@ def load_weights(name: str, training_weeks: list[int], week: int) -> Weights:
 
 def main() -> None:
     name, params = sys.argv[1], parameters.read()
+    if source.is_off(name, params):
+        proposals.write_off(paths.SOURCES / name)
+        return
     _, settings = source.load_network(name, params)
     proposals.write(name, lambda plan, week: load_weights(name, settings.training_weeks(plan), week))
 

@@ -1,6 +1,6 @@
 """Stage ``train_network@<name>``: train one network before each of its ``training_weeks``.
 
-Writes data/networks/<name>/: weights_<week>.safetensors and, beside it, weights_<week>.json with the settings. Until
+Writes data/networks/<name>/: weights_<week>.safetensors, and weights_<week>.json with the settings. Until
 the stage has ended, checkpoints and finished weights lie in data/checkpoints/<name>, under a fingerprint of all that
 the training knows, so that a killed run resumes and a changed one starts again. On a CPU the trainings, which are
 independent of each other, run in parallel, each with its share of the cores. ``train_network <name> <week>`` trains
@@ -13,13 +13,12 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-import torch
 from safetensors.numpy import save_file
 
 from retail import kept, paths, shop, stage, weeks
 from retail import params as parameters
 from retail.weeks import History
-from stage1_candidates.engine import source
+from stage1_candidates.engine import proposals, source
 from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.plugin_types import Weights
 from stage1_candidates.networks.base import side_by_side
@@ -28,7 +27,7 @@ CODE = Path(__file__).parents[2]  # stage1_candidates
 
 
 def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int) -> str:
-    """A digest of the known past, the articles and customers, the settings and the code that a training may run."""
+    """Return a fingerprint of the known past, the articles and customers, the settings and the code of a training."""
     log = history.log
     ages = {} if whole.age is None else {"age": whole.age}
     values = {**whole.attributes, **whole.traits, **ages}
@@ -39,7 +38,7 @@ def fingerprint(history: History, whole: shop.Shop, settings: Network, seed: int
     return kept.fingerprint(about, code, chain(past, (values[name] for name in sorted(values))))
 
 
-def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> Weights:
+def train_or_resume(name: str, whole: shop.Shop, week: int, params: parameters.Params) -> Weights:
     """Train network ``name`` on what lies before ``week``, or resume where an earlier run ended."""
     module, settings = source.load_network(name, params)
     history = weeks.history(whole.log, week)
@@ -47,28 +46,32 @@ def learned(name: str, whole: shop.Shop, week: int, params: parameters.Params) -
     return kept.keep(file, lambda folder: dict(module.train(history, whole, settings, params.seed, folder)))
 
 
-def at_once(trainings: int) -> int:
+def count_parallel(trainings: int) -> int:
     """Count the trainings that run in parallel: as many as there are cores; one on a GPU."""
+    import torch  # not installed where every network is off
+
     return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
 
 
 def main() -> None:
     name = sys.argv[1]
     params = parameters.read()
+    if source.is_off(name, params):
+        proposals.write_off(paths.NETWORKS / name)
+        return
     _, settings = source.load_network(name, params)
     with stage.whole_folder(paths.NETWORKS / name) as folder:
         trained = settings.model_dump_json(include={"use", "examples", "model", "training", "retrain_every"}, indent=1)
         (folder / paths.SETTINGS).write_text(trained)
-        if not settings.use:
-            (folder / "off").touch()
-            return
         whole = shop.read()
-        asked = settings.training_weeks(weeks.plan(whole.log, params.weeks))
-        if at_once(len(asked)) > 1:
-            latest_first = [[name, str(week)] for week in reversed(asked)]  # the longest first
-            side_by_side.run("stage1_candidates.networks.base.train_network", latest_first, at_once(len(asked)))
-        for week in asked:
-            weights = learned(name, whole, week, params)
+        training_weeks = settings.training_weeks(weeks.plan(whole.log, params.weeks))
+        if count_parallel(len(training_weeks)) > 1:
+            latest_first = [[name, str(week)] for week in reversed(training_weeks)]  # the longest first
+            side_by_side.run(
+                "stage1_candidates.networks.base.train_network", latest_first, count_parallel(len(training_weeks))
+            )
+        for week in training_weeks:
+            weights = train_or_resume(name, whole, week, params)
             if not weights:
                 print(f"{name}: too little to learn from before label week {week}; it says nothing there")
             save_file(weights, paths.of_week(folder, "weights", week, "safetensors"))
@@ -80,7 +83,7 @@ def main() -> None:
 def one_week() -> None:
     """Train before one week and leave the weights under the checkpoints."""
     side_by_side.end_with_parent()
-    learned(sys.argv[1], shop.read(), int(sys.argv[2]), parameters.read())
+    train_or_resume(sys.argv[1], shop.read(), int(sys.argv[2]), parameters.read())
 
 
 if __name__ == "__main__":

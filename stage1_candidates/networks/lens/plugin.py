@@ -33,7 +33,7 @@ class Examples(Block):
     least: Positive  # baskets before one that is asked for
     hold: Positive  # label weeks before the cutoff that are kept for early stopping
     held: Positive  # of their baskets, the latest
-    per_customer: Positive  # baskets of a customer in an epoch, drawn anew for each
+    per_customer: Positive  # baskets of a customer in an epoch, drawn again for each epoch
     batch: Positive
 
 
@@ -128,7 +128,7 @@ def _train(
 
 
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights; what is read beside them is the log itself."""
+    """Return the weights; everything else is read from the log."""
     return stored.to_state(weights)
 
 

@@ -1,4 +1,4 @@
-"""Describe the article by its sales to all customers: recent sales, season, repurchases, type, price, baskets, channel.
+"""Describe the article by its sales: recent ones, season, repurchases, type, price, basket size, channel.
 
 Each function returns (n,) text, null where it has no reason to give. "In the last 7 days" means before the cutoff.
 """
@@ -56,12 +56,10 @@ def describe_season(recommended: Recommendations) -> pl.Series:
 
 def describe_repurchases(recommended: Recommendations) -> pl.Series:
     """Describe how often it is bought again, as in: 12 of its 40 buyers bought it again, after 35 days on average."""
-    table: pl.DataFrame = recommended.history.once("reasons: rebuys", lambda: _count_repurchases(recommended.history))
-    facts = table[recommended.pairs.items]
+    counts: pl.DataFrame = recommended.history.once("reasons: rebuys", lambda: _count_repurchases(recommended.history))
+    facts = counts[recommended.pairs.items]
     gap = (pl.col("gap_days") / pl.col("gaps")).round().cast(pl.Int64)
-    text = pl.format(
-        "{} of its {} buyers bought it again, after {} on average", "again", "owners", format_days(gap)
-    )  # fmt: skip
+    text = pl.format("{} of its {} buyers bought it again, after {} on average", "again", "owners", format_days(gap))
     return facts.select(pl.when(pl.col("again") >= LEAST_COUNT).then(text)).to_series()
 
 
@@ -104,10 +102,10 @@ def describe_basket_size(recommended: Recommendations) -> pl.Series:
     """Compare basket sizes, as in: usually bought in baskets about as large as yours: 20 articles on average."""
     yours = recommended.customer["basket_mean"]
     facts = pl.DataFrame({"yours": yours, "its": recommended.article["basket_mean"]}).fill_nan(None)
-    like = (pl.col("its") / pl.col("yours")).is_between(1 - NEAR, 1 + NEAR)
+    similar = (pl.col("its") / pl.col("yours")).is_between(1 - NEAR, 1 + NEAR)
     size = pl.col("its").round().cast(pl.Int64)
     text = pl.format("usually bought in baskets about as large as yours: {} articles on average", size)
-    return facts.select(pl.when(like & (size > 1)).then(text)).to_series()
+    return facts.select(pl.when(similar & (size > 1)).then(text)).to_series()
 
 
 def describe_channel(recommended: Recommendations) -> pl.Series:
@@ -118,7 +116,7 @@ def describe_channel(recommended: Recommendations) -> pl.Series:
 
 
 def _compute_median_price(history: History) -> float:
-    """Return the median price of the sales of the last 7 days, NaN if there are none."""
+    """Compute the median price of the sales of the last 7 days, NaN if there are none."""
     log, known = history.log, history.known
     week = log.price[known[log.day[known] >= history.cutoff - 7]]
     return float(np.median(week)) if len(week) else float("nan")
@@ -127,15 +125,17 @@ def _compute_median_price(history: History) -> float:
 def _count_sales(history: History) -> pl.DataFrame:
     """Count each article's sales, a sale being a customer's purchase on a day.
 
-    Columns: week, before, month, year_ago, ever: sales of the last 7 days, the 7 days before, the last 28 days, the
-    label week a year ago, and all time; first, last: days since the first and the last sale; sold: number of articles
-    sold in the last 7 days; rank: by sales of the last 7 days, equal sales share a rank.
+    Columns week, before, month, year_ago, ever: sales of the last 7 days, of the 7 days before, of the last 28 days, of
+    the label week a year ago, and of all time. Columns first, last: days since the first and the last sale. Column
+    sold: number of articles sold in the last 7 days. Column rank: by sales of the last 7 days; equal sales, equal rank.
     """
 
     def count() -> pl.DataFrame:
         log, no_decay = history.log, np.zeros(0)
         windows = np.array([7, 14, 28])
-        table = kernels.item_sales(log.item_start, history.item_stop, log.item_day, history.cutoff, windows, no_decay)
+        table = kernels.count_item_sales(
+            log.item_start, history.item_stop, log.item_day, history.cutoff, windows, no_decay
+        )
         columns = np.nan_to_num(table).astype(np.int64).T
         week, fortnight, month, first, last, year_ago = columns[:6]
         return pl.DataFrame(
@@ -158,14 +158,14 @@ def _count_sales(history: History) -> pl.DataFrame:
 def _count_repurchases(history: History) -> pl.DataFrame:
     """Count each article's owners, those who bought it again, and the days between their purchases."""
     log = history.log
-    table = kernels.rebuys(
+    table = kernels.count_rebuys(
         log.start[:-1], history.stop, log.item, log.day, history.cutoff, np.zeros(0, np.int64), log.items
     )
     return pl.DataFrame(table, schema=["owners", "again", "gap_days", "gaps"]).cast(pl.Int64)
 
 
 def _compute_type_shares(history: History, category: Array) -> Array:
-    """Return each type's share (types + 1,) of the sales of the last 28 days; the last counts articles without one."""
+    """Compute each type's share (types + 1,) of the sales of the last 28 days; the last: articles without a type."""
     log, known = history.log, history.known
     recent = known[log.day[known] >= history.cutoff - 28]
     sold = np.bincount(category[log.item[recent]] + 1, minlength=int(category.max(initial=-1)) + 2)

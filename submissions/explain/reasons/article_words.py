@@ -12,8 +12,8 @@ LEAST_ARTICLES = 2  # of the customer's other articles that contain the word
 def describe_shared_words(recommended: Recommendations) -> pl.Series:
     """Describe one word that the article shares with other articles of the customer.
 
-    Example: its name or description contains "retrospot", as do those of 7 other articles you bought. The word is the
-    one with the largest product of its squared weight and the number of other articles bought that contain it.
+    Example: its name or description contains "retrospot", as do those of 7 other articles you bought. The word has the
+    largest product of two factors: its squared weight, and the number of other articles bought that contain it.
 
     Returns (n,) text; null if fewer than LEAST_ARTICLES other articles share a word.
     """
@@ -44,6 +44,6 @@ def describe_shared_words(recommended: Recommendations) -> pl.Series:
 
 
 def _list_words(wording: Wording) -> pl.DataFrame:
-    """Return columns item, word, weight: one row for each word of each article."""
+    """List the words of each article: columns item, word, weight."""
     words = pl.Series("word", wording.words, dtype=pl.String).gather(wording.word.astype(np.int64))
     return pl.DataFrame({"item": wording.article.astype(np.uint32), "word": words, "weight": wording.weight})

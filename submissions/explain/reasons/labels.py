@@ -12,10 +12,10 @@ NAMELESS = ("", "none", "other", "unknown", "undefined")  # names that carry no 
 
 
 def read_labels(folder: Path, articles: pl.DataFrame) -> pl.DataFrame:
-    """Return columns article_id, name and one column of labels per attribute, in the row order of ``articles``.
+    """Read the labels: columns article_id, name and one column per attribute, in the row order of ``articles``.
 
-    ``articles``: article_id, name. A label is "" if the file's name for the value is in NAMELESS. Attributes without a
-    column of names in the file are left out.
+    ``articles``: columns article_id, name. A label is "" if the file's name for the value is in NAMELESS. Attributes
+    without a column of names in the file are left out.
     """
     file = csvs.open_csv(folder / "articles.csv", ("article_id",))
     name_columns = {name: find_name_column(name) for name in ATTRIBUTES if find_name_column(name) in file.columns}

@@ -21,7 +21,7 @@ BUYER_DAYS = 91  # days of purchases over which common buyers are counted
 LEAST_BUYERS = 2  # fewer buyers may be chance and give no reason
 BEST_RANK = 20  # largest rank that gives a reason
 NEIGHBOUR_SOURCES = ("tifu_knn", "neighbours_recent")  # sources that store each customer's nearest customers
-AGE_DIFFERENCE = 5  # years up to which the buyers are about the customer's age
+AGE_DIFFERENCE = 5  # largest difference in years at which buyers are about the customer's age
 
 
 def describe_bought_together(recommended: Recommendations) -> pl.Series:
@@ -54,8 +54,8 @@ def describe_neighbours(recommended: Recommendations) -> pl.Series:
         neighbours, bought, history.log.items, recommended.pairs.ptr, recommended.pairs.items
     )
     facts = pl.DataFrame({"count": np.rint(count).astype(np.int64), "near": np.diff(near.ptr)[recommended.pairs.run]})
-    template = f"{{}} of the {{}} customers most similar to you bought it in the last {NEIGHBOUR_DAYS} days"
-    text = pl.format(template, "count", "near")
+    days = pl.lit(NEIGHBOUR_DAYS)
+    text = pl.format("{} of the {} customers most similar to you bought it in the last {} days", "count", "near", days)
     return facts.select(pl.when(pl.col("count") >= LEAST_BUYERS).then(text)).to_series()
 
 
@@ -105,11 +105,11 @@ def describe_segment(recommended: Recommendations) -> pl.Series:
     )
     ranks = _rank_in_segment(recommended, "favourite", favourite)
     if "product_type_no" not in recommended.articles.columns:
-        like = _describe_rank(ranks, pl.lit("among customers with the same favourite type as you"))
-        return pl.select(pl.coalesce(text, like)).to_series()
+        by_type = _describe_rank(ranks, pl.lit("among customers with the same favourite type as you"))
+        return pl.select(pl.coalesce(text, by_type)).to_series()
     types = recommended.articles["product_type_no"].gather(_find_examples(code)[favourite[recommended.pairs.user]])
-    like = _describe_rank(ranks, pl.format("among customers who, like you, buy {} most often", types))
-    return pl.select(pl.coalesce(text, pl.when(types != "").then(like))).to_series()
+    by_type = _describe_rank(ranks, pl.format("among customers who, like you, buy {} most often", types))
+    return pl.select(pl.coalesce(text, pl.when(types != "").then(by_type))).to_series()
 
 
 def _describe_rank(ranks: pl.DataFrame, segment: pl.Expr) -> pl.Series:
@@ -122,7 +122,7 @@ def _describe_rank(ranks: pl.DataFrame, segment: pl.Expr) -> pl.Series:
 def _rank_in_segment(recommended: Recommendations, division: str, segment: Array) -> pl.DataFrame:
     """Rank the articles by sales of the last 7 days within the customer's segment.
 
-    Columns sold: the article's sales in the segment; rank: its rank there. Both are null without sales. ``segment``
+    Columns: sold: the article's sales in the segment; rank: its rank there. Both are null without sales. ``segment``
     (users,): each customer's segment, -1 for none; ``division``: the name under which the ranks are cached.
     """
 
@@ -145,7 +145,7 @@ def _rank_in_segment(recommended: Recommendations, division: str, segment: Array
 def _count_common_buyers(recommended: Recommendations) -> pl.DataFrame:
     """Count the buyers that each recommended article has in common with each article of the customer's last basket.
 
-    Columns row; other: article of the last basket; buyers: its buyers of the last 91 days; both: how many of them also
+    Columns: row; other: article of the last basket; buyers: its buyers of the last 91 days; both: how many of them also
     bought the recommended article. The customer is not counted.
     """
     history, items = recommended.history, recommended.shop.log.items
@@ -172,14 +172,14 @@ def _count_common_buyers(recommended: Recommendations) -> pl.DataFrame:
 
 
 def _has_bought(bought: Lists, user: Array, item: Array) -> Array:
-    """Return (n,) bool: whether the customer bought the article."""
+    """Tell whether each customer bought the article: (n,) bool."""
     code, pair = pair_codes(bought.key_of_rows(), bought.target), pair_codes(user, item)
     place = np.minimum(np.searchsorted(code, pair), max(len(code) - 1, 0))
     return code[place] == pair if len(code) else np.zeros(len(pair), bool)
 
 
 def _list_purchases(history: History, users: Array, days: int) -> Lists:
-    """Return the articles that each of ``users`` (ascending) bought in the last ``days`` days, weight 1 each."""
+    """List the articles that each of ``users`` (ascending) bought in the last ``days`` days, weight 1 each."""
 
     def collect() -> Lists:
         row, position = list_entries(history, users)
@@ -193,7 +193,7 @@ def _list_purchases(history: History, users: Array, days: int) -> Lists:
 
 
 def _list_last_baskets(history: History, users: Array) -> tuple[Array, Array]:
-    """Return (k,) row in ``users`` and (k,) article of every customer's last basket before the cutoff."""
+    """List the articles of every customer's last basket before the cutoff: (k,) row in ``users`` and (k,) article."""
     row, position = list_entries(history, users)
     last = history.log.visit[np.maximum(history.stop[users] - 1, 0)]
     inside = history.log.visit[position] == last[row]
@@ -201,7 +201,7 @@ def _list_last_baskets(history: History, users: Array) -> tuple[Array, Array]:
 
 
 def _find_examples(category: Array) -> Array:
-    """Return one article (categories,) of each category, from which its name can be read."""
+    """Find one article (categories,) of each category, from which its name can be read."""
     example = np.zeros(int(category.max(initial=0)) + 1, np.int64)
     known = np.flatnonzero(category >= 0)
     example[category[known]] = known
@@ -209,6 +209,6 @@ def _find_examples(category: Array) -> Array:
 
 
 def _name_age_bins() -> list[str]:
-    """Return the age range of each code of ``Shop.age_bin``."""
+    """Name the age range of each code of ``Shop.age_bin``."""
     inner = [f"{low} to {high - 1}" for low, high in pairwise(AGE_BINS)]
     return [f"under {AGE_BINS[0]}", *inner, f"{AGE_BINS[-1]} or older"]

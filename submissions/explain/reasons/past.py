@@ -12,7 +12,7 @@ from submissions.explain.reasons.format_numbers import format_days, format_inter
 from submissions.explain.reasons.recommendations import Recommendations, list_entries
 
 WEEK = 7  # length of the label week in days
-OVERDUE = 2  # mean gaps since the last purchase after which a next purchase is no longer expected
+OVERDUE = 2  # mean gaps: after so many without a purchase, the article is no longer due
 SAME_PRICE = 0.01  # relative difference up to which two prices count as equal
 ATTRIBUTE_NAMES = {
     "product_type_no": "type",
@@ -60,7 +60,7 @@ def describe_price_paid(recommended: Recommendations) -> pl.Series:
     """Compare its price with the last one paid, as in: cheaper than when you last bought it: 2.10 now, 2.55 then."""
     log, pairs = recommended.history.log, recommended.pairs
     begin, stop = log.start[pairs.users], recommended.history.stop[pairs.users]
-    then = kernels.last_paid(begin, stop, log.item, log.price, log.items, pairs.ptr, pairs.items)
+    then = kernels.find_last_paid(begin, stop, log.item, log.price, log.items, pairs.ptr, pairs.items)
     now = recommended.article["price_last"]
     facts = pl.DataFrame({"change": now / np.maximum(then, 1e-9), "now": format_money(now), "then": format_money(then)})
     change = pl.col("change")
@@ -103,7 +103,7 @@ def describe_same_product(recommended: Recommendations) -> pl.Series:
 
 
 def _differ_in_colour(recommended: Recommendations, item: Array, other: Array) -> Array:
-    """Return (n,) bool: whether ``item`` and ``other`` are known to differ in colour."""
+    """Tell whether ``item`` and ``other`` are known to differ in colour: (n,) bool."""
     if "colour_group_code" not in recommended.shop.attributes:
         return np.zeros(len(item), bool)
     colour = recommended.shop.attributes["colour_group_code"]
@@ -150,7 +150,7 @@ def describe_taste(recommended: Recommendations) -> pl.Series:
 
 
 def _sum_contributions(recommended: Recommendations, attribute: str) -> Array:
-    """Return (n,) the contribution of the attribute's columns of the group ``taste``."""
+    """Sum the contributions of the attribute's columns of the group ``taste``: (n,)."""
     places = [k for k, name in enumerate(recommended.features.columns) if name.startswith(f"taste__{attribute}_")]
     total: Array = recommended.contributions[:, places].sum(axis=1)
     return total

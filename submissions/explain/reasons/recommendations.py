@@ -21,7 +21,7 @@ WINDOW = 91  # days of sales over which an article's means are taken
 
 @dataclass(frozen=True)
 class Past:
-    """Per row, the customer's past purchases of some articles; 0 if there are none. Days count back from the cutoff."""
+    """Per row, the customer's past purchases of a set of articles; 0 without any. Days count back from the cutoff."""
 
     visits: Array  # (n,) int64 days with a purchase
     first: Array  # (n,) int64 days since the first one
@@ -43,11 +43,12 @@ class Recommendations:
 
     @property
     def row_count(self) -> int:
+        """Number of rows, ``n``."""
         return len(self.pairs.items)
 
     @cached_property
     def article_past(self) -> Past:
-        """The customer's past purchases of the article itself."""
+        """Past purchases of the article itself by the row's customer."""
         return self.count_past(np.arange(self.shop.log.items, dtype=np.int32))
 
     @cached_property
@@ -61,30 +62,30 @@ class Recommendations:
 
     @cached_property
     def customer(self) -> dict[str, Array]:
-        """The profile of the row's customer, (n,) each: the columns of ``profiles.customers``."""
-        columns = profiles.customers(self.history, self.shop, self.pairs.users)
+        """The profile of the row's customer, (n,) each: the columns of ``profiles.describe_customers``."""
+        columns = profiles.describe_customers(self.history, self.shop, self.pairs.users)
         return {name: values[self.pairs.run] for name, values in columns.items()}
 
     @cached_property
     def article(self) -> dict[str, Array]:
-        """The profile of the row's article, (n,) each: the columns of ``profiles.articles``."""
-        columns = profiles.articles(self.history, self.shop, WINDOW)
+        """The profile of the row's article, (n,) each: the columns of ``profiles.describe_articles``."""
+        columns = profiles.describe_articles(self.history, self.shop, WINDOW)
         return {name: values[self.pairs.items] for name, values in columns.items()}
 
     def count_past(self, code: Array) -> Past:
         """Count the customer's past purchases of articles that share the row's ``code`` (items,); -1 means no code."""
-        columns = kernels.affinity(
+        columns = kernels.summarise_affinity(
             self.history, code, int(code.max(initial=0)) + 1, self.pairs.users, self.pairs.ptr,
             code[self.pairs.items].astype(np.int64), [1.0], (VISITS, FIRST_DAY, LAST_DAY),
         )  # fmt: skip
         return Past(*(np.nan_to_num(column).astype(np.int64) for column in columns))
 
     def name_articles(self, items: Array) -> pl.Series:
-        """Return the names of articles."""
+        """Name the articles ``items``."""
         return self.articles["name"].gather(items)
 
     def label_attribute(self, attribute: str) -> tuple[pl.Series, Array]:
-        """Return (n,) the label of the article's value, such as " (BAG)", and (n,) whether the value is informative.
+        """Label the article's value: (n,) text such as " (BAG)", and (n,) bool, whether the value is informative.
 
         Without names in articles.csv, every known value is informative and its label is "". With names, a value named
         "none" or "unknown" is not informative.
@@ -97,13 +98,13 @@ class Recommendations:
         return text, known & (name != "").to_numpy()
 
     def scatter(self, rows: Array, text: pl.Series) -> pl.Series:
-        """Return (n,) text: ``text`` at ``rows``, null elsewhere."""
+        """Scatter ``text`` to ``rows``: (n,) text, null elsewhere."""
         all_rows = pl.DataFrame({"row": np.arange(self.row_count)})
         with_text = pl.DataFrame({"row": rows.astype(np.int64), "text": text})
         return all_rows.join(with_text, on="row", how="left", validate="1:1", maintain_order="left")["text"]
 
 
 def list_entries(history: History, users: Array) -> tuple[Array, Array]:
-    """Return (k,) row in ``users`` and (k,) position in the log of the customers' past entries, in the log's order."""
+    """List the customers' past entries in the log's order: (k,) row in ``users`` and (k,) position in the log."""
     begin, count = history.log.start[users], history.stop[users] - history.log.start[users]
     return row_of(offsets(count)), positions(begin, count)

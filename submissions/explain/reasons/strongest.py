@@ -33,7 +33,7 @@ DESCRIBE_TOPIC: Mapping[str, Callable[[Recommendations], pl.Series]] = {
 
 
 def choose_strongest(recommended: Recommendations, topics: Mapping[str, Array]) -> pl.DataFrame:
-    """Return columns reason_1..reason_3 (n rows), the strongest first; "" if a pair has fewer reasons.
+    """Choose the strongest reasons: columns reason_1..reason_3 (n rows), the strongest first; "" where there are fewer.
 
     ``topics``: name -> (n,) contribution, names ascending. A topic gives a reason if its contribution is positive and
     its text is not null. Equal contributions are ordered by name.

@@ -9,7 +9,8 @@ from retail.log import Array
 from retail.params import Params
 from retail.shop import Shop
 
-# Columns with the same information are one topic, otherwise three reasons could say the same. The longest prefix wins.
+# Columns with the same information form one topic; otherwise all three reasons could say the same. The longest
+# matching prefix decides.
 PREFIXES = {
     "own__": "own",
     "repurchase__": "own",
@@ -47,10 +48,10 @@ PREFIXES = {
 
 
 def group_columns(columns: Sequence[str], params: Params, shop: Shop) -> dict[str, list[int]]:
-    """Return topic -> the places of its columns in ``columns``, topics ascending by name.
+    """Group the columns: topic -> the places of its columns in ``columns``, topics ascending by name.
 
     A group or source without a prefix in PREFIXES is a topic of its own name. A group with one row per customer has no
-    topic, because it is the same for all articles of the customer.
+    topic: its columns are the same for all articles of the customer.
     """
     customer_groups = {name for name in group.switched_on(params) if group.load(name, params)[0].KEY == "user"}
     places: dict[str, list[int]] = {}
@@ -69,5 +70,5 @@ def _find_topic(column: str, name: str, shop: Shop) -> str:
 
 
 def sum_by_topic(contributions: Array, places: dict[str, list[int]]) -> Array:
-    """Return each topic's contribution (n, topics) float32, the sum of ``contributions`` (n, f) over its columns."""
+    """Sum ``contributions`` (n, f) over each topic's columns: (n, topics) float32."""
     return np.stack([contributions[:, columns].sum(axis=1) for columns in places.values()], axis=1)

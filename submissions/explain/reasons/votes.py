@@ -1,4 +1,4 @@
-"""Describe how the candidate sources and feature groups rate an article.
+"""Describe how the candidate sources rank an article, and which feature group raises its score.
 
 Each function returns (n,) text, null where it has no reason to give.
 """
@@ -8,13 +8,13 @@ import polars as pl
 
 from submissions.explain.reasons.recommendations import Recommendations
 
-MEANING = {  # of a high rank, for a customer with purchases and for one without
+MEANING = {  # what a high rank means: for a customer with purchases, and for a customer without
     "lens": ("likely in your next basket", "suits a new customer"),
     "parsrec": ("goes with your recent purchases", "suits a new customer"),
     "two_tower": ("matches your taste", "suits a new customer"),
     "trex": ("of a category that you are likely to buy next", "suits a new customer"),
 }
-HIGH_RANK = 0.25  # a high rank is among this share of the customer's candidates
+HIGH_RANK = 0.25  # a rank is high if it is among the first such share of the customer's candidates
 
 
 def describe_proposals(recommended: Recommendations) -> pl.Series:

@@ -122,9 +122,9 @@ def test_dot_products_are_summed_in_double_precision() -> None:
 def test_the_gpu_check_tells_ties_from_errors() -> None:
     """Scores 3, 2, 1, 1, 0: exchanging articles 2 and 3 is a tie; missing the article of score 2 is an error."""
     table, query = np.array([[3], [2], [1], [1], [0]], np.float32), np.ones((1, 1), np.float32)
-    assert gpu_check.beyond_ties(table, query, np.array([[0, 1, 2]]), np.array([[0, 1, 3]])) == 0
-    assert gpu_check.beyond_ties(table, query, np.array([[0, 1, 2]]), np.array([[0, 2, 3]])) == 1
-    assert gpu_check.beyond_ties(table, query, np.array([[0, 3, 4]]), np.array([[0, 1, 3]])) == 1
+    assert gpu_check.count_differences(table, query, np.array([[0, 1, 2]]), np.array([[0, 1, 3]])) == 0
+    assert gpu_check.count_differences(table, query, np.array([[0, 1, 2]]), np.array([[0, 2, 3]])) == 1
+    assert gpu_check.count_differences(table, query, np.array([[0, 3, 4]]), np.array([[0, 1, 3]])) == 1
 
 
 def test_the_gpu_check_ends_without_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

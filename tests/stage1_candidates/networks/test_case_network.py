@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from retail.errors import InputError
-from retail.params import validated
+from retail.params import validate_block
 from stage1_candidates.networks.case.batches import Candidates, keep_recent, make_batch, shuffled
 from stage1_candidates.networks.case.network import (
     Batch,
@@ -159,7 +159,7 @@ def test_invalid_settings_are_refused_by_name() -> None:
         ({"residual": True}, "residual needs prior features"),
     ):
         with pytest.raises(InputError, match=message):
-            validated(Settings, {**PAPER.model_dump(), **SMALL, **changes}, "networks.case")
+            validate_block(Settings, {**PAPER.model_dump(), **SMALL, **changes}, "networks.case")
 
 
 def test_the_margin_loss_pairs_positives_with_the_hardest_negatives_of_the_user() -> None:

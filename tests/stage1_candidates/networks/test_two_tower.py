@@ -13,7 +13,7 @@ from research.two_tower import recall
 from retail import weeks
 from retail.errors import InputError
 from retail.log import Array
-from retail.params import validated
+from retail.params import validate_block
 from retail.shop import Shop
 from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.networks.base import ann
@@ -336,7 +336,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, A
 def test_settings_without_a_half_life_are_refused_by_name() -> None:
     block = {**BLOCK, "model": {**SETTINGS.model_dump(), "half_lives": []}}
     with pytest.raises(InputError, match=r"two_tower\.model' is .*; .*half_lives must name at least one"):
-        validated(plugin.Params, block, "networks.two_tower")
+        validate_block(plugin.Params, block, "networks.two_tower")
 
 
 def test_training_is_deterministic_and_reads_no_later_week(
