@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from csv_shop import ROOT
 from ruamel.yaml import YAML
-from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, weights_of
+from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, train_weights
 from world import SOURCES as PLAIN
 
 from features.engine import build_features, group
@@ -90,7 +90,7 @@ def train_once(name: str, shop: Shop, week: int) -> dict[str, Array] | None:
         return None
     key = (name, id(shop), week)
     if key not in TRAINED:
-        TRAINED[key] = (shop, weights_of(name, shop, week))
+        TRAINED[key] = (shop, train_weights(name, shop, week))
     return TRAINED[key][1]
 
 
