@@ -1,5 +1,7 @@
-"""What every source and every feature file keeps to, found on disk: schema, order, ids, blindness to the future; and
-that training, evaluation and submission see the same rows."""
+"""Test every source and feature group that lies on disk: schema, order, ids and blindness to the future.
+
+Test, too, that training, evaluation and submission use the same rows.
+"""
 
 import json
 import os
@@ -16,38 +18,37 @@ import polars as pl
 import pytest
 from csv_shop import ROOT
 from ruamel.yaml import YAML
-from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, weights_of
+from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_world, source_of, train_weights
 from world import SOURCES as PLAIN
 
-from features.engine import build_features as build
-from features.engine import group
+from features.engine import build_features, group
 from retail import params as parameters
 from retail import paths, schema, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
 from retail.params import Params
+from retail.ragged import offsets
 from retail.shop import Shop
 from retail.weeks import History
 from retail_input import switch_network
-from stage1_candidates import pool as merge
+from stage1_candidates import pool
 from stage1_candidates.engine import proposals, propose, source
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.networks.base import propose_network
-from stage1_candidates.networks.base import train_network as learn
+from stage1_candidates.networks.base import propose_network, train_network
 from stage2_ranker import sample, table, train, tune
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
 from stage2_ranker.model.ranker import Rows
 from submissions.answering import answer
 
-SOURCES = PLAIN + NETWORKS  # whoever proposes
-TAKE = 7  # of forty articles, so that the cut is felt
-COLD = {"popular", "segment", "two_tower"}  # sources that know something to propose to a customer without a past
+SOURCES = PLAIN + NETWORKS  # all that propose
+TAKE = 7  # of forty articles, so that the limit has an effect
+COLD = {"popular", "segment", "two_tower"}  # sources that propose to customers without a past
 WEEKS = (3, 30, 56)  # label weeks of a log of 58 weeks; 58 is the submission's
 Arrays = Mapping[str, Array]
-LEARNED: dict[tuple[str, int, int], tuple[Shop, dict[str, Array]]] = {}  # the shop too, or its id would be given again
+TRAINED: dict[tuple[str, int, int], tuple[Shop, dict[str, Array]]] = {}  # with the shop, so that its id stays taken
 
 
 @cache
@@ -60,77 +61,77 @@ def shop(bare: bool = False) -> Shop:
     return world(bare).shop
 
 
-def unknown() -> World:
-    """The same tables again: no network has been trained on it yet."""
+def make_untrained_world() -> World:
+    """Make a new world of the same tables, on which no network has been trained yet."""
     return replace(world())
 
 
-def everyone(of: Shop) -> Array:
-    return np.arange(of.log.users, dtype=np.uint32)
+def list_users(shop: Shop) -> Array:
+    return np.arange(shop.log.users, dtype=np.uint32)
 
 
-def whole(of: Shop, users: Array) -> Pairs:
-    """Every article for each of ``users``."""
-    items = np.tile(np.arange(of.log.items, dtype=np.uint32), len(users))
-    return Pairs(users, np.arange(len(users) + 1) * of.log.items, items)
+def pair_all(shop: Shop, users: Array) -> Pairs:
+    """Pair every article with each of ``users``."""
+    items = np.tile(np.arange(shop.log.items, dtype=np.uint32), len(users))
+    return Pairs(users, np.arange(len(users) + 1) * shop.log.items, items)
 
 
-def lists_of(name: str, of: Shop, week: int, users: Array) -> tuple[Loaded, Lists, Array]:
-    """A source fitted to what lies before ``week``, its proposals to ``users`` and its scores of all their pairs."""
+def propose_and_score(name: str, shop: Shop, week: int, users: Array) -> tuple[Loaded, Lists, Array]:
+    """Fit a source to the past of ``week``; return it, its proposals to ``users`` and its scores of all their pairs."""
     module, settings = network_of(name, take=TAKE) if name in NETWORKS else source_of(name, take=TAKE)
-    history = weeks.history(of.log, week)
-    fitted = Loaded.fit(module, settings, history, of, learned(name, of, week))
-    return fitted, fitted.propose(history, of, users), fitted.score(history, of, whole(of, users))
+    history = weeks.history(shop.log, week)
+    fitted = Loaded.fit(module, settings, history, shop, train_once(name, shop, week))
+    return fitted, fitted.propose(history, shop, users), fitted.score(history, shop, pair_all(shop, users))
 
 
-def learned(name: str, of: Shop, week: int) -> dict[str, Array] | None:
-    """The weights of a network, trained once for each shop and week; None for a plain source."""
+def train_once(name: str, shop: Shop, week: int) -> dict[str, Array] | None:
+    """Return the weights of a network, trained once for each shop and week; None for a plain source."""
     if name not in NETWORKS:
         return None
-    key = (name, id(of), week)
-    if key not in LEARNED:
-        LEARNED[key] = (of, weights_of(name, of, week))
-    return LEARNED[key][1]
+    key = (name, id(shop), week)
+    if key not in TRAINED:
+        TRAINED[key] = (shop, train_weights(name, shop, week))
+    return TRAINED[key][1]
 
 
-def asked(name: str, of: Shop, week: int) -> dict[str, Array]:
-    """All that a source says to everyone, or a feature group says of all pairs, at ``week``."""
-    users = everyone(of)
+def compute_outputs(name: str, shop: Shop, week: int) -> dict[str, Array]:
+    """Return all outputs at ``week`` of a source for all users, or of a feature group for all pairs."""
+    users = list_users(shop)
     if name in GROUPS:
         module, settings = group_of(name)
-        frame = group.compute(name, module, weeks.history(of.log, week), of, whole(of, users), settings)
+        frame = group.compute(name, module, weeks.history(shop.log, week), shop, pair_all(shop, users), settings)
         return {column: frame[column].to_numpy() for column in frame.columns}
-    fitted, best, score = lists_of(name, of, week, users)
-    said = fitted.describe_users(weeks.history(of.log, week), of, users)
+    fitted, best, score = propose_and_score(name, shop, week, users)
+    user_columns = fitted.describe_users(weeks.history(shop.log, week), shop, users)
     return {
         **{f"state_{key}": value for key, value in fitted.state.items()},
         **best.arrays("proposed"),
         "score": score,
-        **said,
+        **user_columns,
     }
 
 
-def assert_same(one: Arrays, other: Arrays) -> None:
-    assert list(one) == list(other)
-    for name in one:
-        assert one[name].dtype == other[name].dtype and one[name].shape == other[name].shape, name
-        assert np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f"), name
+def assert_same(first: Arrays, second: Arrays) -> None:
+    assert list(first) == list(second)
+    for name in first:
+        assert first[name].dtype == second[name].dtype and first[name].shape == second[name].shape, name
+        assert np.array_equal(first[name], second[name], equal_nan=first[name].dtype.kind == "f"), name
 
 
-def assert_blind(name: str, of: World, week: int) -> None:
-    """The same past with another future, and with none, gives the same output, bit by bit."""
-    cutoff = weeks.first_day(of.days, week)
-    before = asked(name, of.shop, week)
+def assert_blind(name: str, world: World, week: int) -> None:
+    """Assert that the outputs are bitwise equal with another future and with none."""
+    cutoff = weeks.first_day(world.days, week)
+    before = compute_outputs(name, world.shop, week)
     for seed in (1, 2):
-        assert_same(before, asked(name, of.rewritten(cutoff, seed).shop, week))
-    assert_same(before, asked(name, of.until(cutoff).shop, week))
+        assert_same(before, compute_outputs(name, world.rewritten(cutoff, seed).shop, week))
+    assert_same(before, compute_outputs(name, world.until(cutoff).shop, week))
 
 
 def plugins(names: list[str]) -> Callable[[Any], Any]:
     return pytest.mark.parametrize("name", names)
 
 
-# Every file is switched on somewhere
+# Files and blocks
 
 
 def test_every_file_has_its_block_in_params_and_every_block_its_file() -> None:
@@ -139,7 +140,7 @@ def test_every_file_has_its_block_in_params_and_every_block_its_file() -> None:
     assert not set(SOURCES) & set(GROUPS)  # columns are named by the file
 
 
-def test_the_files_of_params_are_found_and_none_is_off_everywhere() -> None:
+def test_the_blocks_with_use_are_switched_on() -> None:
     on = [name for name, block in {**PARAMS.sources, **PARAMS.networks}.items() if block["use"]]
     assert source.switched_on(PARAMS) == sorted(on)
     assert group.switched_on(PARAMS) == sorted(name for name, block in PARAMS.features.items() if block["use"])
@@ -153,73 +154,73 @@ def test_the_files_of_params_are_found_and_none_is_off_everywhere() -> None:
 @pytest.mark.parametrize("week", [1, *WEEKS, 58])
 @plugins(SOURCES)
 def test_proposals_keep_their_schema(name: str, week: int, bare: bool) -> None:
-    of = shop(bare)
-    users = everyone(of)
-    fitted, best, score = lists_of(name, of, week, users)
+    small = shop(bare)
+    users = list_users(small)
+    fitted, best, score = propose_and_score(name, small, week, users)
     frame = proposals.frame(users, best)
     schema.check(frame, schema.CANDIDATES, name, key=("user", "item"))
-    assert (frame["item"] < of.log.items).all()
+    assert (frame["item"] < small.log.items).all()
     assert best.keys == len(users) and np.diff(best.ptr).max() <= TAKE
     assert np.isfinite(best.weight).all() and (best.weight > 0).all()
     ordered = np.lexsort((best.target, -best.weight, best.key_of_rows()))
     assert np.array_equal(ordered, np.arange(len(ordered)))
     assert all(isinstance(value, np.ndarray) and value.dtype != object for value in fitted.state.values())
-    assert score.dtype == np.float32 and score.shape == (of.log.users * of.log.items,)
+    assert score.dtype == np.float32 and score.shape == (small.log.users * small.log.items,)
     assert (np.isnan(score) if fitted.untrained else np.isfinite(score)).all()
     assert not fitted.untrained or (name in NETWORKS and week < 30)
 
 
 @plugins(SOURCES)
 def test_something_is_proposed_and_the_score_of_a_proposed_pair_is_its_score(name: str) -> None:
-    of = shop()
-    _, best, score = lists_of(name, of, 56, everyone(of))
-    assert len(best.target) > of.log.users
-    at = score.reshape(of.log.users, of.log.items)[best.key_of_rows(), best.target]
+    small = shop()
+    _, best, score = propose_and_score(name, small, 56, list_users(small))
+    assert len(best.target) > small.log.users
+    at = score.reshape(small.log.users, small.log.items)[best.key_of_rows(), best.target]
     assert np.array_equal(at, best.weight)
 
 
 @plugins(SOURCES)
-def test_a_source_that_is_asked_twice_says_the_same(name: str) -> None:
-    assert_same(asked(name, shop(), 56), asked(name, unknown().shop, 56))
+def test_a_source_has_the_same_outputs_when_run_twice(name: str) -> None:
+    assert_same(compute_outputs(name, shop(), 56), compute_outputs(name, make_untrained_world().shop, 56))
 
 
 @plugins(SOURCES)
-def test_state_survives_its_file(name: str, tmp_path: Path) -> None:
-    of = shop()
-    fitted, best, _ = lists_of(name, of, 30, everyone(of))
+def test_a_stored_state_gives_the_same_proposals(name: str, tmp_path: Path) -> None:
+    small = shop()
+    fitted, best, _ = propose_and_score(name, small, 30, list_users(small))
     np.savez(tmp_path / "state.npz", **fitted.state)  # type: ignore[arg-type]
     with np.load(tmp_path / "state.npz") as stored:
         read = Loaded(fitted.module, fitted.settings, dict(stored))
-    again = read.propose(weeks.history(of.log, 30), of, everyone(of))
-    assert_same(best.arrays("x"), again.arrays("x"))
+    proposed = read.propose(weeks.history(small.log, 30), small, list_users(small))
+    assert_same(best.arrays("x"), proposed.arrays("x"))
 
 
 @pytest.mark.parametrize("bare", [False, True])
 @plugins(SOURCES)
-def test_a_customer_without_a_past_hears_of_best_sellers_only(name: str, bare: bool) -> None:
-    of = shop(bare)
+def test_a_customer_without_a_past_gets_proposals_of_best_sellers_only(name: str, bare: bool) -> None:
+    small = shop(bare)
     cold = np.array(world().cold, np.uint32)
-    _, best, score = lists_of(name, of, 56, everyone(of))
+    _, best, score = propose_and_score(name, small, 56, list_users(small))
     knows = name in COLD and not (bare and name == "segment")
     assert (np.diff(best.ptr)[cold] > 0).tolist() == [knows] * len(cold)
-    assert (score.reshape(of.log.users, -1)[cold] > 0).any(axis=1).tolist() == [knows] * len(cold)
+    assert (score.reshape(small.log.users, -1)[cold] > 0).any(axis=1).tolist() == [knows] * len(cold)
 
 
 @pytest.mark.parametrize("bare", [False, True])
 @plugins(SOURCES)
-def test_a_source_says_to_one_customer_what_it_says_among_others(name: str, bare: bool) -> None:
-    of = shop(bare)
-    _, best, score = lists_of(name, of, 56, everyone(of))
-    for user in (0, 7, world().cold[0], of.log.users - 1):
-        _, alone, score_alone = lists_of(name, of, 56, np.array([user], np.uint32))
+def test_a_customer_alone_gets_the_same_proposals_as_among_others(name: str, bare: bool) -> None:
+    small = shop(bare)
+    _, best, score = propose_and_score(name, small, 56, list_users(small))
+    for user in (0, 7, world().cold[0], small.log.users - 1):
+        _, alone, score_alone = propose_and_score(name, small, 56, np.array([user], np.uint32))
         run = slice(best.ptr[user], best.ptr[user + 1])
         assert np.array_equal(best.target[run], alone.target) and np.array_equal(best.weight[run], alone.weight)
-        assert np.array_equal(score_alone, score.reshape(of.log.users, -1)[user])
+        assert np.array_equal(score_alone, score.reshape(small.log.users, -1)[user])
 
 
 @plugins(SOURCES)
-def test_a_source_that_is_asked_by_nobody_says_nothing(name: str) -> None:
-    _, best, score = lists_of(name, shop(), 56, np.zeros(0, np.uint32))
+def test_no_customers_get_no_proposals(name: str) -> None:
+    _, best, score = propose_and_score(name, shop(), 56, np.zeros(0, np.uint32))
     assert best.keys == 0 and len(best.target) == len(score) == 0
 
 
@@ -227,7 +228,7 @@ def test_a_source_that_is_asked_by_nobody_says_nothing(name: str) -> None:
 def test_a_source_before_the_first_purchase(name: str) -> None:
     world_ = world()
     late = World(world_.tx.filter(pl.col("day") >= 300), world_.customers, world_.articles, world_.days, world_.cold)
-    _, best, score = lists_of(name, late.shop, 2, everyone(late.shop))
+    _, best, score = propose_and_score(name, late.shop, 2, list_users(late.shop))
     assert len(best.target) == 0
     assert np.isnan(score).all() if name in NETWORKS else not score.any()
 
@@ -235,25 +236,25 @@ def test_a_source_before_the_first_purchase(name: str) -> None:
 # Features
 
 
-def frame_of(name: str, of: Shop, week: int, pairs: Pairs) -> pl.DataFrame:
+def compute_frame(name: str, shop: Shop, week: int, pairs: Pairs) -> pl.DataFrame:
     module, settings = group_of(name)
-    return group.compute(name, module, weeks.history(of.log, week), of, pairs, settings)
+    return group.compute(name, module, weeks.history(shop.log, week), shop, pairs, settings)
 
 
-def some_pairs(of: Shop) -> Pairs:
-    """About a third of all pairs; some customers have none."""
-    every = whole(of, everyone(of))
-    chosen = (np.random.default_rng(5).random(len(every.items)) < 0.3) & (every.run % 5 != 1)
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(every.run[chosen], minlength=len(every.users)))])
-    return Pairs(every.users, ptr, every.items[chosen])
+def sample_pairs(shop: Shop) -> Pairs:
+    """Sample about a third of all pairs; a fifth of the customers have none."""
+    every = pair_all(shop, list_users(shop))
+    sampled = (np.random.default_rng(5).random(len(every.items)) < 0.3) & (every.run % 5 != 1)
+    ptr = offsets(np.bincount(every.run[sampled], minlength=len(every.users)))
+    return Pairs(every.users, ptr, every.items[sampled])
 
 
 @pytest.mark.parametrize("bare", [False, True])
 @pytest.mark.parametrize("week", [1, *WEEKS, 58])
 @plugins(GROUPS)
 def test_features_keep_their_schema(name: str, week: int, bare: bool) -> None:
-    pairs = some_pairs(shop(bare))
-    frame = frame_of(name, shop(bare), week, pairs)
+    pairs = sample_pairs(shop(bare))
+    frame = compute_frame(name, shop(bare), week, pairs)
     assert frame.height == len(pairs.items) and frame.width > 0
     assert set(frame.dtypes) == {pl.Float32} and frame.null_count().sum_horizontal().item() == 0
     assert all(column.startswith(f"{name}__") for column in frame.columns)
@@ -263,47 +264,47 @@ def test_features_keep_their_schema(name: str, week: int, bare: bool) -> None:
 
 @plugins(GROUPS)
 def test_features_differ_between_pairs(name: str) -> None:
-    pairs = some_pairs(shop())
-    frame = pl.concat([frame_of(name, shop(), week, pairs) for week in (56, 57, 58)])
+    pairs = sample_pairs(shop())
+    frame = pl.concat([compute_frame(name, shop(), week, pairs) for week in (56, 57, 58)])
     constant = [column for column in frame.columns if frame[column].fill_nan(None).n_unique() < 2]
     assert constant == []
 
 
 @plugins(GROUPS)
 def test_columns_stay_the_same_in_every_week(name: str) -> None:
-    pairs = some_pairs(shop())
-    assert len({tuple(frame_of(name, shop(), week, pairs).columns) for week in (1, *WEEKS, 58)}) == 1
+    pairs = sample_pairs(shop())
+    assert len({tuple(compute_frame(name, shop(), week, pairs).columns) for week in (1, *WEEKS, 58)}) == 1
 
 
 @plugins(GROUPS)
-def test_features_that_are_asked_twice_are_the_same(name: str) -> None:
-    assert_same(asked(name, shop(), 56), asked(name, unknown().shop, 56))
+def test_features_are_the_same_when_computed_twice(name: str) -> None:
+    assert_same(compute_outputs(name, shop(), 56), compute_outputs(name, make_untrained_world().shop, 56))
 
 
 @pytest.mark.parametrize("bare", [False, True])
 @plugins(GROUPS)
-def test_features_of_one_customer_are_those_among_others(name: str, bare: bool) -> None:
-    of = shop(bare)
-    pairs = some_pairs(of)
-    frame = frame_of(name, of, 56, pairs)
+def test_features_of_a_customer_alone_are_those_among_others(name: str, bare: bool) -> None:
+    small = shop(bare)
+    pairs = sample_pairs(small)
+    frame = compute_frame(name, small, 56, pairs)
     for user in (0, 7, world().cold[0]):
         run = slice(pairs.ptr[user], pairs.ptr[user + 1])
         alone = Pairs(pairs.users[[user]], np.array([0, run.stop - run.start]), pairs.items[run])
-        assert frame_of(name, of, 56, alone).equals(frame[run], null_equal=True)
+        assert compute_frame(name, small, 56, alone).equals(frame[run], null_equal=True)
         assert run.stop > run.start
 
 
 @plugins(GROUPS)
-def test_features_of_nobody(name: str) -> None:
+def test_features_of_no_customers(name: str) -> None:
     nobody = Pairs(np.zeros(0, np.uint32), np.zeros(1, np.int64), np.zeros(0, np.uint32))
-    frame = frame_of(name, shop(), 56, nobody)
-    assert frame.height == 0 and frame.columns == frame_of(name, shop(), 56, some_pairs(shop())).columns
+    frame = compute_frame(name, shop(), 56, nobody)
+    assert frame.height == 0 and frame.columns == compute_frame(name, shop(), 56, sample_pairs(shop())).columns
 
 
 # Blind to the future
 
 
-def test_another_future_is_another_and_the_past_is_the_same() -> None:
+def test_a_rewritten_world_has_another_future_and_the_same_past() -> None:
     cutoff = weeks.first_day(world().days, 56)
     other = world().rewritten(cutoff, 1)
     past, future = pl.col("day") < cutoff, pl.col("day") >= cutoff
@@ -325,39 +326,38 @@ def test_blind_to_the_future(name: str, week: int) -> None:
 @plugins(SOURCES + GROUPS)
 def test_the_submission_week_is_a_week_like_any_other(name: str) -> None:
     assert_blind(name, world(), 58)
-    later = World(  # the same log, a week later: what happened since changes nothing
+    later = World(  # the same log, a week later: the purchases of that week change nothing
         pl.concat([world().tx, world().tx.with_columns(pl.col("day") % 7 + 403).unique(["user", "day", "item"])]),
         world().customers, world().articles, 410, world().cold,
     )  # fmt: skip
-    assert_same(asked(name, shop(), 58), asked(name, later.shop, 58))
+    assert_same(compute_outputs(name, shop(), 58), compute_outputs(name, later.shop, 58))
 
 
 @pytest.mark.parametrize("week", WEEKS)
 def test_the_whole_answer_is_blind_to_the_future(week: int) -> None:
     cutoff = weeks.first_day(world().days, week)
-    before = answered(world(), week)
+    before = build_answering_table(shop(), week)
     for other in (world().rewritten(cutoff, 1), world().until(cutoff)):
-        assert answered(other, week).equals(before, null_equal=True)
+        assert build_answering_table(other.shop, week).equals(before, null_equal=True)
 
 
-def answered(of: World, week: int) -> pl.DataFrame:
-    """The answering table of everyone at ``week``, sources fitted at its cutoff."""
-    one = of.shop
-    history = weeks.history(one.log, week)
+def build_answering_table(shop: Shop, week: int) -> pl.DataFrame:
+    """Build the answering table of all users at ``week``, with sources fitted at its cutoff."""
+    history = weeks.history(shop.log, week)
     sources = {}
     for name in source.switched_on(PARAMS):
         module, settings = source_of(name, take=TAKE)
-        sources[name] = Loaded.fit(module, settings, history, one, learned(name, one, week))
-    return answer.build_table(history, one, everyone(one), sources, PARAMS)[1]
+        sources[name] = Loaded.fit(module, settings, history, shop, train_once(name, shop, week))
+    return answer.build_table(history, shop, list_users(shop), sources, PARAMS)[1]
 
 
 @plugins(SOURCES + GROUPS)
-def test_a_door_that_lets_the_cutoff_day_through_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ``<=`` in place of ``<`` the check that holds above must fail: it can."""
-    shut = weeks.history
+def test_a_history_that_includes_the_cutoff_day_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``<=`` in place of ``<`` the check for blindness must fail."""
+    correct = weeks.history
 
-    def ajar(log: Any, week: int) -> History:
-        history = shut(log, week)
+    def leak(log: Any, week: int) -> History:
+        history = correct(log, week)
         tomorrow = history.cutoff + 1
         stop, item_stop = (
             weeks._find_stops(start, day, tomorrow)
@@ -365,26 +365,26 @@ def test_a_door_that_lets_the_cutoff_day_through_is_noticed(name: str, monkeypat
         )
         return History(log, week, history.cutoff, stop, item_stop)
 
-    monkeypatch.setattr(weeks, "history", ajar)
+    monkeypatch.setattr(weeks, "history", leak)
     with pytest.raises(AssertionError):
-        assert_blind(name, unknown(), 56)
+        assert_blind(name, make_untrained_world(), 56)
 
 
 # Threads
 
 
 @plugins(SOURCES + GROUPS)
-def test_one_thread_and_two_give_the_same(name: str) -> None:
+def test_one_thread_and_two_have_the_same_outputs(name: str) -> None:
     if numba.config.NUMBA_NUM_THREADS < 2:  # type: ignore[attr-defined]
         pytest.skip("this machine has a single core")
-    before, found = numba.get_num_threads(), []
+    before, outputs = numba.get_num_threads(), []
     try:
         for threads in (1, 2):
             numba.set_num_threads(threads)
-            found.append(asked(name, shop(), 56))
+            outputs.append(compute_outputs(name, shop(), 56))
     finally:
         numba.set_num_threads(before)
-    assert_same(*found)
+    assert_same(*outputs)
 
 
 # One code path for training and answering
@@ -392,7 +392,7 @@ def test_one_thread_and_two_give_the_same(name: str) -> None:
 
 @dataclass(frozen=True)
 class Built:
-    """A project folder whose stages ran as far as the ranker."""
+    """A project folder in which all stages up to ``train`` ran."""
 
     folder: Path
     shop: Shop
@@ -431,17 +431,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         params = parameters.read()
         with pytest.MonkeyPatch.context() as patch:
             for name in raw["networks"]:
-                patch.setattr(sys, "argv", ["learn", name])
-                learn.main()
+                patch.setattr(sys, "argv", ["train_network", name])
+                train_network.main()
             for names, main in ((raw["sources"], propose.main), (raw["networks"], propose_network.main)):
                 for name in names:
                     patch.setattr(sys, "argv", ["propose", name])
                     main()
-            merge.main()
+            pool.main()
             sample.main()
             for name in raw["features"]:
-                patch.setattr(sys, "argv", ["build", name])
-                build.main()
+                patch.setattr(sys, "argv", ["build_features", name])
+                build_features.main()
             table.main()
             tune.main()
             train.main()
@@ -452,12 +452,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 
 def test_training_rows_are_answering_rows(built: Built) -> None:
-    """For each label week: every kept row stands, feature by feature, in the table that answers everyone."""
+    """In each label week, the table that answers all customers holds every kept row with the same features."""
     assert len(built.plan.labelled) >= 5
     for week in built.plan.labelled:
         trained = pl.read_parquet(paths.of_week(paths.TABLE, "table", week))
-        history, sources = weeks.history(built.shop.log, week), merge.load_sources(week, built.params)
-        _, rows = answer.build_table(history, built.shop, everyone(built.shop), sources, built.params)
+        history, sources = weeks.history(built.shop.log, week), pool.load_sources(week, built.params)
+        _, rows = answer.build_table(history, built.shop, list_users(built.shop), sources, built.params)
         assert trained.drop("label", "sampled").columns == rows.columns
         keys = trained[["user", "item"]]
         same = keys.join(rows, on=["user", "item"], how="left", validate="1:1", maintain_order="left")
@@ -472,62 +472,64 @@ def test_training_rows_carry_the_truth_of_their_week(built: Built) -> None:
         assert 0 < rows["label"].sum() < rows.height
 
 
-def test_the_stopping_weeks_and_the_customers_of_the_tuning_weeks_are_kept_whole(built: Built) -> None:
+def test_all_rows_of_stopping_weeks_and_of_the_tuning_set_are_kept(built: Built) -> None:
     log, plan, params = built.shop.log, built.plan, built.params
-    judging = plan.tuning(params.tuning.weeks)
-    assert len(judging) == params.tuning.weeks and set(judging) < set(plan.train)
+    tuning_weeks = plan.tuning(params.tuning.weeks)
+    assert len(tuning_weeks) == params.tuning.weeks and set(tuning_weeks) < set(plan.train)
     for week in plan.labelled:
+        rows = pl.read_parquet(paths.of_week(paths.SAMPLE, "sample", week))
         pool = pl.read_parquet(paths.of_week(paths.POOL, "pool", week))
-        whole = dict.fromkeys(plan.stop, pool["user"].unique().to_list())
-        for each in judging:
-            users = weeks.tuning_customers(log, plan, each, params.weeks, params.tuning.customers, params.seed)
+        assert rows[["user", "item"]].equals(pool[["user", "item"]])
+        whole = dict.fromkeys(plan.stop, rows["user"].unique().to_list())
+        for tuning_week in tuning_weeks:
+            users = weeks.tuning_customers(log, plan, tuning_week, params.weeks, params.tuning.customers, params.seed)
             assert len(users) == params.tuning.customers
-            whole[each] = users.tolist()
-        kept = pool["sampled"] | pool["user"].is_in(whole.get(week, []))
-        assert pool["kept"].equals(kept) and not pool["sampled"].all()
+            whole[tuning_week] = users.tolist()
+        kept = rows["sampled"] | rows["user"].is_in(whole.get(week, []))
+        assert rows["kept"].equals(kept, check_names=False) and not rows["sampled"].all()
 
 
-def test_the_evaluated_ranker_learns_from_the_stopping_weeks_once_they_have_told_the_rounds(built: Built) -> None:
+def test_the_evaluated_ranker_is_retrained_on_the_stopping_weeks_for_the_rounds_they_chose(built: Built) -> None:
     plan, params, blend = built.plan, built.params, built.blend
     assert len(plan.stop) == 2 and params.ranker.retrain
     stopped = train.train_with_stopping(plan, params)
     assert (blend.rounds, blend.spreads) == (stopped.rounds, stopped.spreads)
     rows = Rows.from_tables(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)
     assert set(np.unique(rows.age)) == {plan.stop[-1] - week for week in [*plan.train, *plan.stop]}
-    for one in recipe.of_params(params.ranker):
-        same = ranker.fit_model(rows, None, one, params.ranker, stopped.rounds[one.name], [])
-        assert same.model_to_string() == blend.models[one.name].model_to_string()
+    for model in recipe.of_params(params.ranker):
+        same = ranker.fit_model(rows, None, model, params.ranker, stopped.rounds[model.name], [])
+        assert same.model_to_string() == blend.models[model.name].model_to_string()
 
 
 @pytest.mark.parametrize("which", ["validation", "submission"])
 def test_the_answer_does_not_depend_on_the_shards(built: Built, which: str) -> None:
     week = {"validation": built.plan.validation[0], "submission": built.plan.submission}[which]
-    history, sources = weeks.history(built.shop.log, week), merge.load_sources(week, built.params)
-    users = everyone(built.shop)[::3]  # the last customer, a cold one, among them
+    history, sources = weeks.history(built.shop.log, week), pool.load_sources(week, built.params)
+    users = list_users(built.shop)[::3]  # the last customer, a cold one, among them
 
-    def lists(size: int) -> Array:
+    def answer_in_shards(size: int) -> Array:
         parts = answer.split_shards(users, size)
         return np.concatenate(
             [answer.answer(history, built.shop, part, sources, built.blend, built.params) for part in parts]
         )
 
-    found = [lists(size) for size in (1, 7, len(users))]
-    assert found[0].shape == (len(users), 12)
-    assert np.array_equal(found[0], found[2]) and np.array_equal(found[1], found[2])
-    assert (np.diff(np.sort(found[0], axis=1)) > 0).all() and found[0].min() >= 0
-    assert len(np.unique(found[0], axis=0)) > 10  # and it is not the same list for all
+    answers = [answer_in_shards(size) for size in (1, 7, len(users))]
+    assert answers[0].shape == (len(users), 12)
+    assert np.array_equal(answers[0], answers[2]) and np.array_equal(answers[1], answers[2])
+    assert (np.diff(np.sort(answers[0], axis=1)) > 0).all() and answers[0].min() >= 0
+    assert len(np.unique(answers[0], axis=0)) > 10  # customers have different lists
 
 
-def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built: Built) -> None:
+def test_a_shard_of_customers_without_candidates_gets_best_sellers(built: Built) -> None:
     own_past = {name: {**block, "use": name == "repurchase"} for name, block in built.params.sources.items()}
     params = built.params.model_copy(update={"sources": own_past, "networks": {}})
     week = built.plan.submission
-    history, sources = weeks.history(built.shop.log, week), merge.load_sources(week, params)
+    history, sources = weeks.history(built.shop.log, week), pool.load_sources(week, params)
     cold = np.array([built.shop.log.users - 1], np.uint32)
     _, rows = answer.build_table(history, built.shop, cold, sources, params)
     assert rows.height == 0
     # a ranker of these columns: any labels will do
-    _, all_rows = answer.build_table(history, built.shop, everyone(built.shop), sources, params)
+    _, all_rows = answer.build_table(history, built.shop, list_users(built.shop), sources, params)
     labelled = all_rows.with_columns(label=(pl.int_range(pl.len()) % 3 == 0).cast(pl.UInt8))
     settings = params.ranker.model_copy(update={"rounds": 2})
     rows_of_week = Rows.from_tables({1: labelled}, only_sampled=False)
@@ -536,11 +538,11 @@ def test_a_shard_of_cold_customers_is_answered_though_no_source_knows_them(built
     assert lists.tolist() == [answer.list_best_sellers(history)[:12].tolist()]
 
 
-def test_features_other_than_the_fitted_ones_are_refused(built: Built) -> None:
+def test_features_other_than_the_trained_ones_are_refused(built: Built) -> None:
     week = built.plan.submission
     fewer = {name: {**block, "use": name != GROUPS[0]} for name, block in built.params.features.items()}
     params = built.params.model_copy(update={"features": fewer})
-    sources = merge.load_sources(week, params)
+    sources = pool.load_sources(week, params)
     history = weeks.history(built.shop.log, week)
-    with pytest.raises(InputError, match="not those the ranker was fitted on"):
-        answer.answer(history, built.shop, everyone(built.shop), sources, built.blend, params)
+    with pytest.raises(InputError, match="the features differ from those the ranker was trained on"):
+        answer.answer(history, built.shop, list_users(built.shop), sources, built.blend, params)

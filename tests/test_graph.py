@@ -1,7 +1,7 @@
-"""dvc.yaml agrees with the code: each stage depends on all code that it runs, and on blocks of params.yaml that exist.
+"""Test dvc.yaml against the code: each stage depends on all code that it runs and on existing blocks of params.yaml.
 
-DVC follows no imports. So the code of a stage is worked out here: its module, the plug-ins that it loads by name, and
-all that these import within the project.
+DVC does not follow imports. So this file collects the code of a stage: its module, the plug-ins that it loads by name,
+and all that these import within the project.
 """
 
 import ast
@@ -23,7 +23,7 @@ from submissions import check
 PACKAGES = ("retail", "retail_input", "shops", "stage1_candidates", "features", "stage2_ranker", "submissions")
 SOURCES, GROUPS, NETWORKS = "stage1_candidates/sources", "features/groups", "stage1_candidates/networks"
 KINDS = {"sources": SOURCES, "networks": NETWORKS, "features": GROUPS}  # block of params.yaml -> folder of its plug-ins
-# Who imports these modules loads plug-ins of these kinds by name.
+# A stage that imports these modules loads plug-ins of these kinds by name.
 LOADERS = {"stage1_candidates/engine/source.py": ("sources", "networks"), "features/engine/group.py": ("features",)}
 
 YAMLS: dict[str, Any] = {
@@ -54,7 +54,7 @@ def imported(file: str) -> set[str]:
 
 
 def closure(files: set[str]) -> set[str]:
-    """``files`` and all that they import, directly or not."""
+    """Return ``files`` and all that they import, directly or indirectly."""
     closed: set[str] = set()
     todo = set(files)
     while todo:
@@ -65,7 +65,7 @@ def closure(files: set[str]) -> set[str]:
 
 
 def plugins(kind: str) -> dict[str, str]:
-    """Name of each plug-in of a block of params.yaml -> its file."""
+    """Map the name of each plug-in of a block of params.yaml to its file."""
     folder = ROOT / KINDS[kind]
     files = folder.glob("*/plugin.py") if kind == "networks" else folder.glob("[!_]*.py")
     return {
@@ -74,7 +74,7 @@ def plugins(kind: str) -> dict[str, str]:
 
 
 def runs_of(stage: dict[str, Any]) -> dict[str, set[str]]:
-    """Key of each run of a stage ("" where it has one) -> the code that the run may execute.
+    """Map the key of each run of a stage ("" for a single run) to the code that the run may execute.
 
     A stage of ``foreach`` loads the plug-in of its key alone; any other stage may load every plug-in.
     """
@@ -125,13 +125,13 @@ def test_a_stage_names_blocks_that_exist(name: str) -> None:
         for part in whole.split("."):
             assert part in block, key
             block = block[part]
-        for one in block.values() if part_of_each else ():
-            assert part_of_each.removeprefix(".") in one, key
+        for item in block.values() if part_of_each else ():
+            assert part_of_each.removeprefix(".") in item, key
     assert len(keys) == len(set(keys))
 
 
 def test_no_parameter_has_a_name_that_dvc_overlooks() -> None:
-    """DVC leaves keys of these names out of what it knows a stage's earlier runs by: a new value brought old tables."""
+    """DVC ignores keys with these names when it compares params, so a stage would not run again for a new value."""
 
     def names(block: Any) -> set[str]:
         return (
@@ -152,7 +152,7 @@ def test_a_stage_depends_on_tables_that_a_stage_makes(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_no_stage_is_skipped_on_a_fresh_clone(name: str) -> None:
-    """Where git holds all that a stage makes, DVC finds it done: its tables are not printed, its costs another's."""
+    """If git held all outputs of a stage, DVC would skip it: no printed tables, and the costs of another machine."""
     kept_by_git = [next(iter(out)) for out in STAGES[name]["outs"] if isinstance(out, dict)]  # cache: false
     assert len(STAGES[name]["outs"]) > len(kept_by_git)
 
@@ -164,21 +164,21 @@ def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str) -> No
 
 
 def test_no_plugin_imports_a_plugin() -> None:
-    """DVC could not say, of all items of a foreach, that one depends on another one's file."""
+    """DVC cannot express that an item of a foreach depends on the file of another item."""
     every = {file for kind in KINDS for file in plugins(kind).values()}
     for file in every:
         assert not (imported(file) & every), file
 
 
 def test_a_network_is_made_of_its_own_folder_and_of_what_all_share() -> None:
-    """Else a changed network would leave another one's weights as they are."""
+    """Otherwise a change of a network would not train the networks again that import it."""
     for name, file in plugins("networks").items():
         folders = {Path(path).parent.name for path in closure({file}) if path.startswith(f"{NETWORKS}/")}
         assert folders <= {name, "base"}, file
 
 
 def test_package_files_hold_no_code() -> None:
-    """They run on import but stand in no list of dependencies."""
+    """They run on import but are in no list of dependencies."""
     for package in PACKAGES:
         for path in (ROOT / package).rglob("__init__.py"):
             assert path.read_text(encoding="utf-8") == "", path
@@ -251,14 +251,14 @@ def test_a_list_of_holders_that_a_kill_cut_off_is_removed(
 ) -> None:
     file = holders(tmp_path, text)
     with pytest.raises(RWLockFileCorruptedError), rwlock(str(file.parent), localfs, "repro", [], ["a"], False):
-        pass  # so DVC would not run
+        pass  # so DVC would fail
     monkeypatch.setattr(check, "MOMENT", 0)
     check.put_aside(tmp_path)
     assert not file.exists() and "cannot read" in capsys.readouterr().out
     with rwlock(str(file.parent), localfs, "repro", [], ["a"], False):
         held = file.read_text(encoding="utf-8")
         check.put_aside(tmp_path)
-        assert file.read_text(encoding="utf-8") == held  # a whole one is kept
+        assert file.read_text(encoding="utf-8") == held  # a complete file is kept
 
 
 def test_files_that_are_being_written_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

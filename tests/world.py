@@ -1,4 +1,4 @@
-"""Shops in memory: one drawn by hand, one made at random, and the same shop with another future or with none."""
+"""Make shops in memory: drawn by hand, at random, and with another future or none."""
 
 import json
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ BOARD = (
 
 
 def log_table(rows: Sequence[Sequence[float]]) -> pl.DataFrame:
-    """Rows (user, item, day), or (user, item, day, price, channel, quantity), as schema.LOG."""
+    """Make a log (schema.LOG) of rows (user, item, day) or (user, item, day, price, channel, quantity)."""
     usual = (1.0, 2, 1)
     return pl.DataFrame([(*row, *usual[len(row) - 3 :]) for row in rows], schema=dict(schema.LOG), orient="row")
 
@@ -48,7 +48,7 @@ def small(
     rows: Sequence[Sequence[float]], users: int, items: int, days: int,
     articles: dict[str, Sequence[int]] | None = None, customers: dict[str, Sequence[float]] | None = None,
 ) -> Shop:  # fmt: skip
-    """A shop of the given rows; each article is a product of its own unless ``articles`` says otherwise."""
+    """Make a shop of the given rows; each article is a product of its own unless ``articles`` gives other codes."""
     codes = {"product_code": range(items), **(articles or {})}
     return shops.build(
         log_table(rows),
@@ -58,13 +58,19 @@ def small(
     )
 
 
+def make_named_shop(rows: Sequence[Sequence[float]], users: int, names: list[str | None], days: int) -> Shop:
+    """Make a shop of the given rows whose articles have these names."""
+    shop = small(rows, users, len(names), days)
+    return replace(shop, texts={"prod_name": pl.Series(names, dtype=pl.String)})
+
+
 def drawn(*customers: str | tuple[str, ...], items: int | None = None, **columns: Any) -> Shop:
-    """A shop from a drawing such as BOARD; a customer of several lines has baskets of several articles."""
+    """Make a shop from a drawing such as BOARD; a customer with several lines has baskets of several articles."""
     lines = [(line,) if isinstance(line, str) else line for line in customers]
     rows = [
         (user, ord(letter) - ord("a"), day)
-        for user, of_user in enumerate(lines)
-        for line in of_user
+        for user, user_lines in enumerate(lines)
+        for line in user_lines
         for day, letter in enumerate(line)
         if letter != "."
     ]
@@ -72,32 +78,32 @@ def drawn(*customers: str | tuple[str, ...], items: int | None = None, **columns
 
 
 def closed() -> Shop:
-    """Both customers buy in every one of weeks 0 to 9, then the shop is closed until week 14, where the log ends."""
+    """Make a shop whose two customers buy in each of weeks 0 to 9; it is closed until week 14, where the log ends."""
     return drawn("ab.....ba....." * 5 + "." * 28, ".a.b...a.b...." * 5 + "." * 28, items=2)
 
 
 def source_of(name: str, **changes: Any) -> tuple[Any, Any]:
-    """The module of a source or network and its block of params.yaml with some keys changed."""
+    """Load the module of a source or network, and its block of params.yaml with the keys ``changes`` replaced."""
     kind = "networks" if name in PARAMS.networks else "sources"
     block = {**getattr(PARAMS, kind)[name], **changes}
     return source.load(name, PARAMS.model_copy(update={"sources": {}, "networks": {}, kind: {name: block}}))
 
 
 def network_of(name: str, **changes: Any) -> tuple[Any, Any]:
-    """A network's module and its block of params.yaml, trained for as long as a test may take."""
+    """Load a network's module and its block of params.yaml, with few epochs so that a test is fast."""
     return source_of(name, **{"training": {**PARAMS.networks[name]["training"], "epochs": 2}, **changes})
 
 
-def weights_of(name: str, of: Shop, week: int, seed: int = 1) -> dict[str, Array]:
-    """What a network learns from the past of ``week``."""
+def train_weights(name: str, shop: Shop, week: int, seed: int = 1) -> dict[str, Array]:
+    """Train a network on the past of ``week`` and return its weights."""
     module, settings = network_of(name)
     with TemporaryDirectory() as folder:
-        weights: dict[str, Array] = module.train(weeks.history(of.log, week), of, settings, seed, Path(folder))
+        weights: dict[str, Array] = module.train(weeks.history(shop.log, week), shop, settings, seed, Path(folder))
     return weights
 
 
 def group_of(name: str, **changes: Any) -> tuple[Any, Any]:
-    """A feature group's module and its block of params.yaml with some keys changed."""
+    """Load a feature group's module, and its block of params.yaml with the keys ``changes`` replaced."""
     block = {**PARAMS.features[name], **changes}
     return group.load(name, PARAMS.model_copy(update={"features": {name: block}}))
 
@@ -124,14 +130,14 @@ class World:
         return replace(self, tx=unknown, customers=customers, articles=articles)
 
     def until(self, cutoff: int) -> "World":
-        """Data that end on the day before ``cutoff``."""
+        """Return the world whose data end on the day before ``cutoff``."""
         return replace(self, tx=self.tx.filter(pl.col("day") < cutoff), days=cutoff)
 
     def rewritten(self, cutoff: int, seed: int) -> "World":
-        """The same days, customers and articles, but everything from ``cutoff`` on happens otherwise.
+        """Return the same days, customers and articles with other purchases from ``cutoff`` on.
 
-        Rows are dropped, their columns shuffled, others added; some lie on the cutoff day itself and some are of
-        customers that were cold.
+        Rows are dropped, columns are shuffled and other rows are added. Some of these lie on the cutoff day itself,
+        and some are of cold customers.
         """
         rng = np.random.default_rng(seed)
         past, future = self.tx.filter(pl.col("day") < cutoff), self.tx.filter(pl.col("day") >= cutoff)
@@ -155,8 +161,10 @@ class World:
 
 
 def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, entries: int = 2500) -> World:
-    """A shop with habits, best sellers, launches, repeats within a day's basket, gaps in every column, and customers
-    and articles that never appear."""
+    """Make a random shop with habits, best sellers, launches and baskets.
+
+    Every column has gaps. Some customers and articles never appear in the log.
+    """
     rng = np.random.default_rng(seed)
     cold = (users // 2, users - 2, users - 1)
     buyers = np.setdiff1d(np.arange(users), cold)
@@ -184,8 +192,8 @@ def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, e
     ).unique(["user", "day", "item"], keep="first", maintain_order=True)
 
     def codes(n: int, kinds: int, missing: float) -> pl.Series:
-        found = rng.integers(kinds, size=n)
-        return pl.Series(np.where(rng.random(n) < missing, -1, found), dtype=pl.Int32)
+        code = rng.integers(kinds, size=n)
+        return pl.Series(np.where(rng.random(n) < missing, -1, code), dtype=pl.Int32)
 
     product = np.sort(rng.integers(items // 2, size=items))
     articles = pl.DataFrame(
@@ -194,7 +202,7 @@ def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, e
             "article_id": [f"0{i:09d}" for i in range(items)],
             "product_code": pl.Series(np.unique(product, return_inverse=True)[1], dtype=pl.Int32),
             **{name: codes(items, 5, 0.1) for name in shops.ATTRIBUTES if name != "product_code"},
-            "prod_name": worded(items, np.random.default_rng([seed, 1])),
+            "prod_name": make_names(items, np.random.default_rng([seed, 1])),
         }
     )
     age = np.where(rng.random(users) < 0.2, np.nan, rng.integers(16, 80, users))
@@ -210,15 +218,15 @@ def random_world(seed: int, users: int = 50, items: int = 40, days: int = 403, e
     return World(tx, customers, articles, days, tuple(int(u) for u in cold))
 
 
-def worded(items: int, rng: np.random.Generator) -> list[str | None]:
-    """Names of one to three of nine words, a tenth of them missing."""
+def make_names(items: int, rng: np.random.Generator) -> list[str | None]:
+    """Make names of one to three out of nine words; a tenth of the names are missing."""
     words = np.array(["RED", "blue", "Heart", "HEART-SHAPED", "tin", "T-LIGHT", "No. 5", "étagère", "mug"])
     names = [" ".join(rng.choice(words, 1 + i % 3, replace=False)) for i in range(items)]
     return [None if missing else name for name, missing in zip(names, rng.random(items) < 0.1, strict=True)]
 
 
-def prepared(world: World, **texts: Sequence[str]) -> None:
-    """What stage ``prepare`` leaves in the current folder, ``texts`` being further columns of articles."""
+def write_prepared(world: World, **texts: Sequence[str]) -> None:
+    """Write the tables of stage ``prepare`` to the current folder; ``texts``: further columns of articles."""
     paths.PREPARED.mkdir(parents=True, exist_ok=True)
     world.tx.sort("user", "day", "item").write_parquet(paths.LOG)
     world.customers.write_parquet(paths.CUSTOMERS)

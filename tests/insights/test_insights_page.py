@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from csv_shop import ROOT
 from safetensors.numpy import save_file
-from world import World, prepared, random_world, weights_of
+from world import World, random_world, train_weights, write_prepared
 
 from insights import cadence, segments, spillover
 from insights.page import __main__ as page
@@ -40,7 +40,7 @@ def make_project(folder: Path, world: World, *networks: str) -> None:
         patch.chdir(folder)
         names = [ODD] * world.articles.height
         kinds = [KINDS[k % len(KINDS)] for k in range(world.articles.height)]
-        prepared(world, prod_name=names, product_type_name=kinds)
+        write_prepared(world, prod_name=names, product_type_name=kinds)
         text = (ROOT / "params.yaml").read_text(encoding="utf-8")
         for name in networks:
             text = switch_network.set_network(text, name, on=True)
@@ -71,7 +71,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, week in (("lens", LAST - 8), ("parsrec", LAST - 8)):
         file = folder / paths.of_week(paths.NETWORKS / name, "weights", week, "safetensors")
         file.parent.mkdir(parents=True)
-        save_file(weights_of(name, world.shop, week), file)
+        save_file(train_weights(name, world.shop, week), file)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The calendar: where weeks begin, what the door lets through, whose week it is, and which weeks do what."""
+"""Test the calendar: where weeks begin, what a history holds, the customers of a week, and the plan of weeks."""
 
 import numpy as np
 import pytest
@@ -25,15 +25,15 @@ def busy(weeks_of_data: int, buyers: int = 1) -> Log:
 
 def test_the_log_is_sorted_by_customer_and_by_article() -> None:
     # customer 0: a on day 2 and b, a on day 0; customer 1: a on day 1
-    one = log.build(log_table([(0, 0, 2), (1, 0, 1), (0, 1, 0), (0, 0, 0)]), 3, 3, 3)
-    assert one.user.tolist() == [0, 0, 0, 1]
-    assert one.day.tolist() == [0, 0, 2, 1]
-    assert one.item.tolist() == [0, 1, 0, 0]
-    assert one.visit.tolist() == [0, 0, 1, 0]
-    assert one.start.tolist() == [0, 3, 4, 4]
-    assert one.by_item.tolist() == [0, 3, 2, 1] and one.item_day.tolist() == [0, 1, 2, 0]
-    assert one.item_start.tolist() == [0, 3, 4, 4]
-    assert (one.users, one.items, one.days, one.weeks) == (3, 3, 3, 1)
+    log_ = log.build(log_table([(0, 0, 2), (1, 0, 1), (0, 1, 0), (0, 0, 0)]), 3, 3, 3)
+    assert log_.user.tolist() == [0, 0, 0, 1]
+    assert log_.day.tolist() == [0, 0, 2, 1]
+    assert log_.item.tolist() == [0, 1, 0, 0]
+    assert log_.visit.tolist() == [0, 0, 1, 0]
+    assert log_.start.tolist() == [0, 3, 4, 4]
+    assert log_.by_item.tolist() == [0, 3, 2, 1] and log_.item_day.tolist() == [0, 1, 2, 0]
+    assert log_.item_start.tolist() == [0, 3, 4, 4]
+    assert (log_.users, log_.items, log_.days, log_.weeks) == (3, 3, 3, 1)
 
 
 def test_weeks_end_with_the_data_and_the_first_may_be_partial() -> None:
@@ -64,13 +64,15 @@ def test_a_known_entry_loses_half_its_weight_in_a_half_life() -> None:
     st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 24)), min_size=1, max_size=50),
     st.integers(1, 4),
 )
-def test_the_door_opens_to_exactly_the_days_before_the_cutoff(rows: set[tuple[int, int, int]], week: int) -> None:
-    one = log.build(log_table(sorted(rows)), 5, 5, 25)
-    history = weeks.history(one, week)
+def test_a_history_holds_exactly_the_days_before_the_cutoff(rows: set[tuple[int, int, int]], week: int) -> None:
+    log_ = log.build(log_table(sorted(rows)), 5, 5, 25)
+    history = weeks.history(log_, week)
     past = sorted((u, d, i) for u, i, d in rows if d < history.cutoff)
     known = history.known
-    assert list(zip(one.user[known].tolist(), one.day[known].tolist(), one.item[known].tolist(), strict=True)) == past
-    entries = [one.by_item[a:b] for a, b in zip(one.item_start[:-1], history.item_stop, strict=True)]
+    assert (
+        list(zip(log_.user[known].tolist(), log_.day[known].tolist(), log_.item[known].tolist(), strict=True)) == past
+    )
+    entries = [log_.by_item[a:b] for a, b in zip(log_.item_start[:-1], history.item_stop, strict=True)]
     assert sorted(np.concatenate(entries).tolist()) == known.tolist()
 
 
@@ -97,70 +99,70 @@ def test_buyers_of_a_week_and_a_week_without_any() -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 24)), min_size=1, max_size=50))
 def test_buyers_per_week_counts_a_customer_once_a_week(rows: set[tuple[int, int, int]]) -> None:
-    one = log.build(log_table(sorted(rows)), 5, 5, 25)
-    slow = [len(set(weeks.truth(one, week)[0].tolist())) for week in range(one.weeks)]
-    assert weeks.count_buyers(one) == slow
+    log_ = log.build(log_table(sorted(rows)), 5, 5, 25)
+    slow = [len(set(weeks.truth(log_, week)[0].tolist())) for week in range(log_.weeks)]
+    assert weeks.count_buyers(log_) == slow
 
 
 def test_the_plan_of_ten_weeks() -> None:
-    found = weeks.plan(busy(10), plan_of(validation=4, most=3))
-    assert found.train == [2, 3, 4] and found.stop == [5] and found.validation == [6, 7, 8, 9]
-    assert found.final == [6, 7, 8, 9] and found.submission == 10
-    assert found.labelled == [2, 3, 4, 5, 6, 7, 8, 9] and found.all == [*found.labelled, 10]
+    plan = weeks.plan(busy(10), plan_of(validation=4, most=3))
+    assert plan.train == [2, 3, 4] and plan.stop == [5] and plan.validation == [6, 7, 8, 9]
+    assert plan.final == [6, 7, 8, 9] and plan.submission == 10
+    assert plan.labelled == [2, 3, 4, 5, 6, 7, 8, 9] and plan.all == [*plan.labelled, 10]
 
 
 def test_the_plan_with_several_stopping_weeks() -> None:
-    found = weeks.plan(busy(20), plan_of(validation=4, most=3, stop=3))
-    assert found.train == [10, 11, 12] and found.stop == [13, 14, 15] and found.validation == [16, 17, 18, 19]
-    assert found.final == [14, 15, 16, 17, 18, 19] and found.labelled == list(range(10, 20))
+    plan = weeks.plan(busy(20), plan_of(validation=4, most=3, stop=3))
+    assert plan.train == [10, 11, 12] and plan.stop == [13, 14, 15] and plan.validation == [16, 17, 18, 19]
+    assert plan.final == [14, 15, 16, 17, 18, 19] and plan.labelled == list(range(10, 20))
 
 
 @pytest.mark.parametrize(("before", "stop"), [(2, [2]), (7, [7]), (8, [7, 8]), (12, [10, 11, 12]), (30, [28, 29, 30])])
 def test_no_more_than_a_quarter_of_the_weeks_stop_the_training(before: int, stop: list[int]) -> None:
-    found = weeks.plan(busy(before + 3), plan_of(validation=2, most=99, stop=3))
-    assert found.stop == stop and found.train == list(range(1, stop[0]))
+    plan = weeks.plan(busy(before + 3), plan_of(validation=2, most=99, stop=3))
+    assert plan.stop == stop and plan.train == list(range(1, stop[0]))
 
 
 def test_a_closed_week_neither_trains_nor_stops() -> None:
     rows = [(0, 0, 7 * week) for week in range(20) if week not in (9, 14)]
-    found = weeks.plan(log.build(log_table(rows), 1, 1, 140), plan_of(validation=4, most=3, stop=3))
-    assert found.stop == [12, 13, 15] and found.train == [8, 10, 11]
+    plan = weeks.plan(log.build(log_table(rows), 1, 1, 140), plan_of(validation=4, most=3, stop=3))
+    assert plan.stop == [12, 13, 15] and plan.train == [8, 10, 11]
 
 
 def test_the_plan_leaves_the_first_week_to_the_past() -> None:
-    found = weeks.plan(busy(7), plan_of(validation=4, most=99))
-    assert found.train == [1] and found.stop == [2] and found.validation == [3, 4, 5, 6] and found.final == [5, 6]
+    plan = weeks.plan(busy(7), plan_of(validation=4, most=99))
+    assert plan.train == [1] and plan.stop == [2] and plan.validation == [3, 4, 5, 6] and plan.final == [5, 6]
 
 
 def test_the_plan_takes_as_many_weeks_as_the_customers_fill() -> None:
-    one = busy(12, buyers=5)
-    assert weeks.plan(one, plan_of(validation=2, most=9, customers=15)).train == [6, 7, 8]  # 3 weeks x 5 buyers
-    assert weeks.plan(one, plan_of(validation=2, most=9, customers=14)).train == [7, 8]
-    assert weeks.plan(one, plan_of(validation=2, most=9, customers=1, least=4)).train == [5, 6, 7, 8]
-    assert weeks.plan(one, plan_of(validation=2, most=2, customers=10**6)).train == [7, 8]
+    log_ = busy(12, buyers=5)
+    assert weeks.plan(log_, plan_of(validation=2, most=9, customers=15)).train == [6, 7, 8]  # 3 weeks x 5 buyers
+    assert weeks.plan(log_, plan_of(validation=2, most=9, customers=14)).train == [7, 8]
+    assert weeks.plan(log_, plan_of(validation=2, most=9, customers=1, least=4)).train == [5, 6, 7, 8]
+    assert weeks.plan(log_, plan_of(validation=2, most=2, customers=10**6)).train == [7, 8]
 
 
 def test_tuning_weeks_are_the_last_training_weeks_and_at_most_half_of_them() -> None:
-    found = weeks.plan(busy(12), plan_of(validation=4, most=5))
-    assert found.train == [2, 3, 4, 5, 6] and found.stop == [7]
-    assert found.tuning(1) == [6] and found.tuning(2) == [5, 6] and found.tuning(9) == [5, 6]
+    plan = weeks.plan(busy(12), plan_of(validation=4, most=5))
+    assert plan.train == [2, 3, 4, 5, 6] and plan.stop == [7]
+    assert plan.tuning(1) == [6] and plan.tuning(2) == [5, 6] and plan.tuning(9) == [5, 6]
     assert weeks.plan(busy(7), plan_of(validation=4, most=99)).tuning(3) == []
 
 
-def test_the_customers_of_a_tuning_week_are_some_of_those_that_training_looks_at() -> None:
-    one, settings_ = busy(10, buyers=60), plan_of(validation=4, most=3, customers=90)
-    found = weeks.plan(one, settings_)
-    looked_at = weeks.customers(one, found, found.train[-1], settings_, seed=1)
-    judged = weeks.tuning_customers(one, found, found.train[-1], settings_, most=20, seed=1)
-    assert len(judged) == 20 < len(looked_at) and np.isin(judged, looked_at).all()
+def test_the_customers_of_a_tuning_week_are_among_those_of_training() -> None:
+    log_, settings_ = busy(10, buyers=60), plan_of(validation=4, most=3, customers=90)
+    plan = weeks.plan(log_, settings_)
+    trained = weeks.customers(log_, plan, plan.train[-1], settings_, seed=1)
+    tuning = weeks.tuning_customers(log_, plan, plan.train[-1], settings_, most=20, seed=1)
+    assert len(tuning) == 20 < len(trained) and np.isin(tuning, trained).all()
 
 
 def test_no_week_is_trained_on_and_reported() -> None:
     for n in range(7, 30):
-        found = weeks.plan(busy(n), plan_of(most=6))
-        assert not {*found.train, *found.stop} & {*found.validation} and not {*found.train} & {*found.stop}
-        assert max(found.train) < found.stop[0] <= found.stop[-1] < min(found.validation) and max(found.final) == n - 1
-        assert min(found.train) >= 1 and len(found.final) == len(found.train) + 1
+        plan = weeks.plan(busy(n), plan_of(most=6))
+        assert not {*plan.train, *plan.stop} & {*plan.validation} and not {*plan.train} & {*plan.stop}
+        assert max(plan.train) < plan.stop[0] <= plan.stop[-1] < min(plan.validation) and max(plan.final) == n - 1
+        assert min(plan.train) >= 1 and len(plan.final) == len(plan.train) + 1
 
 
 @pytest.mark.parametrize(("validation", "needed"), [(4, 7), (1, 4)])
@@ -172,27 +174,27 @@ def test_too_few_weeks(validation: int, needed: int) -> None:
 
 def test_a_sample_of_customers_is_seeded_and_its_size_kept() -> None:
     users = np.arange(0, 300, 3, dtype=np.uint32)
-    found = weeks.sample_users(users, 20, week=5, seed=1)
-    assert len(np.unique(found)) == 20 and np.isin(found, users).all() and (np.diff(found.astype(int)) > 0).all()
-    assert np.array_equal(found, weeks.sample_users(users, 20, week=5, seed=1))
-    assert not np.array_equal(found, weeks.sample_users(users, 20, week=6, seed=1))
-    assert not np.array_equal(found, weeks.sample_users(users, 20, week=5, seed=2))
+    sample = weeks.sample_users(users, 20, week=5, seed=1)
+    assert len(np.unique(sample)) == 20 and np.isin(sample, users).all() and (np.diff(sample.astype(int)) > 0).all()
+    assert np.array_equal(sample, weeks.sample_users(users, 20, week=5, seed=1))
+    assert not np.array_equal(sample, weeks.sample_users(users, 20, week=6, seed=1))
+    assert not np.array_equal(sample, weeks.sample_users(users, 20, week=5, seed=2))
     assert np.array_equal(weeks.sample_users(users, 100, week=5, seed=1), users)
 
 
 def test_all_buyers_of_a_validation_week_and_a_share_of_the_others() -> None:
-    one = busy(10, buyers=60)
+    log_ = busy(10, buyers=60)
     settings_ = plan_of(validation=4, most=3, customers=30).model_copy(update={"stop_customers": 7})
-    found = weeks.plan(one, settings_)
-    assert len(found.train) == 1  # 60 buyers a week fill 30 customers at once
-    counts = {week: len(weeks.customers(one, found, week, settings_, seed=1)) for week in found.labelled}
+    plan = weeks.plan(log_, settings_)
+    assert len(plan.train) == 1  # 60 buyers a week fill 30 customers at once
+    counts = {week: len(weeks.customers(log_, plan, week, settings_, seed=1)) for week in plan.labelled}
     assert counts == {4: 30, 5: 7, 6: 60, 7: 60, 8: 60, 9: 60}
-    one, settings_ = busy(20, buyers=60), settings_.model_copy(update={"stop": 3})
-    found = weeks.plan(one, settings_)
-    assert [len(weeks.customers(one, found, week, settings_, seed=1)) for week in found.stop] == [3, 3, 3]  # of 7
+    log_, settings_ = busy(20, buyers=60), settings_.model_copy(update={"stop": 3})
+    plan = weeks.plan(log_, settings_)
+    assert [len(weeks.customers(log_, plan, week, settings_, seed=1)) for week in plan.stop] == [3, 3, 3]  # of 7
 
 
-def test_what_a_history_computes_once_is_kept_for_its_week_only() -> None:
+def test_a_history_caches_values_for_its_week_only() -> None:
     shop = small([(0, 0, 3)], 1, 1, 14)
     history, numbers = weeks.history(shop.log, 1), iter((7, 8, 9))
     assert [history.once(key, lambda: next(numbers)) for key in ("x", "x", "y", "x")] == [7, 7, 8, 7]

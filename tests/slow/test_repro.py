@@ -1,4 +1,4 @@
-"""`dvc repro` on a tiny shop: what runs, what does not run again, and what a kill or a second run leaves the same."""
+"""Test `dvc repro` on a tiny shop: which stages run, which do not run again, and what stays the same after a kill."""
 
 import os
 import re
@@ -22,12 +22,12 @@ from ruamel.yaml import YAML
 from submissions import check
 
 CUSTOMERS = 200
-KILLED = (  # every stage; of the sources, networks and groups, which share one command, one each
+KILLED = (  # every stage, with a single source, network and group
     "synthesize", "prepare", "list_plugins", "propose@item_cf", "train_network@two_tower", "propose_network@case",
     "pool", "sample", "build_features@own", "table", "tune", "train", "train_final", "evaluate", "submit", "explain",
     "summary", "report",
 )  # fmt: skip
-NETWORKS = ("case", "two_tower")  # on: one that tells of the past alone, one that finds by vectors
+NETWORKS = ("case", "two_tower")  # switched on: a network of the past alone, and a network with nearest neighbours
 FEW = {
     "sources": ("item_cf", "popular", "repurchase"),
     "networks": NETWORKS,
@@ -37,7 +37,7 @@ MADE = (  # outside of data/
     "dvc.lock", "outputs/submission.csv", "outputs/metrics.json", "outputs/cost.json", "outputs/map_by_week.csv",
     "outputs/recall.csv", "outputs/explanations.parquet", "outputs/report.html",
 )  # fmt: skip
-AFTER_POOL = (  # stages that run again where the pool is another
+AFTER_POOL = (  # stages that run again when the pool changes
     "pool", "sample", *(f"build_features@{name}" for name in FEW["features"]), "table", "tune", "train", "train_final",
     "evaluate", "submit", "explain", "summary", "report",
 )  # fmt: skip
@@ -54,7 +54,7 @@ class Project:
     def start(self) -> subprocess.Popen[str]:
         """Start `dvc repro` in a process group of its own, as `make repro` does.
 
-        The kill before may have come as DVC wrote a file of its own.
+        An earlier kill may have cut off a file that DVC was writing.
         """
         check.put_aside(self.root)
         environment = {
@@ -75,39 +75,39 @@ class Project:
         )
 
     def repro(self) -> list[str]:
-        """Names of the stages that ran, in order; the test fails where one did."""
-        process, ran, said = self.start(), [], []
+        """Run `dvc repro` and return the names of the stages that ran, in order; fail if `dvc repro` fails."""
+        process, ran, output = self.start(), [], []
         assert process.stdout
         for line in process.stdout:
-            said.append(line)
-            if found := RUNNING.match(line):
-                ran.append(found[1])
-        assert process.wait() == 0, "".join(said[-40:])
+            output.append(line)
+            if match := RUNNING.match(line):
+                ran.append(match[1])
+        assert process.wait() == 0, "".join(output[-40:])
         return ran
 
     def timed(self) -> list[str]:
-        """As ``repro``, and remember how long each stage took."""
+        """Run as ``repro`` does, and record how long each stage took."""
         process, began = self.start(), {}
         assert process.stdout
-        said = []
+        output = []
         for line in process.stdout:
-            said.append(line)
-            if found := RUNNING.match(line):
-                began[found[1]] = time.monotonic()
-        assert process.wait() == 0, "".join(said[-40:])
+            output.append(line)
+            if match := RUNNING.match(line):
+                began[match[1]] = time.monotonic()
+        assert process.wait() == 0, "".join(output[-40:])
         names, ends = list(began), [*list(began.values())[1:], time.monotonic()]
         self.walls |= {name: end - began[name] for name, end in zip(names, ends, strict=True)}
         return names
 
     def repro_killed_in(self, stage: str) -> None:
-        """`dvc repro`, it and all its children killed in the middle of ``stage``.
+        """Run `dvc repro` and kill it with all its children in the middle of ``stage``.
 
-        Or where the next stage begins: a machine that has become faster in between has ended this one already.
+        If the machine is faster now and the stage has ended already, kill it at the start of the next stage.
         """
         process = self.start()
         assert process.stdout
         for line in process.stdout:
-            if (found := RUNNING.match(line)) and found[1] == stage:
+            if (match := RUNNING.match(line)) and match[1] == stage:
                 break
         else:
             pytest.fail(f"{stage} was to run, but dvc ended with {process.wait()}")
@@ -122,7 +122,7 @@ class Project:
 
     @contextmanager
     def params(self) -> Iterator[Any]:
-        """params.yaml, to be changed."""
+        """Yield params.yaml for changes, and write it afterwards."""
         yaml, path = YAML(), self.root / "params.yaml"
         raw = yaml.load(path.read_text(encoding="utf-8"))
         yield raw
@@ -136,13 +136,13 @@ class Project:
                 _update(raw[name], values)
 
     def keep(self, block: str, names: Iterable[str]) -> None:
-        """Drop every other entry of a block of params.yaml, and with it its stages."""
+        """Drop every other entry of a block of params.yaml, and thereby its stages."""
         with self.params() as raw:
             for name in set(raw[block]) - set(names):
                 del raw[block][name]
 
     def forget(self) -> None:
-        """As after cloning: no table, no cache, no lock file."""
+        """Remove tables, cache and lock file, as after cloning."""
         for name in ("data", ".dvc/cache", ".dvc/tmp"):
             shutil.rmtree(self.root / name, ignore_errors=True)
         for name in MADE:
@@ -162,7 +162,7 @@ def _update(block: Any, values: dict[str, Any]) -> None:
 
 
 def files() -> list[str]:
-    """Every file that a commit of the working tree would hold."""
+    """List every file that a commit of the working tree would hold."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -174,7 +174,7 @@ def files() -> list[str]:
 
 
 def copy(root: Path) -> None:
-    """The working tree, its folders of compiled kernels shared: what either compiles, the other need not."""
+    """Copy the working tree; both trees share their folders of compiled kernels."""
     names = files()
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +186,7 @@ def copy(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The repository's copy after its first `dvc repro`."""
+    """Return the repository's copy after its first `dvc repro`."""
     root = tmp_path_factory.mktemp("repro")
     copy(root)
     (root / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
@@ -227,7 +227,7 @@ def test_every_customer_is_answered_once(project: Project) -> None:
 
 @pytest.fixture(scope="module")
 def short(project: Project) -> Project:
-    """The same project with few sources and groups, of which one is like another to DVC, after its `dvc repro`.
+    """Return the project after another `dvc repro` with few sources and groups, which DVC all treats alike.
 
     A stage costs DVC seconds, more than the tiny shop costs the stage: after each it writes its whole lock file,
     in which stages that are gone would stay.

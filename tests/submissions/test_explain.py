@@ -12,7 +12,7 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
-from world import PARAMS, prepared, random_world, source_of
+from world import PARAMS, random_world, source_of, write_prepared
 
 from retail import params as parameters
 from retail import paths, stage, weeks
@@ -308,7 +308,7 @@ def test_a_missing_source_state_gives_one_line_of_error(
     """Test without any source output, and with the mark of a source that was switched off in an earlier run."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(csv_shop.ROOT / "params.yaml", paths.PARAMS)
-    prepared(random_world(5))
+    write_prepared(random_world(5))
     paths.FINAL_MODEL.mkdir()
     model = {"binary": train(*make_rows())}
     Blend(model, {"binary": 1.0}, {"binary": 1.0}, {"binary": 12}, "scores").save(paths.FINAL_MODEL)

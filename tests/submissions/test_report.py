@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from csv_shop import ROOT
 from optuna.distributions import BaseDistribution, IntDistribution
-from world import PARAMS, World, drawn, prepared, random_world
+from world import PARAMS, World, drawn, random_world, write_prepared
 
 from retail import params as parameters
 from retail import paths, weeks
@@ -245,7 +245,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path in (paths.EVALUATION, paths.MODEL, trials.TUNING, paths.OUTPUTS, recipe.BEST.parent):
             path.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "params.yaml", paths.PARAMS)
-        prepared(world, prod_name=[MARKUP] * world.articles.height)
+        write_prepared(world, prod_name=[MARKUP] * world.articles.height)
         write_evaluation(world)
         gains = {"feature": ["own__times", "ease__rank", "pool__fused"], "gain": [0.5, 0.3, 0.2]}
         pl.DataFrame(gains).write_csv(paths.MODEL / "gain.csv")
