@@ -76,7 +76,7 @@ def test_a_killed_parent_leaves_no_child(child: Path) -> None:
 
 
 def test_the_peak_includes_the_memory_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "LOOK", 0.02)
+    monkeypatch.setattr(stage, "INTERVAL", 0.02)
     with stage.ProcessTree() as family:
         alone = family.peak()
         program = f"import time; block = b'x' * {alone}; print(len(block), flush=True); time.sleep(60)"
