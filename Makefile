@@ -18,10 +18,10 @@ repro: .venv/ready  # from CSV files to outputs/submission.csv; DATA=folder poin
 PYTEST = $(VENV_PATH) python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/ready  # contracts and units: no graph, no training
-	$(PYTEST) --ignore tests/slow --ignore research -m "not trains"
+	$(PYTEST) --ignore tests/slow -m "not trains"
 
 test: .venv/ready  # what a contributor runs before a commit
-	$(PYTEST) --ignore tests/slow --ignore research
+	$(PYTEST) --ignore tests/slow
 
 test-slow: .venv/ready  # whole-graph runs, kills, and the reproductions of papers
 	$(PYTEST) tests/slow research
@@ -81,4 +81,5 @@ clean:  # everything that was made, the environment and your own files excepted
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.$(if $(EXTRAS),[$(EXTRAS)])'
+	.venv/bin/python -m benchmarks.compile_kernels
 	touch $@
