@@ -83,7 +83,7 @@ def make_row(settings: Settings, training: Training) -> Row:
         users = np.arange(train.users)
         curve = train_network(
             network,
-            lambda epoch: case_batches.shuffled(history, users, BATCH, [seed, epoch]),
+            lambda epoch: case_batches.iterate_shuffled(history, users, BATCH, [seed, epoch]),
             -(-len(users) // BATCH),
             lambda trained: evaluate(validate, score_candidates(trained, validation)).mean[10]["P"],
             training,

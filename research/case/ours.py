@@ -74,7 +74,7 @@ def train_member(train: Split, validate: Split, test: Split, seed: int, folder: 
     users = np.arange(train.users)
     curve = train_network(
         network,
-        lambda epoch: batches.shuffled(training, users, BATCH, [seed, epoch]),
+        lambda epoch: batches.iterate_shuffled(training, users, BATCH, [seed, epoch]),
         -(-len(users) // BATCH),
         measure,
         TRAINING,

@@ -70,7 +70,7 @@ def train_basket(task: Task, row: dict[str, Any], seed: int, folder: Path, setti
         network = Lens(sequences.articles, sequences.users, shape)
         readable = sequences.keep_articles(task.training_baskets)
         sold = np.bincount(readable.token, minlength=sequences.articles + 1)[1:]
-        network.begin(_compute_vectors(readable, shape), np.unique(task.train.user), sold)
+        network.initialise(_compute_vectors(readable, shape), np.unique(task.train.user), sold)
         return network
 
     def measure(network: Any) -> float:
@@ -88,7 +88,7 @@ def train_clock(task: Task, row: dict[str, Any], seed: int, folder: Path, settin
     def make() -> Clock:
         network = Clock(sequences.articles, sequences.users, shape)
         vectors = _compute_vectors(sequences.keep_articles(task.training_baskets), shape)
-        network.begin(vectors, torch.from_numpy(np.unique(task.train.user)), float(gap))
+        network.initialise(vectors, torch.from_numpy(np.unique(task.train.user)), float(gap))
         return network
 
     true = sequences.day[task.validation.stop] - sequences.day[task.validation.stop - 1]

@@ -40,18 +40,18 @@ def build_task(shop: Shop, validation_days: int, test_days: int) -> Task:
     """Build the task of ``shop``: its categories are product types; the last days are for validation and test."""
     history = weeks.history(shop.log, shop.log.weeks)
     categories = int(shop.category.max()) + 1
-    tokens = baskets.tokens(history, shop.category, categories, HALF_LIVES, SALES_HALF_LIVES)
-    every = baskets.splits(tokens, tokens.day, tokens.day)
+    tokens = baskets.build_tokens(history, shop.category, categories, HALF_LIVES, SALES_HALF_LIVES)
+    every = baskets.build_splits(tokens, tokens.day, tokens.day)
     test_day = shop.log.days - test_days
     validation_day = test_day - validation_days
     long = tokens.basket[every.stop - 1] + 1 >= HISTORY
-    between = every.chosen(long & (every.cutoff >= validation_day) & (every.cutoff < test_day))
-    final = every.chosen(long & (every.cutoff >= test_day))
+    between = every.select(long & (every.cutoff >= validation_day) & (every.cutoff < test_day))
+    final = every.select(long & (every.cutoff >= test_day))
     return Task(
         tokens,
-        every.chosen(every.cutoff < validation_day),
-        between.chosen(_mark_latest(between.user)),
-        final.chosen(_mark_latest(final.user)),
+        every.select(every.cutoff < validation_day),
+        between.select(_mark_latest(between.user)),
+        final.select(_mark_latest(final.user)),
         validation_day,
         test_day,
     )

@@ -127,17 +127,17 @@ def _train(task: Task, name: str, shape: Shape, seed: int, folder: Path) -> dict
     torch.manual_seed(seed)
     tokens, train = task.tokens, task.train
     network = (Masked if name == MASKED else Trex)(tokens.categories, shape)
-    network.expect(np.bincount(train.target, minlength=tokens.categories))
+    network.initialise_output(np.bincount(train.target, minlength=tokens.categories))
 
     def make_batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        splits = train.chosen(baskets.drawn(train, SPLITS, RECENCY, rng))
-        return baskets.batches(tokens, splits, shape.tokens, BATCH, rng)
+        splits = train.select(baskets.sample_splits(train, SPLITS, RECENCY, rng))
+        return baskets.iterate_batches(tokens, splits, shape.tokens, BATCH, rng)
 
     steps = -(-int(np.minimum(np.bincount(train.user), SPLITS).sum()) // BATCH)
 
     def measure(_: nn.Module) -> float:
-        return trex_answers.recall(network, tokens, task.validation, 10)
+        return trex_answers.compute_recall(network, tokens, task.validation, 10)
 
     label = f"{name}, seed {seed}"
     curve = training.train(network, make_batches, steps, measure, TRAINING, seed, folder, label)

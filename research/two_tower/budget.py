@@ -31,10 +31,10 @@ from retail.weeks import History
 from stage1_candidates.engine import source
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base.ann import Search
-from stage1_candidates.networks.two_tower.batches import Batch, Week, batches, label_week
-from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_rows, with_common_traits
+from stage1_candidates.networks.two_tower.batches import Batch, Week, iterate_batches, prepare_week
+from stage1_candidates.networks.two_tower.inputs import count_trait_rows, drop_rare_traits, encode_attributes
 from stage1_candidates.networks.two_tower.network import TwoTower
-from stage1_candidates.networks.two_tower.vectors import article_vectors, customer_vectors
+from stage1_candidates.networks.two_tower.vectors import compute_article_vectors, compute_customer_vectors
 
 KINDS = (Search(kind="flat", effort=1), Search(kind="ivf", effort=16), Search(kind="hnsw", effort=256))
 WEEKS = 2  # label weeks prepared for training
@@ -51,10 +51,12 @@ def measure_time(function: Callable[[], Any]) -> Timed:
 
 def time_steps(shop: Shop, parts: list[Week], settings: Any, number: int) -> dict[str, float]:
     """Time a training step in core-seconds, mean of ``number`` steps: batch, gradient, update of the weights."""
-    network = TwoTower(attribute_codes(shop), trait_rows(shop), settings.model).train()
+    network = TwoTower(encode_attributes(shop), count_trait_rows(shop), settings.model).train()
     optimiser = torch.optim.AdamW(network.parameters(), settings.training.learning_rate)
     spent = {"making": 0.0, "gradient": 0.0, "weights": 0.0}
-    epochs = (batches(parts, shop, settings.model.bag, settings.examples, [1, epoch]) for epoch in itertools.count())
+    epochs = (
+        iterate_batches(parts, shop, settings.model.bag, settings.examples, [1, epoch]) for epoch in itertools.count()
+    )
     stream = itertools.chain.from_iterable(epochs)
 
     def backpropagate(batch: Batch) -> None:
@@ -78,12 +80,12 @@ def _count_weights(network: TwoTower) -> int:
 
 def time_answers(history: History, shop: Shop, settings: Any, queries: int) -> dict[str, Any]:
     """Time in core-seconds all article vectors, 1,000 customer vectors, and a search for 1,000 by kind of search."""
-    network = TwoTower(attribute_codes(shop), trait_rows(shop), settings.model).double().eval()
-    article_seconds, vectors = measure_time(lambda: article_vectors(network, history))
+    network = TwoTower(encode_attributes(shop), count_trait_rows(shop), settings.model).double().eval()
+    article_seconds, vectors = measure_time(lambda: compute_article_vectors(network, history))
     users = np.random.default_rng(1).choice(shop.log.users, min(queries, shop.log.users), replace=False)
     users = np.sort(users).astype(np.uint32)
     customer_seconds, customers = measure_time(
-        lambda: customer_vectors(network, history, shop, users, settings.model.bag)
+        lambda: compute_customer_vectors(network, history, shop, users, settings.model.bag)
     )
     sold = ann.sold_lately(history, settings.answer.sold_days)
     return {
@@ -163,12 +165,12 @@ def measure(params: Params, batch: list[int], traits: list[int], number: int, qu
     _, settings = source.load("two_tower", params)
     history = weeks.history(shop.log, shop.log.weeks)
     ready, parts = measure_time(
-        lambda: [label_week(shop.log, shop.log.weeks - 1 - k, settings.examples, params.seed) for k in range(WEEKS)]
+        lambda: [prepare_week(shop.log, shop.log.weeks - 1 - k, settings.examples, params.seed) for k in range(WEEKS)]
     )
     figures: dict[str, Any] = {"label week": ready / WEEKS, "steps": {}, "estimates": {}}
-    figures["answers"] = time_answers(history, with_common_traits(shop, traits[-1]), settings, queries)
+    figures["answers"] = time_answers(history, drop_rare_traits(shop, traits[-1]), settings, queries)
     for least in traits:
-        reduced = with_common_traits(shop, least)
+        reduced = drop_rare_traits(shop, least)
         for size in batch:
             examples = settings.examples.model_copy(update={"batch": size})
             name = f"batch {size}, traits of {least} customers"

@@ -94,7 +94,7 @@ def rank_bpr(history: History, users: Array, settings: Bpr, sold: Array, seed: i
     return _recommend(model, _build_matrix(history, recent, np.ones(len(recent))), users, sold)
 
 
-def of_towers(
+def rank_two_tower(
     module: Any, history: History, shop: Shop, users: Array, settings: Any, weights: Mapping[str, Array]
 ) -> Array:
     """Rank by the two-tower network."""

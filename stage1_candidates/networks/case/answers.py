@@ -17,7 +17,7 @@ ROWS = 4096  # candidates of a block at most, before padding
 WIDTHS = (16, 64, 256, 1024)  # candidates of a customer at most, by kind of block
 
 
-def chances(network: nn.Module, candidates: Candidates) -> Array:
+def predict_probabilities(network: nn.Module, candidates: Candidates) -> Array:
     """Compute the probability (n,) float32 of each candidate to be bought again, above 0.
 
     No customer may have more than WIDTHS[-1] candidates.

@@ -60,7 +60,7 @@ def make_batch(candidates: Candidates, users: Array) -> Batch:
     )
 
 
-def shuffled(candidates: Candidates, users: Array, size: int, seed: list[int]) -> Iterator[Batch]:
+def iterate_shuffled(candidates: Candidates, users: Array, size: int, seed: list[int]) -> Iterator[Batch]:
     """Yield batches of at most ``size`` of the ``users`` in random order."""
     order = np.random.default_rng(seed).permutation(users)
     for begin in range(0, len(order), size):

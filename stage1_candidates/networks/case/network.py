@@ -223,11 +223,11 @@ class Case(nn.Module):
         if self.settings.loss == "bce":  # all candidates of all users have the same weight
             return nn.functional.binary_cross_entropy_with_logits(score, batch.label)
         if self.settings.loss == "listwise":
-            return listwise_loss(score, batch.label, build_sets(batch.ptr))
-        return margin_loss(score, batch.label, build_sets(batch.ptr), self.settings.hard)
+            return compute_listwise_loss(score, batch.label, build_sets(batch.ptr))
+        return compute_margin_loss(score, batch.label, build_sets(batch.ptr), self.settings.hard)
 
 
-def listwise_loss(score: Tensor, label: Tensor, sets: Sets) -> Tensor:
+def compute_listwise_loss(score: Tensor, label: Tensor, sets: Sets) -> Tensor:
     """Average over users -log softmax(score) at their positives; the softmax covers the user's own candidates.
 
     Every user with a positive has the same weight, as in the metrics. With "bce", users with many candidates dominate.
@@ -241,7 +241,7 @@ def listwise_loss(score: Tensor, label: Tensor, sets: Sets) -> Tensor:
     return (log_loss * own).sum() / (positives > 0).sum().clamp(min=1)
 
 
-def margin_loss(score: Tensor, label: Tensor, sets: Sets, hard: int) -> Tensor:
+def compute_margin_loss(score: Tensor, label: Tensor, sets: Sets, hard: int) -> Tensor:
     """Average max(0, 1 - s_pos + s_neg) over the pairs of a user's positives and hardest negatives.
 
     A user has ``hard`` times as many negatives as positives, those with the highest scores.

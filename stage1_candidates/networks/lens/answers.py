@@ -74,7 +74,7 @@ def force_baskets(network: Lens, sequences: BasketSequences, query: Query) -> Ar
     out = np.zeros((len(query.user), network.shape.reading.longest), np.int64)
     for rows, block in iterate_blocks(sequences, query, network.shape.reading, with_targets=True):
         with torch.no_grad():
-            _, due, scores = network.forced(block)
+            _, due, scores = network.run_forced(block)
         best = torch.zeros(due.shape, dtype=torch.int64, device=due.device)
         best[due] = scores[:, 1:].argmax(1) + 1
         token = torch.where(block.target > 0, best[:, :-1], 0)[: len(rows)].cpu().numpy()

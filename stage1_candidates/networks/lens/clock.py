@@ -19,9 +19,9 @@ class Clock(nn.Module):
         self.head = nn.Sequential(nn.Linear(self.encoder.width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
         self.scale = nn.Buffer(torch.ones(1))  # days per unit of the linear output
 
-    def begin(self, vectors: Tensor, users: Tensor, mean_gap: float) -> None:
-        """Initialise the encoder (see ``Encoder.begin``) and the output's scale, ``mean_gap`` days."""
-        self.encoder.begin(vectors, users)
+    def initialise(self, vectors: Tensor, users: Tensor, mean_gap: float) -> None:
+        """Initialise the encoder (see ``Encoder.initialise``) and the output's scale, ``mean_gap`` days."""
+        self.encoder.initialise(vectors, users)
         self.scale[:] = max(mean_gap, 1.0)
 
     def forward(self, batch: Batch) -> Tensor:

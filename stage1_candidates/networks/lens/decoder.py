@@ -66,12 +66,12 @@ class Lens(nn.Module):
                 layer.weight.mul_(0.1)
                 layer.bias.zero_()
 
-    def begin(self, vectors: Tensor, users: Array, sold: Array) -> None:
-        """Initialise the encoder (see ``Encoder.begin``) and the bias of articles.
+    def initialise(self, vectors: Tensor, users: Array, sold: Array) -> None:
+        """Initialise the encoder (see ``Encoder.initialise``) and the bias of articles.
 
         Without sales as input, the bias starts at the log shares of ``sold`` (V,), the entries of each article.
         """
-        self.encoder.begin(vectors, torch.from_numpy(users))
+        self.encoder.initialise(vectors, torch.from_numpy(users))
         if self.trend is None:
             with torch.no_grad():
                 self.bias[:] = torch.from_numpy(np.log((sold + 1) / (sold + 1).sum()))
@@ -81,7 +81,7 @@ class Lens(nn.Module):
 
         Every step has the same weight. A mean per customer would favour short baskets, and all would end too early.
         """
-        hidden, due, scores = self.forced(batch)
+        hidden, due, scores = self.run_forced(batch)
         wanted = functional.pad(batch.target, (0, 1))[due]  # (D,)
         article_loss = functional.cross_entropy(scores, wanted, reduction="none")
         rate = self._expect_pieces(hidden[due], wanted)
@@ -90,7 +90,7 @@ class Lens(nn.Module):
         )
         return (article_loss + pieces_loss.where(wanted != END, 0.0)).mean()
 
-    def forced(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def run_forced(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Run all steps after the true articles before them (teacher forcing).
 
         Return hidden (B, T + 1, h); due (B, T + 1) bool, the steps up to the true end; logits (D, 1 + V) of the D due

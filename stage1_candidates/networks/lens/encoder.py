@@ -92,7 +92,7 @@ class Encoder(nn.Module):
         """Width of the sequence vector."""
         return 2 * self.shape.fbe[-1]
 
-    def begin(self, vectors: Tensor, users: Tensor) -> None:
+    def initialise(self, vectors: Tensor, users: Tensor) -> None:
         """Initialise the article vectors at ``vectors`` (V, d), unless ``start`` is cold; mark training ``users``."""
         with torch.no_grad():
             if self.shape.start != "cold":

@@ -54,7 +54,7 @@ class Splits:
     ptr: Array  # (e + 1,) int64: split k has the categories target[ptr[k]:ptr[k+1]], unique and ascending
     target: Array  # (t,) int32
 
-    def chosen(self, rows: Array) -> "Splits":
+    def select(self, rows: Array) -> "Splits":
         """Select the splits ``rows`` (positions or a mask), in their order."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         size = np.diff(self.ptr)[rows]
@@ -84,7 +84,7 @@ class Batch(NamedTuple):
         return self._replace(token=self.token.gather(1, order))
 
 
-def tokens(
+def build_tokens(
     history: History, category: Array, categories: int, half_lives: list[float], sales_half_lives: list[float]
 ) -> Tokens:
     """Build the tokens known at the cutoff; ``category`` (items,) is -1 for an article without one."""
@@ -101,7 +101,7 @@ def tokens(
     return Tokens(start, code, day, basket, gap, trend, np.array(half_lives, np.float64))
 
 
-def splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
+def build_splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
     """Make one split per customer and period: the context is all before the period, the target its categories.
 
     ``period`` (n,) of each token ascends within a customer. ``cutoff`` (n,) is the first day of the token's period.
@@ -121,16 +121,16 @@ def splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
         np.searchsorted(pair // max(tokens.categories, 1), np.arange(len(first) + 1)).astype(np.int64),
         (pair % max(tokens.categories, 1)).astype(np.int32),
     )
-    return every.chosen(first > tokens.start[user[first]])
+    return every.select(first > tokens.start[user[first]])
 
 
-def at_cutoff(tokens: Tokens, users: Array, cutoff: int) -> Splits:
+def query_cutoff(tokens: Tokens, users: Array, cutoff: int) -> Splits:
     """Make the splits of ``users`` at the cutoff of ``tokens``: all tokens are context, the target is empty."""
     ptr, target = np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32)
     return Splits(users.astype(np.int64), tokens.start[users + 1], np.full(len(users), cutoff), ptr, target)
 
 
-def drawn(splits: Splits, per_user: int, recency: float, rng: np.random.Generator) -> Array:
+def sample_splits(splits: Splits, per_user: int, recency: float, rng: np.random.Generator) -> Array:
     """Draw at most ``per_user`` splits of each customer without replacement; return their positions, ascending.
 
     The k-th latest split has the weight k^-recency: 0 gives all splits the same weight. The keys are those of
@@ -162,7 +162,7 @@ def count_tokens(tokens: Tokens, splits: Splits) -> Array:
     return 1 + (splits.stop - start) + last + 1
 
 
-def batches(tokens: Tokens, splits: Splits, most: int, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+def iterate_batches(tokens: Tokens, splits: Splits, most: int, size: int, rng: np.random.Generator) -> Iterator[Batch]:
     """Yield shuffled batches of at most ``size`` rows of similar length; categories are shuffled within each basket.
 
     ``most``: tokens of a row at most, the latest.
@@ -173,7 +173,7 @@ def batches(tokens: Tokens, splits: Splits, most: int, size: int, rng: np.random
     groups = [order[width[order] == w] for w in list_widths(most)]
     parts = [group[k : k + size] for group in groups for k in range(0, len(group), size)]
     for k in rng.permutation(len(parts)):
-        yield make_batch(tokens, splits.chosen(parts[k]), int(width[parts[k][0]]), rng)
+        yield make_batch(tokens, splits.select(parts[k]), int(width[parts[k][0]]), rng)
 
 
 def make_batch(tokens: Tokens, splits: Splits, width: int, rng: np.random.Generator | None = None) -> Batch:

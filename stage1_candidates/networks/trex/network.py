@@ -55,7 +55,7 @@ class Trex(nn.Module):
         self.bonus = Bonus(shape) if shape.own else None
         self.trend = nn.Parameter(torch.zeros(len(shape.sales_half_lives)))
 
-    def expect(self, counts: Array) -> None:
+    def initialise_output(self, counts: Array) -> None:
         """Initialise the output at the shop's recent sales, or without them at the shares of ``counts`` (V,) + 1."""
         share = (counts + 1) / (counts + 1).sum()
         with torch.no_grad():
@@ -124,9 +124,9 @@ class Trex(nn.Module):
         if self.shape.intra_basket == "none":
             log_p = self.forward(batch).log_softmax(1).gather(1, (batch.target - FIRST).clamp(min=0))  # (B, T)
             return -((log_p * here).sum(1) / here.sum(1)).mean()
-        return self._sequence_loss(batch, here)
+        return self._compute_sequence_loss(batch, here)
 
-    def _sequence_loss(self, batch: Batch, here: Tensor) -> Tensor:
+    def _compute_sequence_loss(self, batch: Batch, here: Tensor) -> Tensor:
         """Predict each category from the previous ones in the order of the batch, random in each epoch, then SEP."""
         begun, more = functional.pad(here, (1, 0), value=True), functional.pad(here, (0, 1))  # (B, T + 1)
         end = begun & ~more

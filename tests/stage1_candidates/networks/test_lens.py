@@ -180,7 +180,7 @@ def test_a_frozen_start_stays_and_a_cold_one_is_random() -> None:
     for start, same, learns in (("cold", False, True), ("warm", True, True), ("frozen", True, False)):
         torch.manual_seed(2)
         net = Lens(of.articles, of.users, Shape(**{**SHAPE, "start": start}))
-        net.begin(vectors, np.array([0]), np.ones(of.articles))
+        net.initialise(vectors, np.array([0]), np.ones(of.articles))
         assert torch.equal(net.encoder.embed.weight[1:], vectors) == same
         assert net.encoder.embed.weight.requires_grad == learns
 
@@ -236,7 +236,7 @@ def test_free_running_is_forced_on_its_own_basket(seed: int, stop: str) -> None:
     for row in found.token.tolist():
         filled = [t for t in row if t]
         assert row == filled + [0] * (len(row) - len(filled)) and len(set(filled)) == len(filled)
-    _, due, scores = net.forced(batch._replace(target=found.token))
+    _, due, scores = net.run_forced(batch._replace(target=found.token))
     best = torch.zeros(due.shape, dtype=torch.int64)
     best[due] = scores[:, 1:].argmax(1) + 1
     assert torch.equal(torch.where(found.token > 0, best[:, :-1], 0), found.token)
@@ -260,7 +260,7 @@ def test_a_ranked_basket_has_the_best_expected_f1(seed: int) -> None:
     batch = lens_rows.make_batch(of, basket_sequences.query_cutoff(of, np.arange(8), 403), 4, net.shape.reading, False)
     found = net.decode(batch)
     order = np.argsort(-found.first.numpy(), axis=1, kind="stable")[:, :longest]
-    _, due, scores = net.forced(batch._replace(target=torch.from_numpy(order + 1)))
+    _, due, scores = net.run_forced(batch._replace(target=torch.from_numpy(order + 1)))
     ends = torch.zeros(due.shape)
     ends[due] = scores.softmax(1)[:, END].detach()
     for row in range(8):
@@ -285,7 +285,7 @@ def test_a_basket_that_was_cut_short_does_not_end() -> None:
     every = basket_sequences.list_examples(of, 1)
     for longest, steps in ((2, 2), (3, 3), (4, 4), (6, 4)):
         net = lens(of, reading={**READING, "longest": longest})
-        _, due, _ = net.forced(lens_rows.make_batch(of, every, 1, net.shape.reading, True))
+        _, due, _ = net.run_forced(lens_rows.make_batch(of, every, 1, net.shape.reading, True))
         assert due.sum(1).tolist() == [steps, steps]
 
 
@@ -359,7 +359,7 @@ def test_the_clock_learns_a_cadence() -> None:
     every = basket_sequences.list_examples(of, 2)
     torch.manual_seed(4)
     timer = Clock(of.articles, of.users, Shape(**{**SHAPE, "user_width": None, "sales_half_life": None}))
-    timer.begin(torch.zeros(0), torch.arange(8), 5.0)
+    timer.initialise(torch.zeros(0), torch.arange(8), 5.0)
     batch = lens_rows.make_batch(of, every, 4, timer.shape.reading, True)
     optimiser = torch.optim.Adam(timer.parameters(), lr=0.01)
     for _ in range(120):
