@@ -39,6 +39,7 @@ EXAMPLES = Examples(weeks=1, hold=1, customers=2000, most=2000, batch=512, negat
 
 
 def main() -> None:
+    """Compare losses and searches on both devices; exit with code 1 if they differ."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_check", description=__doc__)
     parser.add_argument("--articles", type=int, default=105_542)
     parser.add_argument("--queries", type=int, default=10_000)

@@ -124,7 +124,7 @@ def main() -> None:
     }
     checked = [report.check_published(name, figures[name]) for name in (PAPER,) if name in names]
     compared = report.compare_pairs(figures, list_pairs(known))
-    made = record.made_from(
+    origin = record.describe_origin(
         [tafeng.path(arguments.data, part) for part in PARTS],
         arguments.seeds,
         shlex.join(["python", "-m", "research.case", *sys.argv[1:]]),
@@ -136,8 +136,8 @@ def main() -> None:
         [report.format_check(result) for result in checked],
         [report.format_difference(result) for result in compared],
     )
-    record.write_json("case", made, body)
-    record.write_markdown("case", made, report.render_markdown(rows, *lines))
+    record.write_json("case", origin, body)
+    record.write_markdown("case", origin, report.render_markdown(rows, *lines))
     record.write_plot("case", report.plot(rows))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(report.build_table(rows))

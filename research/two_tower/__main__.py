@@ -92,8 +92,8 @@ def main() -> None:
     }  # fmt: skip
     files = [arguments.data / name for name in (ARTICLES, CUSTOMERS, TRANSACTIONS)]
     command = " ".join(["python -m research.two_tower", *sys.argv[1:]])
-    made = record.made_from(files, [params.seed], command, sum(seconds.values()))
-    report.write(made, figures, arguments.out)
+    origin = record.describe_origin(files, [params.seed], command, sum(seconds.values()))
+    report.write(origin, figures, arguments.out)
     print(report.render_markdown(figures))
 
 

@@ -213,11 +213,11 @@ def main() -> None:
         table.add_row(*line)
     Console(width=140).print(table)
     command = f"python -m research.two_tower.budget --folder {arguments.folder}"
-    made = record.made_from(files, [params.seed], command, time.perf_counter() - started)
-    record.write_json("two_tower_budget", made, figures, out)
+    origin = record.describe_origin(files, [params.seed], command, time.perf_counter() - started)
+    record.write_json("two_tower_budget", origin, figures, out)
     record.write_markdown(
         "two_tower_budget",
-        made,
+        origin,
         record.markdown_table(["piece", "core-seconds, core-minutes"], format_lines(figures)),
         out,
     )

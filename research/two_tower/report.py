@@ -11,10 +11,10 @@ from research.two_tower.recall import CUTOFFS
 MEASURES = {"pooled": "Share of all bought pairs", "customer": "Mean over customers of their share"}
 
 
-def write(made: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
+def write(origin: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
     """Write ``two_tower.json``, ``.md`` and ``.png`` to ``folder``."""
-    record.write_json("two_tower", made, figures, folder)
-    record.write_markdown("two_tower", made, render_markdown(figures), folder)
+    record.write_json("two_tower", origin, figures, folder)
+    record.write_markdown("two_tower", origin, render_markdown(figures), folder)
     record.write_plot("two_tower", plot(figures), folder)
 
 

@@ -152,8 +152,8 @@ def test_the_report_has_every_part(tmp_path: Path) -> None:
         "by heart": {"LENS1000": {**summary, "seconds": 3.0}},
         "insights": {"online_retail": {"LENS": model}},
     }  # fmt: skip
-    made_from = {"data": {}, "libraries": {}, "seeds": [1], "command": "make", "seconds": 1.0, "device": "none"}
-    report.write(made_from, results, tmp_path)
+    origin = {"data": {}, "libraries": {}, "seeds": [1], "command": "make", "seconds": 1.0, "device": "none"}
+    report.write(origin, results, tmp_path)
     text = (tmp_path / "lens.md").read_text()
     assert rows.OWN in text and "+0.0100 [+0.0000, +0.0200]" in text and ".3723" in text
     assert (tmp_path / "lens.png").stat().st_size > 1000 and (tmp_path / "lens.json").exists()
