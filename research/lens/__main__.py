@@ -49,7 +49,7 @@ def main() -> None:
             "planted": rows.measure_insights(planted_task, groups.shop, rows.SMALL, folder, groups),
         },
     }
-    files = [tafeng.path(arguments.tafeng, part) for part in tafeng.PARTS]
+    files = [tafeng.locate(arguments.tafeng, part) for part in tafeng.PARTS]
     data = [*sorted(shops.ONLINE_RETAIL.glob("*.csv")), *files]
     tables = [task["rows"] for part in ("baskets", "times") for task in figures[part].values()]
     seconds = sum(row.get("seconds", 0) for table in (*tables, figures["by heart"]) for row in table.values())

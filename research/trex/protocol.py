@@ -4,8 +4,8 @@
     targets of training baskets | validation: the customer's | test: the customer's last
     (every basket but the first)  last basket in between      basket of all
 
-Customers have at least two baskets before the validation and test targets. Settings are chosen with weights and shared
-counts from days before ``validation_day``. No weight is trained on later days.
+Customers have at least two baskets before the validation and test targets. Settings are chosen on validation, with
+weights and shared counts from days before ``validation_day``. No weight is trained on later days.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from retail.shop import Shop
 from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Splits, Tokens
 
-DEPTH = 20  # k = 1..DEPTH
-HALF_LIVES, SALES_HALF_LIVES = [30.0, 90.0, 365.0], [7.0, 30.0]  # days, of own counts and of the shop's sales
+DEPTH = 20  # length of a ranked list
+HALF_LIVES = [30.0, 90.0, 365.0]  # days: of the customer's own decayed counts
+SALES_HALF_LIVES = [7.0, 30.0]  # days: of the shop's decayed sales
 HISTORY = 2  # least number of baskets before a validation or test target
 
 

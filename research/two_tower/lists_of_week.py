@@ -1,4 +1,4 @@
-"""Rank the DEPTH best articles of each buyer of a label week by every compared method, from the same history.
+"""Rank the DEPTH best articles for each buyer of a label week by each compared method, from the same history.
 
 Every method ranks the articles sold in the last ``sold_days``. Articles that the customer bought before stay in,
 because 40 to 50% of the purchases in this shop are repurchases.

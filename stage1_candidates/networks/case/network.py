@@ -36,7 +36,7 @@ class Settings(Block):
     fusion: bool  # mix the score with <set vector, item embedding>, weights learned per item
     residual: bool  # add a linear score of the prior features; the network then learns the rest
     loss: Literal["bce", "margin", "listwise"]
-    hard: Positive  # only for "margin": negatives per positive, those with the highest scores
+    hard: Positive  # only for "margin": number of negatives per positive; the negatives with the highest scores
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -76,7 +76,7 @@ class Calendar(nn.Module):
         self.columns = sum(counts)
         columns, taps, weights, biases = [], [], [], []
         for i, (w, count) in enumerate(zip(settings.windows, counts, strict=True)):
-            fits = day < count * w  # the oldest days fill no window; Conv1d leaves them out, too
+            fits = day < count * w  # the oldest days do not fill a window; Conv1d leaves them out, too
             columns.append(torch.where(fits, sum(counts[:i]) + day // w, self.columns))
             taps.append(sum(settings.windows[:i]) + day % w)
             bound = 1 / math.sqrt(w)  # Conv1d's own initialisation
@@ -93,7 +93,7 @@ class Calendar(nn.Module):
 
     def convolve(self, batch: Batch) -> Tensor:
         """Compute the activations (N, columns) of the convolutions."""
-        rows, width = len(batch.item), self.columns + 1  # the last column takes the days that fill no window
+        rows, width = len(batch.item), self.columns + 1  # the last column takes the days outside all windows
         cell = batch.event_row[:, None] * width + self.column[batch.event_day]  # (E, scales)
         taps = self.weight[self.tap[batch.event_day]]  # (E, scales)
         total = taps.new_zeros(rows * width).index_add(0, cell.flatten(), taps.flatten()).view(rows, width)

@@ -1,7 +1,7 @@
-"""Compute category probabilities in blocks of fixed shape, so that a customer's scores do not depend on the others.
+"""Compute category probabilities in blocks of fixed shape, so that they do not depend on other customers.
 
-Matrix products of other heights may round differently in the last bit. All rows of a block have one width, and all
-blocks of a width have the same number of rows: the last block repeats its first row.
+Matrix products with another number of rows may round differently in the last bit. All rows of a block have one width,
+and all blocks of a width have the same number of rows: the last block repeats its first row.
 """
 
 from collections.abc import Iterator

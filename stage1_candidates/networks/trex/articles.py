@@ -125,7 +125,7 @@ def _select_best(rows: Array, p: Array, category: Array, share: Array, order: Ar
                         continue
                     score = _score_article(p[b, c], 0.0, in_category[c], share[i], smoothing)
                     if n == top and score < weight[b, n - 1]:
-                        break  # shares descend: the rest of the category scores no higher
+                        break  # shares descend, so no later article of the category has a higher score
                     n = _insert(target[b], weight[b], n, i, score)
             count[b] = n
             _set_counts(r, category, own_ptr, own_item, own_times, 0.0, times, in_category)

@@ -33,10 +33,10 @@ RECENT = 28  # days: window of the sales that define popularity
 class Examples(Block):
     """The training examples."""
 
-    weeks: Positive  # label weeks for training at most, before the held-out ones
+    weeks: Positive  # maximum number of label weeks for training, before the held-out ones
     hold: Positive  # held-out label weeks for early stopping
-    customers: Positive  # buyers used of a label week at most
-    most: Positive  # customers of an epoch at most, over all label weeks
+    customers: Positive  # maximum number of buyers used of a label week
+    most: Positive  # maximum number of customers of an epoch, over all label weeks
     batch: Positive  # customers
     negatives: NotNegative  # popular articles drawn per batch, shared by its customers
     power: Annotated[float, Field(ge=0)]  # exponent of an article's recent sales in the draw

@@ -40,7 +40,7 @@ class Customers(NamedTuple):
 class Bag:
     """The settings of a customer's bags; an entry has the weight 2^(-age / half-life) / (sum of these powers)^mass."""
 
-    entries: int  # of a customer at most, the latest
+    entries: int  # maximum number of a customer's entries, the latest
     half_lives: Sequence[float]  # days, one bag each
     mass: float  # 1: a bag is the mean of its articles, 0: their sum
 

@@ -2,8 +2,8 @@
 
 Customers have no embedding table: a customer is described by purchases before the cutoff, by traits and by recency. New
 customers and new weeks thus need no training. A bag sums the vectors that are also the input of the article tower,
-so an article is close to the customers who bought it. Training drops the own vector of random articles, so that an
-article without training data is described by its attributes.
+so an article is close to the customers who bought it. Training drops the own vectors of random articles. An article
+without training data is thus described by its attributes.
 """
 
 from typing import Annotated
@@ -26,7 +26,7 @@ class Settings(Block):
 
     width: Positive  # of the vectors
     hidden: Positive  # units of the hidden layer of each tower
-    entries: Positive  # of a customer in the bags at most, the latest
+    entries: Positive  # maximum number of a customer's entries in the bags, the latest
     half_lives: tuple[Days, ...]  # days, one bag each
     mass: Share  # a bag is divided by (sum of its weights)^mass
     own_dropout: Share  # probability that an article's own vector is dropped

@@ -211,7 +211,7 @@ def test_a_tiny_set_can_be_overfitted(loss: str) -> None:
         optimiser.step()
     score, user = net.eval()(part).detach(), build_sets(part.ptr).row
     assert net.loss(part).item() < begin
-    for one in range(6):
-        own, wanted = score[user == one], part.label[user == one] > 0
-        if wanted.any() and not wanted.all():
-            assert own[wanted].min() > own[~wanted].max()
+    for u in range(6):
+        own, bought = score[user == u], part.label[user == u] > 0
+        if bought.any() and not bought.all():
+            assert own[bought].min() > own[~bought].max()
