@@ -32,9 +32,8 @@ HEADER = ["MAP@12", "95%", "minus everything", "95%", "p (Holm)"]
 OTHER_SEEDS = 1000  # added to every seed of the ranker
 ROWS = 100_000  # training rows, all weeks together
 
-Variants = dict[
-    str, Callable[[], pl.DataFrame]
-]  # name -> a function that evaluates the variant: AP@12 per buyer and validation week
+# Name -> function that evaluates the variant: AP@12 per buyer and validation week
+Variants = dict[str, Callable[[], pl.DataFrame]]
 
 
 def group_columns(columns: list[str]) -> dict[str, list[str]]:
@@ -98,11 +97,11 @@ def compare(ap: Mapping[str, dict[str, pl.DataFrame]]) -> dict[str, dict[str, An
     rows: dict[str, dict[str, Any]] = {}
     differences: dict[tuple[str, str], Any] = {}
     for kind, frames in ap.items():
-        figures = paired.compared(frames, EVERYTHING)
+        figures = paired.compare_variants(frames, EVERYTHING)
         parts = sorted(filter(is_part, figures), key=lambda name: figures[name]["minus"]["mean"])
         rows[kind] = {name: figures[name] for name in (EVERYTHING, RESEEDED, *parts)}
         differences |= {(kind, name): figures[name]["minus"] for name in parts}
-    for key, p in paired.holm({key: gap["p"] for key, gap in differences.items()}).items():
+    for key, p in paired.adjust_holm({key: gap["p"] for key, gap in differences.items()}).items():
         differences[key]["holm"] = p
     return rows
 
@@ -132,6 +131,7 @@ def format_note(comparisons: int) -> str:
 
 
 def main() -> None:
+    """Evaluate all variants; print and write the tables and the plot."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablate", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
     parser.add_argument("--weeks", type=int, default=8, help="label weeks that are reported (%(default)s)")
@@ -147,7 +147,7 @@ def main() -> None:
     rows = compare(evaluate(make_variants(base, arguments.only)))
     alone = f", {arguments.only} alone" if arguments.only else ""
     command = f"make ablate ({arguments.weeks} label weeks, {arguments.rows:,} rows{alone})"
-    origin = record.made_from(sorted(arguments.data.glob("*.csv")), [raw["seed"]], command, base.sum_seconds())
+    origin = record.describe_origin(sorted(arguments.data.glob("*.csv")), [raw["seed"]], command, base.sum_seconds())
     write_results(rows, arguments.weeks, origin, arguments.out)
 
 

@@ -26,8 +26,8 @@ from retail import paths, stage
 from retail.errors import InputError
 from retail.kept import digest
 
-REDONE = ("propose", "pool", "submit")  # stages that split their work by customers or over threads
-GIVEN = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.FINAL_MODEL)
+RERUN = ("propose", "pool", "submit")  # stages that split their work by customers or over threads
+SHARED = (paths.PREPARED, paths.NETWORKS, paths.MODEL, paths.FINAL_MODEL)
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 EVERYBODY = 10**9  # customers in a shard: more than any shop has
 HEADER = ["split", "files compared", "files that differ"]
@@ -44,7 +44,7 @@ def make_folder(base: Path, name: str, raw: Mapping[str, Any], shard: int) -> Sc
     settings = {**raw, "submit": {**raw["submit"], "shard": shard}}
     folder = base.with_name(f"{base.name}_{name.replace(' ', '_')}")
     variant = Scratch(folder, settings, scratch.read_models(settings)).write()
-    for part in GIVEN:
+    for part in SHARED:
         link = variant.folder / part
         link.parent.mkdir(exist_ok=True)
         if not link.is_symlink():
@@ -76,6 +76,7 @@ def compare_outputs(here: Path, base: Path, steps: list[Step]) -> Iterator[tuple
 
 
 def main() -> None:
+    """Rerun the stages under every split of the work; exit with code 1 if a file differs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.alike", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=0.01)
     parser.add_argument("--scratch", type=Path, default=paths.DATA / "bench" / "scale")
@@ -87,7 +88,7 @@ def main() -> None:
             f"{base}: no shop has run here; run `python -m benchmarks.scale --scales {arguments.scale:g}` first"
         )
     raw = scale.read_params(base)
-    steps = [step for step in graph.read_steps(raw) if step.name.split()[0] in REDONE and scale.has_cost(step, raw)]
+    steps = [step for step in graph.read_steps(raw) if step.name.split()[0] in RERUN and scale.has_cost(step, raw)]
     rows, began = [], time.perf_counter()
     for name, (environment, shard) in list_splits(raw["submit"]["shard"]).items():
         variant = make_folder(base, name, raw, shard)
@@ -100,7 +101,9 @@ def main() -> None:
         table.add_row(*row)
     Console(width=120).print(table)
     seconds, files = time.perf_counter() - began, sorted(Path(raw["data"]["folder"]).glob("*.csv"))
-    origin = record.made_from(files, [raw["seed"]], f"python -m benchmarks.alike --scale {arguments.scale:g}", seconds)
+    origin = record.describe_origin(
+        files, [raw["seed"]], f"python -m benchmarks.alike --scale {arguments.scale:g}", seconds
+    )
     record.write_markdown("alike", origin, record.markdown_table(HEADER, rows), arguments.out)
     if any(row[2] != "none" for row in rows):
         raise SystemExit(1)

@@ -1,8 +1,9 @@
 """Compare what two runs of the graph wrote, file by file: ``python -m benchmarks.compare_runs OLD NEW``.
 
-OLD and NEW are project folders in which `dvc repro` has run. A change that should not change results, such as a
-renamed module, shows so: every file of OLD has the same MD5 in NEW. Files that hold seconds are left out. ``--moved
-old/folder=new/folder`` names what lies elsewhere in NEW. Ends with exit code 1 where a file differs or is missing.
+OLD and NEW are project folders in which `dvc repro` has run. After a change that keeps all results, such as
+a renamed module, every file of OLD has the same MD5 in NEW. Files that hold seconds are left out. ``--moved
+old/folder=new/folder`` names a file or folder that lies elsewhere in NEW. The exit code
+is 1 if a file differs or is missing.
 """
 
 import argparse
@@ -20,7 +21,7 @@ TIMED = ("cost.json", "report.html")  # they hold seconds, which differ from run
 UNCOMPARED = (paths.COSTS, paths.CHECKPOINTS, paths.DATA / "bench")
 
 
-def files(project: Path, folders: tuple[str, ...]) -> list[Path]:
+def list_files(project: Path, folders: tuple[str, ...]) -> list[Path]:
     """List the files that a run wrote, relative to ``project``, in the order of their paths."""
     written = [file.relative_to(project) for folder in folders for file in sorted((project / folder).rglob("*"))]
     return [
@@ -30,10 +31,10 @@ def files(project: Path, folders: tuple[str, ...]) -> list[Path]:
     ]
 
 
-def place(file: Path, moved: Mapping[str, str]) -> Path:
-    """Return where ``file`` of OLD lies in NEW.
+def map_path(file: Path, moved: Mapping[str, str]) -> Path:
+    """Map the path ``file`` in OLD to its path in NEW.
 
-    >>> place(Path("data/refit/model.txt"), {"data/refit": "data/final"}).as_posix()
+    >>> map_path(Path("data/refit/model.txt"), {"data/refit": "data/final"}).as_posix()
     'data/final/model.txt'
     """
     for old, new in moved.items():
@@ -45,8 +46,8 @@ def place(file: Path, moved: Mapping[str, str]) -> Path:
 def compare(old: Path, new: Path, folders: tuple[str, ...], moved: Mapping[str, str]) -> dict[str, list[Path]]:
     """Sort the files of OLD into "equal", "different" and "missing" by their MD5 in NEW."""
     outcome: dict[str, list[Path]] = {"equal": [], "different": [], "missing": []}
-    for file in files(old, folders):
-        other = new / place(file, moved)
+    for file in list_files(old, folders):
+        other = new / map_path(file, moved)
         kind = "missing" if not other.is_file() else "equal" if _md5(old / file) == _md5(other) else "different"
         outcome[kind].append(file)
     return outcome
@@ -58,6 +59,7 @@ def _md5(file: Path) -> str:
 
 
 def main() -> None:
+    """Compare both runs and print the table; exit with code 1 if a file differs or is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare_runs", description=__doc__.splitlines()[0])
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)

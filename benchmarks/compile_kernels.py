@@ -2,7 +2,7 @@
 
 numba keeps compiled kernels in ``__pycache__`` next to their source. `make` runs this at the end of an installation, so
 that neither the first tests nor the first run of the graph wait for the compiler. The shop lies in a temporary folder.
-The networks are off: they use no kernels that the rest does not use, or train for long.
+The networks are off, because they train for long. Their own kernels are compiled at the first use.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from shops import synthesize
 ROOT = Path(__file__).parents[1]
 
 
-def tiny_params() -> dict[str, Any]:
-    """Return the project's params with a tiny demo shop, few rounds, no search and no network."""
+def make_tiny_params() -> dict[str, Any]:
+    """Make params like the project's, with a tiny demo shop, few rounds, no search and no network."""
     raw: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
     raw["data"]["folder"] = paths.DEMO.as_posix()
     raw["demo"] = {"customers": 80, "articles": 60, "weeks": 14, "seed": 1}
@@ -42,7 +42,7 @@ def tiny_params() -> dict[str, Any]:
 
 def run_stages(folder: Path) -> None:
     """Run all stages on the tiny shop in ``folder``, in this process and without their output."""
-    raw = tiny_params()
+    raw = make_tiny_params()
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         paths.PARAMS.write_text(json.dumps(raw), encoding="utf-8")  # JSON is YAML too
         synthesize.write_demo()
@@ -55,6 +55,7 @@ def run_stages(folder: Path) -> None:
 
 
 def main() -> None:
+    """Run the graph on the tiny shop and print the seconds."""
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
         run_stages(Path(folder))

@@ -25,22 +25,22 @@ BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MISSING = "Not recorded."
 FAULTS = {"faults": "small", "faults_finished": "competition size", "faults_finished_disk": "competition size, disk"}
 HM_REPORT = ("hm_report_hm", "hm_report_hm_sample")
-TABLES: Mapping[str, Callable[[Json], str]] = {  # name of the JSON file -> how its table is made
-    "networks": result_tables.networks,
-    "networks_lens_parsrec": result_tables.networks,
-    "ablate": result_tables.ablation,
-    "tuning": result_tables.tuning,
-    "scale": result_tables.scale,
-    "sources_table": result_tables.sources,
-    "scoring": result_tables.scoring,
-    "kernels": result_tables.kernels,
-    "case": research_tables.case,
-    "trex": research_tables.trex,
-    "two_tower": research_tables.two_tower,
-    "lens": research_tables.lens,
-    "parsrec": research_tables.parsrec,
+TABLES: Mapping[str, Callable[[Json], str]] = {  # name of the JSON file -> function that makes its table
+    "networks": result_tables.tabulate_networks,
+    "networks_lens_parsrec": result_tables.tabulate_networks,
+    "ablate": result_tables.tabulate_ablation,
+    "tuning": result_tables.tabulate_tuning,
+    "scale": result_tables.tabulate_scale,
+    "sources_table": result_tables.tabulate_sources,
+    "scoring": result_tables.tabulate_scoring,
+    "kernels": result_tables.tabulate_kernels,
+    "case": research_tables.tabulate_case,
+    "trex": research_tables.tabulate_trex,
+    "two_tower": research_tables.tabulate_two_tower,
+    "lens": research_tables.tabulate_lens,
+    "parsrec": research_tables.tabulate_parsrec,
 }
-SECTIONS = (  # of docs/results.md: table, title, what it shows
+SECTIONS = (  # of docs/results.md: table, title, description
     ("shops", "Shops", "MAP@12 of the reported label weeks. A record is one run of the whole pipeline."),
     ("shop_details", "Differences and limits", "A perfect ranker would order the pool without error."),
     (
@@ -80,42 +80,42 @@ SECTIONS = (  # of docs/results.md: table, title, what it shows
 PAPERS = ("case", "trex", "two_tower", "parsrec", "lens", "hm_report")
 
 
-def read(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
+def read_figures(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
     """Read one JSON file of results; None where it does not exist."""
     path = folder / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def tables(folder: Path = RESULTS) -> dict[str, str]:
+def make_tables(folder: Path = RESULTS) -> dict[str, str]:
     """Make every table that a block may name: name -> Markdown, ``MISSING`` where nothing is recorded."""
-    runs = {name: read(f"shops/{name}", folder) for name in result_tables.SHOPS}
-    made = {"shops": result_tables.shops(runs), "shop_details": result_tables.shop_details(runs)}
-    for name, table in TABLES.items():
-        figures = read(name, folder)
-        made[name] = MISSING if figures is None else table(figures)
-    faults = {size: figures for name, size in FAULTS.items() if (figures := read(name, folder))}
-    made["faults"] = result_tables.faults(faults) if faults else MISSING
-    reports = {name: figures for name in HM_REPORT if (figures := read(name, folder))}
-    made["hm_report"] = research_tables.hm_report(reports) if reports else MISSING
-    return made
+    runs = {name: read_figures(f"shops/{name}", folder) for name in result_tables.SHOPS}
+    tables = {"shops": result_tables.tabulate_shops(runs), "shop_details": result_tables.tabulate_shop_details(runs)}
+    for name, make_table in TABLES.items():
+        figures = read_figures(name, folder)
+        tables[name] = MISSING if figures is None else make_table(figures)
+    faults = {size: figures for name, size in FAULTS.items() if (figures := read_figures(name, folder))}
+    tables["faults"] = result_tables.tabulate_faults(faults) if faults else MISSING
+    reports = {name: figures for name in HM_REPORT if (figures := read_figures(name, folder))}
+    tables["hm_report"] = research_tables.tabulate_hm_report(reports) if reports else MISSING
+    return tables
 
 
-def filled(text: str, made: Mapping[str, str], page: str) -> str:
-    """Return ``text`` with the table of each of its blocks pasted in; InputError where a block's name is unknown.
+def fill_blocks(text: str, tables: Mapping[str, str], page: str) -> str:
+    """Fill each block of ``text`` with its table; InputError where a block's name is unknown.
 
-    >>> filled("a\\n<!-- figures: x -->\\nold\\n<!-- end -->\\n", {"x": "new"}, "page")
+    >>> fill_blocks("a\\n<!-- figures: x -->\\nold\\n<!-- end -->\\n", {"x": "new"}, "page")
     'a\\n<!-- figures: x -->\\nnew\\n<!-- end -->\\n'
     """
 
     def paste(block: re.Match[str]) -> str:
-        if block[2] not in made:
-            raise InputError(f"{page}: block '{block[2]}' is unknown; expected one of: {', '.join(sorted(made))}")
-        return f"{block[1]}{made[block[2]]}\n{block[3]}"
+        if block[2] not in tables:
+            raise InputError(f"{page}: block '{block[2]}' is unknown; expected one of: {', '.join(sorted(tables))}")
+        return f"{block[1]}{tables[block[2]]}\n{block[3]}"
 
     return BLOCK.sub(paste, text)
 
 
-def results_page(made: Mapping[str, str], folder: Path = RESULTS) -> str:
+def make_results_page(tables: Mapping[str, str], folder: Path = RESULTS) -> str:
     """Make the text of docs/results.md: for each benchmark a section with its table and how it was recorded."""
     parts = [
         "# Results",
@@ -125,47 +125,47 @@ def results_page(made: Mapping[str, str], folder: Path = RESULTS) -> str:
         "[trust.md](trust.md) says what the intervals do not cover.",
     ]
     for name, title, about in SECTIONS:
-        parts += [f"## {title}", about, made[name], *_records(name, folder)]
+        parts += [f"## {title}", about, tables[name], *_describe_records(name, folder)]
     parts += ["## Papers", "Each paper has a folder with its citation, its benchmark and its tables:"]
     parts.append("\n".join(f"- [research/{name}](../research/{name})" for name in PAPERS))
     return "\n\n".join(parts) + "\n"
 
 
-def _records(name: str, folder: Path) -> list[str]:
-    """Say in one paragraph how the section's files were recorded; nothing where there is no file."""
+def _describe_records(name: str, folder: Path) -> list[str]:
+    """Describe in one paragraph how the section's files were recorded; empty where there is no file."""
     shops = [f"shops/{shop}" for shop in result_tables.SHOPS]
     files = {"shops": shops, "shop_details": [], "faults": [*FAULTS]}.get(name, [name])
     lines = []
     for file in files:
-        made = (read(file, folder) or {}).get("made_from")
-        if made:
-            seconds = made["seconds"]
+        origin = (read_figures(file, folder) or {}).get("made_from")
+        if origin:
+            seconds = origin["seconds"]
             time = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
             link = f"[{file}.json](../benchmarks/results/{file}.json)"
-            lines.append(f"- {link}: `{made['command']}`, {time}, {made['device']}")
+            lines.append(f"- {link}: `{origin['command']}`, {time}, {origin['device']}")
     return ["Recorded by:", "\n".join(lines)] if lines else []
 
 
-def pages(root: Path = Path()) -> dict[Path, str]:
+def make_pages(root: Path = Path()) -> dict[Path, str]:
     """Make the text of every page with generated parts: path relative to ``root`` -> text."""
     folder = root / RESULTS
-    made = tables(folder)
-    written = [Path("README.md"), *_under(root, "docs/*.md"), *_under(root, "research/*/README.md")]
+    tables = make_tables(folder)
+    templates = [Path("README.md"), *_list_files(root, "docs/*.md"), *_list_files(root, "research/*/README.md")]
     text = {
-        path: filled((root / path).read_text(encoding="utf-8"), made, path.as_posix())
-        for path in written
+        path: fill_blocks((root / path).read_text(encoding="utf-8"), tables, path.as_posix())
+        for path in templates
         if path != PAGE and (root / path).is_file()
     }
-    return {**text, PAGE: results_page(made, folder)}
+    return {**text, PAGE: make_results_page(tables, folder)}
 
 
-def _under(root: Path, pattern: str) -> list[Path]:
+def _list_files(root: Path, pattern: str) -> list[Path]:
     return sorted(path.relative_to(root) for path in root.glob(pattern))
 
 
 def main() -> None:
     """Write the pages that changed, then the index of experiments."""
-    for path, text in pages().items():
+    for path, text in make_pages().items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             with stage.whole_file(path) as part:
                 part.write_text(text, encoding="utf-8")

@@ -2,7 +2,8 @@
 
 FOLDER is a project in which `dvc repro` has run. Each STAGE, such as ``build_features@match``, runs twice in turn: its
 command alone, and `dvc repro --single-item --force STAGE`. The difference is DVC's own time: it reads the graph, hashes
-dependencies and outputs, and writes dvc.lock. The last line multiplies it by the number of stages in dvc.lock.
+dependencies and outputs, and writes dvc.lock. The last line multiplies the mean difference by the number of
+stages in dvc.lock.
 """
 
 import argparse
@@ -21,10 +22,10 @@ from retail import stage
 from retail.errors import InputError
 
 
-def command_of(name: str, stages: dict[str, Any]) -> list[str]:
-    """Return the command of stage ``name``, with its key filled in, run by this interpreter.
+def build_command(name: str, stages: dict[str, Any]) -> list[str]:
+    """Build the command that runs stage ``name`` with this interpreter; the key of ``name`` is filled in.
 
-    >>> command_of("f@own", {"f": {"foreach": "x", "do": {"cmd": "python -m f ${key}"}}})[1:]
+    >>> build_command("f@own", {"f": {"foreach": "x", "do": {"cmd": "python -m f ${key}"}}})[1:]
     ['-m', 'f', 'own']
     """
     base, _, key = name.partition("@")
@@ -34,8 +35,8 @@ def command_of(name: str, stages: dict[str, Any]) -> list[str]:
     return [sys.executable, *command.replace("${key}", key).split()[1:]]
 
 
-def timed(command: list[str], folder: Path) -> float:
-    """Run a command in ``folder`` and return its wall seconds; InputError where it fails."""
+def time_command(command: list[str], folder: Path) -> float:
+    """Time a command in ``folder`` in wall seconds; InputError if it fails."""
     began = time.perf_counter()
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -44,6 +45,7 @@ def timed(command: list[str], folder: Path) -> float:
 
 
 def main() -> None:
+    """Time each stage with and without DVC and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dvc_share", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("stages", nargs="+", metavar="STAGE")
@@ -57,9 +59,9 @@ def main() -> None:
     for name in arguments.stages:
         alone, whole = [], []
         for _ in range(arguments.repeats):
-            alone.append(timed(command_of(name, stages), arguments.folder))
+            alone.append(time_command(build_command(name, stages), arguments.folder))
             repro = [sys.executable, "-m", "dvc", "repro", "--single-item", "--force", name]
-            whole.append(timed(repro, arguments.folder))
+            whole.append(time_command(repro, arguments.folder))
         own.append(statistics.median(whole) - statistics.median(alone))
         table.add_row(name, f"{statistics.median(alone):.2f}", f"{statistics.median(whole):.2f}", f"{own[-1]:.2f}")
     Console(width=110).print(table)

@@ -1,7 +1,7 @@
 """Compute the seven candidate sources of the competition's 11th place from a shop's log.
 
 Its authors published a table with each source's name, rows, recall and hit ratio in the week of 2020-09-16. A name
-leaves choices open, such as which departments or which neighbours come first; each docstring here states the choice.
+leaves choices open, such as the order of departments or of neighbours. Each docstring here states the choice.
 Each rule returns Lists: row r holds the articles of the customer ``users[r]``, the best first.
 """
 
@@ -19,14 +19,8 @@ from stage1_candidates.networks.base import ann
 
 BUYERS, PAIRS = 68_984, 213_728  # buyers, and distinct (customer, article) pairs bought, in that week
 UNION = 0.1788  # published recall of the seven sources together
-BUDGETS = {
-    12: 0.051,
-    50: 0.117,
-    100: 0.167,
-    200: 0.227,
-    300: 0.274,
-    500: 0.336,
-}  # another team's published recall by number of candidates
+# Number of candidates -> recall that another team published
+BUDGETS = {12: 0.051, 50: 0.117, 100: 0.167, 200: 0.227, 300: 0.274, 500: 0.336}
 WEEK = 7  # days of sales that rank the best sellers
 RECENT = 30.0  # half-life in days of the weights that order a customer's purchases
 EACH = 6  # best sellers per department
@@ -52,7 +46,7 @@ def list_popular(history: History, shop: Shop, users: Array) -> Lists:
     """List the 60 best sellers of the last 7 days, the same for all customers."""
     everybody = Lists(np.arange(len(users) + 1), np.zeros(len(users), np.uint32), np.ones(len(users), np.float32))
     return sparse_product.best_targets(
-        everybody, _best_sellers(history, np.zeros(history.log.users, np.int64), 1, 60), *_get_size(shop)
+        everybody, _list_best_sellers(history, np.zeros(history.log.users, np.int64), 1, 60), *_get_size(shop)
     )
 
 
@@ -61,7 +55,7 @@ def list_by_department(history: History, shop: Shop, users: Array) -> Lists:
 
     They are ordered by the customer's decayed purchases in the department times the article's sales.
     """
-    log, recent = history.log, _recent_entries(history, WEEK)
+    log, recent = history.log, _find_recent_entries(history, WEEK)
     department = shop.attributes["department_no"]
     groups = int(department.max(initial=0)) + 1
     sold_in = department[log.item[recent]].astype(np.int64)
@@ -96,16 +90,17 @@ def list_by_age(history: History, shop: Shop, users: Array) -> Lists:
     ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])
     rows = Lists(ptr, bins[users][known].astype(np.uint32), np.ones(int(known.sum()), np.float32))
     return sparse_product.best_targets(
-        rows, _best_sellers(history, bins, int(bins.max(initial=0)) + 1, 12), *_get_size(shop)
+        rows, _list_best_sellers(history, bins, int(bins.max(initial=0)) + 1, 12), *_get_size(shop)
     )
 
 
 def list_cooccurring(history: History, shop: Shop, users: Array) -> Lists:
-    """List articles that customers of the last 32 weeks bought who also bought an article of this customer's.
+    """List the articles that co-occur with the customer's articles in the last 32 weeks.
 
-    Most such customers first, the customer's articles weighted by recency. The customer's own articles are left out.
+    Two articles co-occur if one customer bought both. More such customers rank higher, and the customer's articles are
+    weighted by recency. The customer's own articles are left out.
     """
-    log, recent = history.log, _recent_entries(history, TOGETHER)
+    log, recent = history.log, _find_recent_entries(history, TOGETHER)
     bought = lists.gather(log.user[recent].astype(np.int64), log.item[recent], np.ones(len(recent)), log.users)
     once = Lists(bought.ptr, bought.target, np.ones(len(bought.target), np.float32))
     neighbours = sparse_product.best_targets(
@@ -155,15 +150,15 @@ def _get_size(shop: Shop) -> tuple[int, int]:
     return shop.log.items, LONGEST
 
 
-def _recent_entries(history: History, days: int) -> Array:
-    """Return the positions in the log of the known entries of the last ``days`` days."""
+def _find_recent_entries(history: History, days: int) -> Array:
+    """Find the positions in the log of the known entries of the last ``days`` days."""
     known: Array = history.known
     return known[history.log.day[known] >= history.cutoff - days]
 
 
-def _best_sellers(history: History, group: Array, groups: int, top: int) -> Lists:
+def _list_best_sellers(history: History, group: Array, groups: int, top: int) -> Lists:
     """List the ``top`` best sellers of the last 7 days of each group of customers; ``group`` (users,), -1 for none."""
-    log, recent = history.log, _recent_entries(history, WEEK)
+    log, recent = history.log, _find_recent_entries(history, WEEK)
     return lists.gather(group[log.user[recent]], log.item[recent], np.ones(len(recent)), groups, top)
 
 

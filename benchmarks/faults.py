@@ -64,6 +64,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
+        """Return whether the stage passed all three checks."""
         return self.expected and self.whole and self.same
 
 
@@ -268,6 +269,7 @@ def format_cells(outcomes: list[Outcome], costs: Mapping[str, Any]) -> list[list
 
 
 def main() -> None:
+    """Inject the faults, print and write the table; exit with code 1 if a stage did not recover."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=0.01)
     parser.add_argument(
@@ -289,11 +291,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=record.RESULTS)
     arguments = parser.parse_args()
     root, costs = find_run(arguments.scratch, arguments.scale, arguments.finished)
-    raw, began, title = (
-        scale.read_params(root),
-        time.perf_counter(),
-        "faults_finished" if arguments.finished else "faults",
-    )
+    raw, began = scale.read_params(root), time.perf_counter()
+    title = "faults_finished" if arguments.finished else "faults"
     steps = [step for step in graph.read_steps(raw) if step.name in arguments.stages]
     outcomes = []
     for outcome in inject_faults(root, steps, costs, set(arguments.faults), arguments.memory, arguments.killed):
@@ -307,7 +306,7 @@ def main() -> None:
     files = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
     words = ["FOLDER" if word in {str(arguments.finished), str(arguments.out)} else word for word in sys.argv[1:]]
     command = shlex.join(["python", "-m", "benchmarks.faults", *words])
-    origin = record.made_from(files, [raw["seed"]], command, time.perf_counter() - began)
+    origin = record.describe_origin(files, [raw["seed"]], command, time.perf_counter() - began)
     record.write_json(title, origin, {"outcomes": [asdict(outcome) for outcome in outcomes]}, arguments.out)
     record.write_markdown(title, origin, record.markdown_table(HEADER, format_cells(outcomes, costs)), arguments.out)
     if not all(outcome.good for outcome in outcomes):

@@ -17,6 +17,7 @@ from stage2_ranker.train import retrain
 
 
 def main() -> None:
+    """Train the ranker and write data/model."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fit_like", description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="folder of the other ranker, written by `train`")
     folder = parser.parse_args().model

@@ -16,8 +16,8 @@ from retail import schema
 from retail import shop as shops
 from retail.log import Array
 from retail.shop import Shop
-from stage1_candidates.networks.two_tower.batches import Batch, Examples, batch, label_week
-from stage1_candidates.networks.two_tower.inputs import Customers, attribute_codes, trait_rows
+from stage1_candidates.networks.two_tower.batches import Batch, Examples, make_batch, prepare_week
+from stage1_candidates.networks.two_tower.inputs import Customers, count_trait_rows, encode_attributes
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower
 
 TAKE = 100  # nearest articles that a search returns
@@ -39,6 +39,7 @@ EXAMPLES = Examples(weeks=1, hold=1, customers=2000, most=2000, batch=512, negat
 
 
 def main() -> None:
+    """Compare losses and searches on both devices; exit with code 1 if they differ."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_check", description=__doc__)
     parser.add_argument("--articles", type=int, default=105_542)
     parser.add_argument("--queries", type=int, default=10_000)
@@ -92,9 +93,11 @@ def count_differences(table: Array, queries: Array, left: Array, right: Array) -
 def compare_losses() -> bool:
     """Print the last loss and the rate on each device; return whether the loss curves differ by less than CURVE."""
     shop = make_shop()
-    week = label_week(shop.log, shop.log.weeks - 1, EXAMPLES, 1)
+    week = prepare_week(shop.log, shop.log.weeks - 1, EXAMPLES, 1)
     rows = [np.arange(k, min(k + EXAMPLES.batch, len(week.users))) for k in range(0, len(week.users), EXAMPLES.batch)]
-    batches = [batch(week, row, shop, SETTINGS.bag, EXAMPLES, np.random.default_rng(k)) for k, row in enumerate(rows)]
+    batches = [
+        make_batch(week, row, shop, SETTINGS.bag, EXAMPLES, np.random.default_rng(k)) for k, row in enumerate(rows)
+    ]
     curves = {name: train(shop, batches, torch.device(name)) for name in ("cpu", "cuda")}
     difference = float(np.max(np.abs(np.array(curves["cpu"]) / np.array(curves["cuda"]) - 1)))
     print(f"losses after {STEPS} steps: {curves['cpu'][-1]:.5f}, {curves['cuda'][-1]:.5f}; differ by {difference:.1e}")
@@ -104,7 +107,7 @@ def compare_losses() -> bool:
 def train(shop: Shop, batches: list[Batch], device: torch.device) -> list[float]:
     """Train from fixed initial weights; return the loss of each step."""
     torch.manual_seed(1)
-    network = TwoTower(attribute_codes(shop), trait_rows(shop), SETTINGS).to(device)
+    network = TwoTower(encode_attributes(shop), count_trait_rows(shop), SETTINGS).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
     losses = []
     began = time.perf_counter()

@@ -1,6 +1,6 @@
 """Compare the project's fast paths with plain polars: ``python -m benchmarks.kernels``.
 
-Run it where stage ``prepare`` has run. Three tasks are timed, both ways in turn: reading the CSV files, computing all
+Run it where stage ``prepare`` has run. Three tasks are timed, each way in turn: reading the CSV files, computing all
 feature groups of candidate pairs, and MAP@12 of as many buyers as a week of the competition has. Plain polars does
 less. It copies the transactions without checks, and it computes only a pair's counts.
 """
@@ -53,7 +53,7 @@ def draw_candidates(history: History, users: Array, each: int, seed: int) -> Pai
 
 
 def time_groups(history: History, shop: Shop, pairs: Pairs, params: Params) -> dict[str, float]:
-    """Compute every feature group of ``pairs``: group -> seconds.
+    """Time every feature group of ``pairs``: group -> seconds.
 
     Tables that all customers share are memoised in ``history``, so only the first call pays for them.
     """
@@ -117,9 +117,9 @@ def draw_week(seed: int) -> tuple[Array, Array, Array]:
     order = np.argsort(predicted, axis=1, kind="stable")
     ascending = np.take_along_axis(predicted, order, axis=1)
     repeated = np.concatenate([np.zeros((BUYERS, 1), bool), ascending[:, 1:] == ascending[:, :-1]], axis=1)
-    first = np.empty_like(repeated)
-    np.put_along_axis(first, order, repeated, axis=1)
-    places = np.argsort(first, axis=1, kind="stable")[:, :K]  # of the first twelve distinct articles
+    is_repeated = np.empty_like(repeated)  # in the order of ``predicted``
+    np.put_along_axis(is_repeated, order, repeated, axis=1)
+    places = np.argsort(is_repeated, axis=1, kind="stable")[:, :K]  # of the first twelve distinct articles
     return bought.ptr, bought.target, np.take_along_axis(predicted, places, axis=1)
 
 
@@ -215,6 +215,7 @@ def time_map12(rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Time all tasks; print and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--customers", type=int, default=10_000, help="customers whose candidates are computed (%(default)s)"
@@ -244,7 +245,7 @@ def main() -> None:
         table.add_row(*line)
     Console(width=140).print(table)
     files = sorted(params.data.folder.glob("*.csv"))
-    origin = record.made_from(files, [1], "python -m benchmarks.kernels", time.perf_counter() - began)
+    origin = record.describe_origin(files, [1], "python -m benchmarks.kernels", time.perf_counter() - began)
     record.write_json("kernels", origin, {"rows": rows, "groups": rates}, arguments.out)
     group_table = record.markdown_table(
         ["group", "rows a second and core"], [[k, f"{v:,.0f}"] for k, v in rates.items()]

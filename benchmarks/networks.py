@@ -65,6 +65,7 @@ def is_unscored(column: str, names: tuple[str, ...], scores: tuple[str, ...]) ->
 
 
 def main() -> None:
+    """Evaluate all variants; print and write the table and the plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
     parser.add_argument("--only", nargs="+", metavar="NETWORK", help="train and compare these networks alone")
@@ -93,11 +94,11 @@ def main() -> None:
             ap[name] = scratch.evaluate_without_columns(pooled, variant, dropped)
             print(f"{name}: MAP@12 of all buyer-weeks {np.mean(ap[name]['twelve'].to_numpy()):.4f}", flush=True)
         pooled.remove_tables()
-    rows = paired.compared({name: ap[name] for name in variants}, "none")
+    rows = paired.compare_variants({name: ap[name] for name in variants}, "none")
     only = names if arguments.only else ()
     program = f"python -m benchmarks.networks --only {' '.join(only)}" if only else "make bench-networks"
     command = f"{program} ({arguments.weeks} label weeks, {arguments.drop} dropped)"
-    origin = record.made_from(sorted(arguments.data.glob("*.csv")), [raw["seed"]], command, base.sum_seconds())
+    origin = record.describe_origin(sorted(arguments.data.glob("*.csv")), [raw["seed"]], command, base.sum_seconds())
     header = ["networks", "MAP@12", "95%", "minus none", "95%"]
     cells = [paired.format_cells(name, row) for name, row in rows.items()]
     table = Table(*header)

@@ -14,7 +14,7 @@ DRAWS = 2000  # bootstrap samples of the customers
 Key = TypeVar("Key")
 
 
-def compared(ap: Mapping[str, pl.DataFrame], base: str) -> dict[str, dict[str, Any]]:
+def compare_variants(ap: Mapping[str, pl.DataFrame], base: str) -> dict[str, dict[str, Any]]:
     """Compare each variant's MAP@12 with that of the variant ``base``, paired by customer.
 
     ``ap``: variant -> rows (week, user, twelve), key (week, user), the same customers in each; twelve is AP@12. Returns
@@ -42,7 +42,7 @@ def _summarise(frame: pl.DataFrame) -> dict[str, float]:
 
 
 def compute_two_sided_p(means: Array) -> float:
-    """Compute p from bootstrap ``means`` (draws,): twice the share on the rarer side of 0.
+    """Compute p from bootstrap ``means`` (draws,): twice the share of draws on the rarer side of 0.
 
     One is added to both counts, as if one more draw lay on the rarer side, so that p is never 0.
     """
@@ -50,13 +50,13 @@ def compute_two_sided_p(means: Array) -> float:
     return min(1.0, 2 * (rarer + 1) / (len(means) + 1))
 
 
-def holm(p: Mapping[Key, float]) -> dict[Key, float]:
+def adjust_holm(p: Mapping[Key, float]) -> dict[Key, float]:
     """Adjust p-values for multiple comparisons by Holm's step-down method (Holm 1979).
 
-    If no comparison has an effect, the smallest adjusted p falls below .05 at most once in twenty times. The k-th
-    smallest of n values, k from 0, is multiplied by n - k; it is raised to the one before it if that is larger.
+    If no comparison has an effect, the smallest adjusted p falls below .05 with a probability of at most .05. The k-th
+    smallest of n values, k from 0, is multiplied by n - k. An adjusted value is at least the one before it.
 
-    >>> holm({"a": 0.01, "b": 0.4, "c": 0.03})
+    >>> adjust_holm({"a": 0.01, "b": 0.4, "c": 0.03})
     {'a': 0.03, 'b': 0.4, 'c': 0.06}
     """
     raised: dict[Key, float] = {}

@@ -35,11 +35,11 @@ def name_device() -> str:
     return f"{names[0]}, {len(names)} threads{used}" if names else platform.machine()
 
 
-def made_from(data: Sequence[Path], seeds: Sequence[int], command: str, seconds: float) -> dict[str, Any]:
+def describe_origin(data: Sequence[Path], seeds: Sequence[int], command: str, seconds: float) -> dict[str, Any]:
     """Describe the origin of a benchmark's figures.
 
     ``data``: the files that were read; ``command``: what reproduces the figures; ``seconds``: how long they took. The
-    keys of the answer are those of "made_from" in the JSON files. Libraries that are not installed are left out.
+    keys of the result are those of "made_from" in the JSON files. Libraries that are not installed are left out.
     """
     installed = [name for name in LIBRARIES if find_spec(name)]
     return {
@@ -53,7 +53,7 @@ def made_from(data: Sequence[Path], seeds: Sequence[int], command: str, seconds:
 
 
 def write_json(name: str, origin: dict[str, Any], figures: dict[str, Any], folder: Path = RESULTS) -> None:
-    """Write ``<name>.json``: ``origin``, the answer of ``made_from``, under "made_from", then ``figures``."""
+    """Write ``<name>.json``: ``origin``, the result of ``describe_origin``, under "made_from", then ``figures``."""
     with whole_file(folder / f"{name}.json") as part:
         part.write_text(json.dumps({"made_from": origin, **figures}, indent=1) + "\n")
 

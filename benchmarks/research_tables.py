@@ -8,39 +8,39 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.record import markdown_table
-from benchmarks.result_tables import Json, figure
+from benchmarks.result_tables import Json, format_figure
 
 PLACES = ("1", "5", "10")  # list lengths that the tables show
 ROW_NAMES = {"MLP, mended": "MLP, fixed"}  # recorded row names -> names of today
 
 
-def case(figures: Json) -> str:
+def tabulate_case(figures: Json) -> str:
     """Make CASE's table of precision, recall and NDCG, published rows in italics, and the paired differences."""
     rows = []
     for name, row in figures["rows"].items():
         seeds = "" if row.get("deterministic") else str(row["seeds"])
-        rows.append([name, seeds, *(_prn(row["mean"][k]) for k in PLACES)])
+        rows.append([name, seeds, *(_format_metrics(row["mean"][k]) for k in PLACES)])
         if name in figures["published"]:
             published = figures["published"][name]
-            rows.append(["*published*", "", *(f"*{_prn(published[k])}*" for k in PLACES)])
+            rows.append(["*published*", "", *(f"*{_format_metrics(published[k])}*" for k in PLACES)])
     table = markdown_table(["row", "seeds", *(f"P, R, N @{k}" for k in PLACES)], rows)
     differences = [
-        [f"{row['row']} minus {row['minus']}", row["figure"], figure(row, "+")] for row in figures["differences"]
+        [f"{row['row']} minus {row['minus']}", row["figure"], format_figure(row, "+")] for row in figures["differences"]
     ]
-    checks = "\n".join(_check(row) for row in figures["check"])
+    checks = "\n".join(_format_check(row) for row in figures["check"])
     return f"{table}\n\n{checks}\n\n{markdown_table(['rows', 'figure', 'difference'], differences)}"
 
 
-def _prn(row: Json) -> str:
+def _format_metrics(row: Json) -> str:
     return " ".join(f"{row[what]:.4f}" for what in "PRN")
 
 
-def _check(row: Json) -> str:
+def _format_check(row: Json) -> str:
     figures = f"{row['reached']} of {len(row['cells'])} figures"
     return f"{row['row']} reaches the published row less one standard error in {figures}."
 
 
-def trex(figures: Json) -> str:
+def tabulate_trex(figures: Json) -> str:
     """Make T-REX's table of recall@10 and precision@10 per shop, and the paired differences."""
     parts = []
     for shop, block in figures["data"].items():
@@ -51,7 +51,7 @@ def trex(figures: Json) -> str:
         parts.append(f"**{shop}**: {block['about']}.")
         parts.append(markdown_table(["row", "seeds", "recall@10", "precision@10"], rows))
         differences = [
-            [f"{ours} minus {theirs}", figure(row["recall"], "+"), figure(row["precision"], "+")]
+            [f"{ours} minus {theirs}", format_figure(row["recall"], "+"), format_figure(row["precision"], "+")]
             for ours, others in block["differences"].items()
             for theirs, row in others.items()
         ]
@@ -59,7 +59,7 @@ def trex(figures: Json) -> str:
     return "\n\n".join(parts)
 
 
-def two_tower(figures: Json) -> str:
+def tabulate_two_tower(figures: Json) -> str:
     """Make the table of recall of the two towers and of the other methods."""
     budgets = ("recall@12", "recall@100", "recall@200")
     rows = []
@@ -87,7 +87,7 @@ def two_tower(figures: Json) -> str:
     )
 
 
-def lens(figures: Json) -> str:
+def tabulate_lens(figures: Json) -> str:
     """Make LENS's tables: the next basket per shop, the days until it, and the checks of alerts and anomalies."""
     parts = []
     for shop, block in figures["baskets"].items():
@@ -115,8 +115,8 @@ def lens(figures: Json) -> str:
     return "\n\n".join(parts)
 
 
-def parsrec(figures: Json) -> str:
-    """Make PARSRec's tables: ranking at three list lengths, and the error of the what-if of a leaving category."""
+def tabulate_parsrec(figures: Json) -> str:
+    """Make PARSRec's tables: ranking at three list lengths, and the error of the what-if in which a category leaves."""
     rows = []
     for name, row in figures["rows"].items():
         hits = [f"{row['figures'][k]['HR']:.4f}" for k in PLACES]
@@ -131,25 +131,25 @@ def parsrec(figures: Json) -> str:
         for name, values in run["errors"].items():
             errors.setdefault(name, []).append(values)
     header = ["estimate, error in % of units sold", "C2, group A", "C2, group B", "C1, group A", "C1, group B"]
-    leaving = [[name, *_spread(values)] for name, values in errors.items()]
+    leaving = [[name, *_format_spread(values)] for name, values in errors.items()]
     return f"{ranking}\n\n{markdown_table(header, leaving)}"
 
 
-def _spread(runs: list[list[float]]) -> list[str]:
+def _format_spread(runs: list[list[float]]) -> list[str]:
     """Format mean and standard deviation over the seeds; ``runs``: per seed one value for each cell."""
     cells = [list(values) for values in zip(*runs, strict=True)]
     return [f"{mean(cell):.1f} ± {stdev(cell):.1f}" if len(cell) > 1 else f"{cell[0]:.1f}" for cell in cells]
 
 
-def hm_report(files: Mapping[str, Json]) -> str:
-    """Make the table of the H&M two-tower report per shop, and how many times a restriction multiplies the score.
+def tabulate_hm_report(files: Mapping[str, Json]) -> str:
+    """Make the table of the H&M two-tower report per shop, and the factor by which a restriction multiplies the score.
 
     ``files``: name of the file -> figures.
     """
     parts = []
     for figures in files.values():
         for shop, block in figures["shops"].items():
-            rows = [[ROW_NAMES.get(name, name), *_scores(row)] for name, row in block["rows"].items()]
+            rows = [[ROW_NAMES.get(name, name), *_format_scores(row)] for name, row in block["rows"].items()]
             parts.append(f"**{shop}**: {block['about']}.")
             parts.append(markdown_table(["row", "MAP@12", "minus base", "AUC"], rows))
             folds = [
@@ -160,6 +160,6 @@ def hm_report(files: Mapping[str, Json]) -> str:
     return "\n\n".join(parts)
 
 
-def _scores(row: Json) -> list[str]:
+def _format_scores(row: Json) -> list[str]:
     auc: Any = row["auc"]
-    return [figure(row["map12"]), figure(row["minus"], "+"), "" if auc is None else f"{auc['mean']:.3f}"]
+    return [format_figure(row["map12"]), format_figure(row["minus"], "+"), "" if auc is None else f"{auc['mean']:.3f}"]

@@ -15,21 +15,21 @@ PART_OF_RUN = {"source": "propose", "deep": "propose_network", "network": "train
 STAGES = {"refit": "train_final", "report": "summary", "page": "report"}  # names of earlier runs -> names of today
 
 
-def interval(row: Json, sign: str = "") -> str:
+def format_interval(row: Json, sign: str = "") -> str:
     """Format the 95% interval of a figure.
 
-    >>> interval({"low": 0.11, "high": 0.1416})
+    >>> format_interval({"low": 0.11, "high": 0.1416})
     '[0.1100, 0.1416]'
     """
     return f"[{row['low']:{sign}.4f}, {row['high']:{sign}.4f}]"
 
 
-def figure(row: Json, sign: str = "") -> str:
-    """Format a mean and its 95% interval in one cell."""
-    return f"{row['mean']:{sign}.4f} {interval(row, sign)}"
+def format_figure(row: Json, sign: str = "") -> str:
+    """Format a mean and its 95% interval as one cell."""
+    return f"{row['mean']:{sign}.4f} {format_interval(row, sign)}"
 
 
-def shops(runs: Mapping[str, Json | None]) -> str:
+def tabulate_shops(runs: Mapping[str, Json | None]) -> str:
     """Make the table of results: a row for each shop, ``not recorded`` where its run is missing.
 
     ``runs``: name of the shop's file -> {"made_from": ..., "metrics": ...}, None where there is no file.
@@ -44,11 +44,11 @@ def shops(runs: Mapping[str, Json | None]) -> str:
         map12 = run["metrics"]["map12"]
         peers = [f"{map12[peer]['mean']:.4f}" for peer in ("repurchase_popular", "popular")]
         weeks = len(run["metrics"]["by_week"])
-        rows.append([f"{title}, {weeks} weeks", figure(map12["twelve"]), *peers])
+        rows.append([f"{title}, {weeks} weeks", format_figure(map12["twelve"]), *peers])
     return markdown_table(header, rows)
 
 
-def shop_details(runs: Mapping[str, Json | None]) -> str:
+def tabulate_shop_details(runs: Mapping[str, Json | None]) -> str:
     """Make the longer table of results: differences, recall of the pool and the score of a perfect ranker."""
     header = ["shop", "twelve minus repurchase, then popular", "twelve minus popular", "recall@100", "perfect ranker"]
     rows = []
@@ -58,28 +58,32 @@ def shop_details(runs: Mapping[str, Json | None]) -> str:
             rows.append([title, "not recorded", "", "", ""])
             continue
         metrics = run["metrics"]
-        minus = [figure(metrics["twelve_minus"][peer], "+") for peer in ("repurchase_popular", "popular")]
+        minus = [format_figure(metrics["twelve_minus"][peer], "+") for peer in ("repurchase_popular", "popular")]
         recall = metrics["recall"]
         rows.append([title, *minus, f"{recall['union']['recall@100']:.4f}", f"{recall['oracle_map12']:.4f}"])
     return markdown_table(header, rows)
 
 
-def networks(figures: Json) -> str:
+def tabulate_networks(figures: Json) -> str:
     """Make the table of the pipeline with and without each network."""
     weeks = figures["weeks"]
     rows = [
-        [name, figure(row["map12"]), "" if name == "none" else figure(row.get("minus") or row["minus_none"], "+")]
+        [
+            name,
+            format_figure(row["map12"]),
+            "" if name == "none" else format_figure(row.get("minus") or row["minus_none"], "+"),
+        ]
         for name, row in figures["rows"].items()
     ]
     return markdown_table([f"networks that are on ({weeks} label weeks)", "MAP@12", "minus none"], rows)
 
 
-def ablation(figures: Json) -> str:
+def tabulate_ablation(figures: Json) -> str:
     """Make the tables of the pipeline without each feature group and without each source."""
     tables = []
     for block, title in (("groups", "without the columns of"), ("sources", "without the source")):
         rows = [
-            [name, f"{row['map12']['mean']:.4f}", figure(row["minus"], "+"), _holm(row["minus"])]
+            [name, f"{row['map12']['mean']:.4f}", format_figure(row["minus"], "+"), _format_holm(row["minus"])]
             for name, row in figures[block].items()
             if name != "everything"
         ]
@@ -89,22 +93,22 @@ def ablation(figures: Json) -> str:
     return "\n\n".join(tables)
 
 
-def _holm(minus: Json) -> str:
+def _format_holm(minus: Json) -> str:
     return f"{minus['holm']:.3f}" if "holm" in minus else ""
 
 
-def tuning(figures: Json) -> str:
+def tabulate_tuning(figures: Json) -> str:
     """Make the table of a ranker with and without a search for its models."""
     rows: list[list[str]] = []
     for name, row in figures["rows"].items():
-        minus = figure(row["minus"], "+") if rows else ""  # the first row is the one that others are compared with
+        minus = format_figure(row["minus"], "+") if rows else ""  # the first row is the baseline of the others
         seconds = figures["seconds"][name]
-        rows.append([name, figure(row["map12"]), minus, f"{seconds['tune']:,.0f} + {seconds['train']:,.0f}"])
+        rows.append([name, format_figure(row["map12"]), minus, f"{seconds['tune']:,.0f} + {seconds['train']:,.0f}"])
     return markdown_table(["ranker", "MAP@12", "minus untuned", "seconds, search + training"], rows)
 
 
-def scale(figures: Json) -> str:
-    """Make the table of what each stage costs on the largest shop, and how its cost grows with the transactions."""
+def tabulate_scale(figures: Json) -> str:
+    """Make the table of costs: each stage's cost on the largest shop, and how it grows with the transactions."""
     steps = figures["runs"]["finished"]["steps"]
     old = "page" in steps  # recorded before stages were renamed
     long = {name: step for name, step in steps.items() if step["seconds"] >= LEAST_SECONDS}
@@ -112,30 +116,30 @@ def scale(figures: Json) -> str:
     for name, step in sorted(long.items(), key=lambda entry: -entry[1]["seconds"]):
         grows = figures["exponents"].get(name, {})
         cells = [f"{step['seconds']:,.0f}", f"{step['peak_mb']:,}", f"{step['disk_mb']:,.0f}"]
-        exponents = [_exponent(grows.get(what)) for what in ("seconds", "peak_mb")]
-        rows.append([stage_name(name) if old else name, *cells, *exponents])
+        exponents = [_format_exponent(grows.get(what)) for what in ("seconds", "peak_mb")]
+        rows.append([rename_stage(name) if old else name, *cells, *exponents])
     return markdown_table(["stage", "seconds", "peak MB", "disk MB", "exponent of seconds", "of memory"], rows)
 
 
-def _exponent(value: float | None) -> str:
+def _format_exponent(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def stage_name(name: str) -> str:
+def rename_stage(name: str) -> str:
     """Return today's name of a stage that was recorded under an earlier one.
 
-    >>> stage_name("source ease"), stage_name("refit")
+    >>> rename_stage("source ease"), rename_stage("refit")
     ('propose ease', 'train_final')
     """
     kind, _, part = name.partition(" ")
     return f"{PART_OF_RUN.get(kind, kind)} {part}" if part else STAGES.get(name, name)
 
 
-def sources(figures: Json) -> str:
+def tabulate_sources(figures: Json) -> str:
     """Make the tables of our sources compared with those of the competition's 11th place."""
     rows = []
     for name, row in figures["sources"].items():
-        cells = [_recall(row.get(which)) for which in ("theirs", "same rule", "ours")]
+        cells = [_format_recall(row.get(which)) for which in ("theirs", "same rule", "ours")]
         rows.append([f"{name} ({row['nearest']})", *cells])
     header = ["their source (ours)", "recall they published", "their rule on this shop", "our source on this shop"]
     budgets = [
@@ -146,14 +150,14 @@ def sources(figures: Json) -> str:
     return f"{markdown_table(header, rows)}\n\n{markdown_table(union, budgets)}"
 
 
-def _recall(row: Json | None) -> str:
+def _format_recall(row: Json | None) -> str:
     if not row or row.get("recall") is None:
         return ""
-    return f"{row['recall']:.4f}" + (f" {interval(row)}" if "low" in row else "")
+    return f"{row['recall']:.4f}" + (f" {format_interval(row)}" if "low" in row else "")
 
 
-def scoring(figures: Json) -> str:
-    """Make the table of how many rows a second each scorer of the ranker's trees handles."""
+def tabulate_scoring(figures: Json) -> str:
+    """Make the table of rows per second by scorer of the ranker's trees."""
     rows = [
         [row["scorer"], str(row["threads"]), f"{row['rows_per_second']:,.0f}", f"{row['ratio']:.2f}"]
         for row in figures["scorers"]
@@ -162,7 +166,7 @@ def scoring(figures: Json) -> str:
     return markdown_table(["scorer", "threads", "rows per second", "times LightGBM"], rows)
 
 
-def kernels(figures: Json) -> str:
+def tabulate_kernels(figures: Json) -> str:
     """Make the table of our kernels compared with plain polars."""
     rows = [
         [name, *(f"{row[who]:,.3f}" if row["unit"] == "s" else f"{row[who]:,.0f}" for who in ("ours", "plain")),
@@ -172,8 +176,8 @@ def kernels(figures: Json) -> str:
     return markdown_table(["work", "ours", "plain polars", "unit", "times as fast"], rows)
 
 
-def faults(files: Mapping[str, Json]) -> str:
-    """Make the table of kills and shortages: per stage how many were tried, and in how many the stage behaved.
+def tabulate_faults(files: Mapping[str, Json]) -> str:
+    """Make the table of kills and shortages: per stage how many were tried, and how many passed each check.
 
     ``files``: name of the shop's size -> figures.
     """
@@ -184,6 +188,6 @@ def faults(files: Mapping[str, Json]) -> str:
             stages.setdefault(outcome["stage"], []).append(outcome)
         for name, outcomes in stages.items():
             counts = [str(sum(outcome[what] for outcome in outcomes)) for what in ("expected", "whole", "same")]
-            rows.append([stage_name(name), size, str(len(outcomes)), *counts])
+            rows.append([rename_stage(name), size, str(len(outcomes)), *counts])
     header = ["stage", "shop", "faults", "ended as expected", "no half-written output", "same bytes after a rerun"]
     return markdown_table(header, rows)

@@ -119,7 +119,7 @@ def read_cost(folder: Path, step: Step) -> dict[str, float]:
 
 
 def read_finished(folder: Path) -> dict[str, Any]:
-    """Read the costs of a project in which `dvc repro` has run, with its own params; the answer of ``run_scale``."""
+    """Read the costs of a project in which `dvc repro` has run, in the form of ``run_scale``."""
     raw = read_params(folder)
     steps = {step.name: read_cost(folder, step) for step in graph.read_steps(raw) if has_cost(step, raw)}
     return {"rows": json.loads((folder / paths.CALENDAR).read_text())["rows_read"], "steps": steps}
@@ -186,6 +186,7 @@ def plot(runs: Mapping[str, dict[str, Any]]) -> Figure:
 
 
 def main() -> None:
+    """Run the graph at every scale; print and write the costs and exponents."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--scales", type=float, nargs="+", default=SCALES, help="sizes, as fractions of the competition's customers"
@@ -196,10 +197,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=record.RESULTS)
     arguments = parser.parse_args()
     runs = {f"{scale:g}": run_scale(arguments.scratch, scale, arguments.networks) for scale in sorted(arguments.scales)}
-    largest, command = (
-        make_shop(arguments.scratch, max(arguments.scales)),
-        f"python -m benchmarks.scale --scales {' '.join(runs)}",
-    )
+    largest = make_shop(arguments.scratch, max(arguments.scales))
+    command = f"python -m benchmarks.scale --scales {' '.join(runs)}"
     if arguments.finished:
         runs["finished"] = read_finished(arguments.finished)
         largest, command = arguments.finished / paths.PREPARED, f"{command} --finished FOLDER"
@@ -211,7 +210,7 @@ def main() -> None:
     Console(width=120).print(table)
     seconds = sum(step["seconds"] for run in runs.values() for step in run["steps"].values())
     files = sorted(file for file in largest.iterdir() if file.suffix in (".csv", ".parquet"))
-    origin = record.made_from(files, [1], command, seconds)
+    origin = record.describe_origin(files, [1], command, seconds)
     record.write_json("scale", origin, {"runs": runs, "exponents": exponents}, arguments.out)
     record.write_markdown("scale", origin, record.markdown_table(HEADER, cells), arguments.out)
     record.write_plot("scale", plot(runs), arguments.out)

@@ -26,6 +26,7 @@ class ScorerBlend(Blend):
 
     @property
     def forests(self) -> dict[str, Forest | None]:
+        """Return None for every model, so that each scores with its own ``predict``."""
         return dict.fromkeys(self.models)
 
 

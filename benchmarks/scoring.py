@@ -141,6 +141,7 @@ def format_cells(row: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
+    """Time all scorers; print and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scoring", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--customers", type=int, default=300, help="customers whose candidates are scored (%(default)s)"
@@ -166,7 +167,7 @@ def main() -> None:
     console.print(table)
     console.print(description)
     seconds, files = time.perf_counter() - began, [paths.LOG, *sorted(paths.FINAL_MODEL.glob("*.txt"))]
-    origin = record.made_from(files, [parameters.read().seed], "python -m benchmarks.scoring", seconds)
+    origin = record.describe_origin(files, [parameters.read().seed], "python -m benchmarks.scoring", seconds)
     record.write_json("scoring", origin, {"trees": trees, "rows": len(features), "scorers": rows}, arguments.out)
     text = record.markdown_table(HEADER, map(format_cells, rows))
     record.write_markdown("scoring", origin, f"{text}\n\n{description}", arguments.out)

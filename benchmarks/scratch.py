@@ -29,7 +29,7 @@ from stage2_ranker.model.recipe import Best
 
 ROOT = Path(__file__).parent.parent
 FIT_LIKE = ROOT / "benchmarks" / "fit_like.py"  # the only program that a variant runs beyond the graph's stages
-ROOMS = ("retail", "retail_input", "stage1_candidates", "features", "stage2_ranker", "submissions")
+PACKAGES = ("retail", "retail_input", "stage1_candidates", "features", "stage2_ranker", "submissions")
 AP = paths.EVALUATION / "ap.parquet"
 LAST_LINES = 12  # lines of a failed stage's output that are printed
 
@@ -44,12 +44,12 @@ class Scratch:
 
     @property
     def params(self) -> Params:
-        """The checked params.yaml of the folder."""
+        """Return the folder's params.yaml, checked."""
         return parameters.read(self.folder / paths.PARAMS)
 
     @property
     def finished(self) -> bool:
-        """Whether the folder's ranker has been evaluated."""
+        """Return whether the folder's ranker has been evaluated."""
         return (self.folder / AP).exists()
 
     def write(self) -> "Scratch":
@@ -70,9 +70,9 @@ class Scratch:
         return variant
 
     def run_stage(self, output: Path, module: str, *arguments: str, silent: bool = True) -> None:
-        """Run a stage unless ``output``, which it writes, exists; a ``silent`` stage prints only if it fails.
+        """Run a stage unless its ``output`` exists; InputError if it fails.
 
-        InputError if the stage fails.
+        A ``silent`` stage prints only if it fails.
         """
         if (self.folder / output).exists():
             return
@@ -140,7 +140,7 @@ def fingerprint(raw: dict[str, Any], best: Best, drop: int) -> str:
     """Compute a digest of the settings, of the data that they name and of the code."""
     csvs = sorted(Path(raw["data"]["folder"]).glob("*.csv"))
     anywhere = {**raw, "data": {**raw["data"], "folder": ""}}
-    code = sorted([FIT_LIKE, *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))])
+    code = sorted([FIT_LIKE, *(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))])
     return kept.fingerprint([anywhere, best, drop], [*csvs, *code])
 
 
@@ -189,9 +189,10 @@ def evaluate_without_columns(
 ) -> pl.DataFrame:
     """Evaluate a variant whose ranker trains on the table of ``pooled`` with the columns ``dropped`` set to 0.
 
-    ``reference`` and the answer are as in ``evaluate_pool``.
+    ``reference`` and the result are as in ``evaluate_pool``.
+
     LightGBM neither splits on a constant column nor samples it for a tree. The ranker thus equals one trained without
-    these columns, although evaluation still computes them.
+    these columns. Evaluation still computes them.
     """
     if not variant.finished:
         build_table(pooled)

@@ -16,9 +16,8 @@ Figures = dict[str, float]  # statistic -> value
 class Shop:
     """The columns that are read of the CSV files."""
 
-    log: (
-        pl.DataFrame
-    )  # row = transaction: user, item (UInt32), ago (Int16, days before the log's last day), channel, price
+    # row = transaction: user, item (UInt32), ago (Int16, days before the log's last day), channel, price
+    log: pl.DataFrame
     articles: pl.DataFrame  # row = item
     customers: pl.DataFrame  # row = user
     days: int  # length of the log
@@ -57,9 +56,9 @@ def describe_customers(shop: Shop) -> Figures:
     return {
         "customers": customers,
         "customers who never bought, share": 1 - shop.log["user"].n_unique() / customers,
-        "age: 25%": _quantile(age, 0.25),
-        "age: median": _quantile(age, 0.5),
-        "age: 75%": _quantile(age, 0.75),
+        "age: 25%": _compute_quantile(age, 0.25),
+        "age: median": _compute_quantile(age, 0.5),
+        "age: 75%": _compute_quantile(age, 0.75),
         "age missing, share": shop.customers["age"].null_count() / customers,
         "FN missing, share": shop.customers["FN"].null_count() / customers,
         "Active missing, share": shop.customers["Active"].null_count() / customers,
@@ -120,13 +119,13 @@ def describe_histories(shop: Shop) -> Figures:
         "days between baskets": gaps,
     }
     for name, column in columns.items():
-        figures |= {f"{name}: {label}": _quantile(column, share) for label, share in shares.items()}
-        figures[f"{name}: mean"] = _mean(column)
+        figures |= {f"{name}: {label}": _compute_quantile(column, share) for label, share in shares.items()}
+        figures[f"{name}: mean"] = _compute_mean(column)
     return figures | {
-        "one basket only, share": _mean(histories["baskets"] == 1),
-        "baskets of one row, share": _mean(baskets["rows"] == 1),
+        "one basket only, share": _compute_mean(histories["baskets"] == 1),
+        "baskets of one row, share": _compute_mean(baskets["rows"] == 1),
         "no purchase in the last 91 days, share": 1 - _count(histories["last"] < 91) / shop.customers.height,
-        "first purchase in the first 91 days, share": _mean(histories["first"] >= shop.days - 91),
+        "first purchase in the first 91 days, share": _compute_mean(histories["first"] >= shop.days - 91),
     }
 
 
@@ -140,11 +139,11 @@ def describe_prices(shop: Shop) -> Figures:
     """Describe prices and sales channels."""
     price = shop.log["price"]
     return {
-        "price: 25%": _quantile(price, 0.25),
-        "price: median": _quantile(price, 0.5),
-        "price: mean": _mean(price),
-        "price: 99%": _quantile(price, 0.99),
-        "sales channel 2, share of rows": _mean(shop.log["channel"] == 2),
+        "price: 25%": _compute_quantile(price, 0.25),
+        "price: median": _compute_quantile(price, 0.5),
+        "price: mean": _compute_mean(price),
+        "price: 99%": _compute_quantile(price, 0.99),
+        "sales channel 2, share of rows": _compute_mean(shop.log["channel"] == 2),
     }
 
 
@@ -206,8 +205,8 @@ def _describe_decay(sample: Shop) -> Figures:
     for lag in (0, *LAGS):
         later = pl.col("week") - lag
         own = rows.join(rows.with_columns(later), on=["user", "item", "week"]).height
-        both = _dot(counts.join(counts.with_columns(later), on=["week", "item"]))
-        same[lag] = (both - own) / _dot(totals.join(totals.with_columns(later), on="week"))
+        both = _sum_products(counts.join(counts.with_columns(later), on=["week", "item"]))
+        same[lag] = (both - own) / _sum_products(totals.join(totals.with_columns(later), on="week"))
     figures = {"same article in a week, two customers' rows (x articles)": same[0] * sample.articles.height}
     for lag in LAGS:
         weeks = "1 week" if lag == 1 else f"{lag} weeks"
@@ -215,7 +214,7 @@ def _describe_decay(sample: Shop) -> Figures:
     return figures
 
 
-def _dot(both: pl.DataFrame) -> float:
+def _sum_products(both: pl.DataFrame) -> float:
     """Sum the products of the columns rows and rows_right of a join."""
     return float((both["rows"] * both["rows_right"]).sum())
 
@@ -240,12 +239,12 @@ def _compute_same_code_chance(sample: Shop, column: str) -> tuple[float, float]:
     return same / (count_pairs("user") - count_pairs("user", "ago")), float((share**2).sum())
 
 
-def _quantile(column: pl.Series, share: float) -> float:
+def _compute_quantile(column: pl.Series, share: float) -> float:
     value = column.quantile(share)
     return float("nan") if value is None else float(value)
 
 
-def _mean(column: pl.Series) -> float:
+def _compute_mean(column: pl.Series) -> float:
     value = column.mean()
     return value if isinstance(value, float) else float("nan")
 

@@ -134,6 +134,7 @@ def compute_statistics(folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    """Compute the statistics; print and write them next to the competition's."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shop_statistics", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with the shop's CSV files")
     parser.add_argument("--out", type=Path, default=record.RESULTS)
@@ -153,7 +154,7 @@ def main() -> None:
         for name, known in KNOWN.items()
     }
     command = f"python -m benchmarks.shop_statistics {arguments.folder.name}"
-    origin = record.made_from(sorted(arguments.folder.glob("*.csv")), [], command, seconds)
+    origin = record.describe_origin(sorted(arguments.folder.glob("*.csv")), [], command, seconds)
     record.write_json(
         f"shop_statistics_{arguments.folder.name}", origin, {"note": NOTE, "statistics": rows}, arguments.out
     )

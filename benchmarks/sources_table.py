@@ -195,6 +195,7 @@ def plot(rows: Mapping[str, dict[str, Any]], budgets: Mapping[int, dict[str, flo
 
 
 def main() -> None:
+    """Measure the sources of a finished run; print and write the tables and the plot."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sources_table", description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path(), help="project in which the graph has run (%(default)s)")
     parser.add_argument("--out", type=Path, default=record.RESULTS)
@@ -214,7 +215,7 @@ def main() -> None:
         data = {"buyers": len(users), "pairs": len(bought), "articles": shop.log.items, "customers": shop.log.users}
         files = [file.resolve() for file in sorted(params.data.folder.glob("*.csv"))]
     command = f"python -m benchmarks.sources_table --folder {arguments.folder}"
-    origin = record.made_from(files, [params.seed], command, time.perf_counter() - began)
+    origin = record.describe_origin(files, [params.seed], command, time.perf_counter() - began)
     write_results(rows, budgets, evaluation, {**data, "week": week}, origin, out)
 
 

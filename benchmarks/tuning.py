@@ -77,6 +77,7 @@ def write_results(
 
 
 def main() -> None:
+    """Evaluate both rankers; print and write the table and the plot."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/online_retail"))
     parser.add_argument(
@@ -100,11 +101,11 @@ def main() -> None:
         UNTUNED: add_variant(base, "untuned", 0),
         TUNED: add_variant(base, f"tuned_{arguments.trials}", arguments.trials),
     }
-    rows = paired.compared({name: evaluate(variant) for name, variant in variants.items()}, UNTUNED)
+    rows = paired.compare_variants({name: evaluate(variant) for name, variant in variants.items()}, UNTUNED)
     seconds = {name: read_seconds(variant) for name, variant in variants.items()}
     best = Best.model_validate_json((variants[TUNED].folder / BEST).read_bytes())
     command = f"make bench-tuning ({arguments.trials} trials, {arguments.weeks} label weeks, {arguments.drop} dropped)"
-    origin = record.made_from(sorted(arguments.data.glob("*.csv")), [raw["seed"]], command, base.sum_seconds())
+    origin = record.describe_origin(sorted(arguments.data.glob("*.csv")), [raw["seed"]], command, base.sum_seconds())
     figures = {"trials": arguments.trials, "weeks": arguments.weeks, "seconds": seconds, "best": best.model_dump()}
     write_results(
         rows, describe_search(arguments.trials, arguments.weeks, best, seconds), figures, origin, arguments.out

@@ -8,7 +8,7 @@ import pytest
 from csv_shop import ROOT
 
 from benchmarks import docs
-from benchmarks.result_tables import shops
+from benchmarks.result_tables import tabulate_shops
 from retail.errors import InputError
 from runs.set_params import set_values
 
@@ -48,7 +48,7 @@ def dead_links(page: Path) -> Iterator[str]:
 def test_generated_parts_are_as_generated() -> None:
     edited = [
         str(path)
-        for path, text in docs.pages(ROOT).items()
+        for path, text in docs.make_pages(ROOT).items()
         if not (ROOT / path).is_file() or (ROOT / path).read_text(encoding="utf-8") != text
     ]
     assert not edited, f"run `make docs`: {edited}"
@@ -85,13 +85,13 @@ def test_readme_names_every_source_and_feature_group(folder: str) -> None:
 
 def test_a_block_of_an_unknown_name_is_refused() -> None:
     with pytest.raises(InputError, match="'nothing' is unknown"):
-        docs.filled("<!-- figures: nothing -->\n<!-- end -->\n", {"shops": ""}, "README.md")
+        docs.fill_blocks("<!-- figures: nothing -->\n<!-- end -->\n", {"shops": ""}, "README.md")
 
 
 def test_a_missing_record_says_so(tmp_path: Path) -> None:
-    made = docs.tables(tmp_path)
-    assert made["networks"] == made["hm_report"] == "Not recorded."
-    assert made["shops"].count("not recorded") == 3
+    tables = docs.make_tables(tmp_path)
+    assert tables["networks"] == tables["hm_report"] == "Not recorded."
+    assert tables["shops"].count("not recorded") == 3
 
 
 def test_a_row_of_results_by_hand() -> None:
@@ -99,7 +99,7 @@ def test_a_row_of_results_by_hand() -> None:
     map12 = {"twelve": figure, "repurchase_popular": {"mean": 0.125}, "popular": {"mean": 0.0625}}
     run = {"metrics": {"map12": map12, "by_week": {"8": {}, "9": {}}}}
     row = "| demo shop, 2 weeks | 0.5000 [0.2500, 0.7500] | 0.1250 | 0.0625 |"
-    assert shops({"demo": run}).splitlines()[-1] == row
+    assert tabulate_shops({"demo": run}).splitlines()[-1] == row
 
 
 def test_settings_of_the_runs_exist() -> None:

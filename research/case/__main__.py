@@ -33,7 +33,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "POLARS_MAX_THREADS",
 )
-ABLATION = "CASE with"  # prefix of the ablations that only --ablations runs
+ABLATION = "CASE with"  # prefix of "CASE with ..." and "CASE without ...", which only --ablations runs
 PAPER = "CASE"
 
 
@@ -60,7 +60,7 @@ def plan_tasks(
 
 
 def list_pairs(known: dict[str, ModuleType]) -> list[tuple[str, str]]:
-    """List the compared pairs: our CASE with FreqRate and the paper's CASE, and the paper's CASE with TIFU-KNN."""
+    """List the compared pairs of rows: our CASE with two baselines, and the paper's CASE with TIFU-KNN."""
     own = [name for name, module in known.items() if module.__name__ == "research.case.ours"][:1]
     return [(name, baseline) for name in own for baseline in ("FreqRate", PAPER)] + [(PAPER, "TIFU-KNN, tuned")]
 
@@ -82,7 +82,7 @@ def run_tasks(tasks: list[Task], data: Path, jobs: int) -> dict[Task, Scores]:
 
 
 def _run_process(job: Task, data: Path) -> str:
-    """Run one task in a process, whose output goes to a log next to its file; return the label of the task."""
+    """Run one task in a process that writes its log next to ``job.file``; return the label of the task."""
     job.file.parent.mkdir(parents=True, exist_ok=True)
     log = job.file.with_suffix(".log")
     arguments = [job.module, job.row, str(job.seed), str(data), str(job.file)]
@@ -96,7 +96,7 @@ def _run_process(job: Task, data: Path) -> str:
             check=False,
         ).returncode
     if code or not job.file.exists():
-        raise InputError(f"{job.row}, seed {job.seed}: ended with exit code {code}; see {log}")
+        raise InputError(f"{job.row}, seed {job.seed} ended with exit code {code}; see {log}")
     return f"{job.row}, seed {job.seed}"
 
 
@@ -124,8 +124,8 @@ def main() -> None:
     }
     checked = [report.check_published(name, figures[name]) for name in (PAPER,) if name in names]
     compared = report.compare_pairs(figures, list_pairs(known))
-    made = record.made_from(
-        [tafeng.path(arguments.data, part) for part in PARTS],
+    origin = record.describe_origin(
+        [tafeng.locate(arguments.data, part) for part in PARTS],
         arguments.seeds,
         shlex.join(["python", "-m", "research.case", *sys.argv[1:]]),
         sum(map(sum, seconds.values())),
@@ -136,8 +136,8 @@ def main() -> None:
         [report.format_check(result) for result in checked],
         [report.format_difference(result) for result in compared],
     )
-    record.write_json("case", made, body)
-    record.write_markdown("case", made, report.render_markdown(rows, *lines))
+    record.write_json("case", origin, body)
+    record.write_markdown("case", origin, report.render_markdown(rows, *lines))
     record.write_plot("case", report.plot(rows))
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(report.build_table(rows))

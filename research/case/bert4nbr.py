@@ -40,9 +40,9 @@ class Settings(Block):
     layers: Positive
     heads: Positive
     dropout: Share
-    longest: Positive  # purchases of a sequence at most; the latest baskets that fit are kept
-    baskets: Positive  # positions, including that of the appended mask
-    masked: Share  # items of a history that are masked, with all their purchases
+    longest: Positive  # maximum number of purchases in a sequence; the latest baskets that fit are kept
+    baskets: Positive  # number of positions, including that of the appended mask
+    masked: Share  # share of a history's items that are masked, with all their purchases
     batch: Positive  # users
     training: Training
 
@@ -109,7 +109,7 @@ class Histories:
         self.length = np.diff(self.ptr)
 
     def batch(self, users: Array, rng: np.random.Generator | None) -> Sequences:
-        """Build the sequences of ``users``; ``rng`` draws a training task for each user, None masks nothing.
+        """Build the sequences of ``users``; ``rng`` draws a training task for each user; without it nothing is masked.
 
         The task is masked items with probability 1/4, the last basket with 1/4, and the target basket with 1/2.
         """

@@ -1,4 +1,4 @@
-"""Train CASE as in the paper on its Ta-Feng split, its ablations, and PIETSP from the same parts.
+"""Train CASE as in the paper on its Ta-Feng split, the ablations of CASE, and PIETSP from the same layers.
 
 The networks are trained on the training users. The validation users choose the epoch by precision at 10.
 """
@@ -19,7 +19,7 @@ from stage1_candidates.networks.case.batches import Candidates
 from stage1_candidates.networks.case.network import Case, Settings
 
 BATCH = 64  # users
-MAX_CANDIDATES = 1024  # of a user, the most recently bought
+MAX_CANDIDATES = 1024  # of a user in training; the latest bought are kept
 SCORED_USERS = 256  # users scored at a time
 PAPER = Settings(
     horizon=364,
@@ -73,7 +73,7 @@ def score_candidates(network: nn.Module, history: Candidates) -> Array:
 
 
 def make_row(settings: Settings, training: Training) -> Row:
-    """Make a row of the table: train the network of ``settings`` as ``training`` says and score the users."""
+    """Make a row of the table: a function that trains the network of ``settings`` and scores the users."""
 
     def run(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
         torch.manual_seed(seed)
@@ -83,7 +83,7 @@ def make_row(settings: Settings, training: Training) -> Row:
         users = np.arange(train.users)
         curve = train_network(
             network,
-            lambda epoch: case_batches.shuffled(history, users, BATCH, [seed, epoch]),
+            lambda epoch: case_batches.iterate_shuffled(history, users, BATCH, [seed, epoch]),
             -(-len(users) // BATCH),
             lambda trained: evaluate(validate, score_candidates(trained, validation)).mean[10]["P"],
             training,

@@ -1,8 +1,8 @@
 """Score the rows of the Ta-Feng table that need no gradient: TIFU-KNN, frequency, repurchase rate, their product.
 
 A basket is the set of items with a purchase on the same day. Frequency times rate ("FreqRate") is this project's own
-baseline. It multiplies two numbers: on how many days the user bought the item, and the smoothed share of training
-users who bought the item again.
+baseline. It multiplies two numbers: the number of days on which the user bought the item, and the smoothed share
+of training users who bought the item again.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,14 @@ from research.case.tafeng import DAYS, Result, Row, Split, evaluate, group_visit
 from retail.log import Array
 from retail.ragged import place_in_row, row_of
 
-SHARE = 0.05  # of all candidates are bought again; this is the rate of an unknown item
-SMOOTHING = (2, 5, 10, 20, 40)  # b, the weight of the prior in users; b = 160 changes no test metric by .02
-NEIGHBOURS, BASKET_DECAYS, GROUP_DECAYS, OWN, GROUPS = (
-    (100, 300, 900, 2700),
-    (0.9, 1.0),
-    (0.7, 1.0),
-    (0.03, 0.1, 0.3, 0.7),
-    (1, 7),
-)
+SHARE = 0.05  # share of all candidates that are bought again; the rate of an unknown item
+SMOOTHING = (2, 5, 10, 20, 40)  # grid of b, the weight of the prior in users; b = 160 changes no test metric by .02
+# The grid of TIFU-KNN, tuned: see ``Tifu``
+NEIGHBOURS = (100, 300, 900, 2700)
+BASKET_DECAYS = (0.9, 1.0)
+GROUP_DECAYS = (0.7, 1.0)
+OWN = (0.03, 0.1, 0.3, 0.7)
+GROUPS = (1, 7)
 
 
 class Tifu(NamedTuple):
@@ -70,7 +69,7 @@ def score_tifu(train: Split, split: Split, settings: Tifu) -> Array:
 
 
 def _average_neighbours(train: Split, split: Split, settings: Tifu) -> sp.csr_matrix:
-    """Average (users, items + 1) the vectors of the nearest training users of each user, ties by ascending user."""
+    """Average the vectors (users, items + 1) of each user's nearest training users, ties by ascending user."""
     queries, keys = build_vectors(split, settings), build_vectors(train, settings)
     length = np.asarray(keys.multiply(keys).sum(axis=1)).ravel()  # (training users,) squared
     distance = length - 2 * (queries @ keys.T).toarray()  # (users, training users) squared, minus the user's own length
@@ -98,10 +97,10 @@ def compute_repurchase_rates(train: Split, smoothing: float) -> Array:
 
 
 def score_recency(split: Split) -> Array:
-    """Score (n,) the recency of the last purchase in [0, 1), less than any difference of two counts."""
+    """Score (n,) the recency of the last purchase, in [0, 1), so that it only breaks ties of counts."""
     last = np.full(len(split.item), DAYS, np.int64)
     bought = split.times > 0
-    last[bought] = split.day[split.day_ptr[:-1][bought]]  # days ascend: the first one is the latest
+    last[bought] = split.day[split.day_ptr[:-1][bought]]  # days back ascend, so the first one is the latest
     return (DAYS - last) / (DAYS + 1)
 
 
@@ -112,7 +111,7 @@ def score_tifu_stock(train: Split, validate: Split, test: Split, seed: int, fold
 
 
 def score_tifu_tuned(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
-    """Score TIFU-KNN with the settings of the best P@10 on the validation users; the info lists the whole grid."""
+    """Score TIFU-KNN with the settings that have the best P@10 on the validation users; the info lists the grid."""
     tried: list[tuple[Tifu, float]] = []
     for neighbours, basket, group, groups in product(NEIGHBOURS, BASKET_DECAYS, GROUP_DECAYS, GROUPS):
         if groups == 1 and group < 1:
@@ -128,7 +127,7 @@ def score_tifu_tuned(train: Split, validate: Split, test: Split, seed: int, fold
 
 
 def score_frequency(train: Split, validate: Split, test: Split, seed: int, folder: Path) -> Result:
-    """Score the number of days on which the user bought the item, ties by the last of them."""
+    """Score the number of days on which the user bought the item, ties by the latest day."""
     return validate.times + score_recency(validate), test.times + score_recency(test), {}
 
 
@@ -143,7 +142,7 @@ def score_freq_rate(train: Split, validate: Split, test: Split, seed: int, folde
 
 
 def _tune_smoothing(train: Split, validate: Split, test: Split, score: Callable[[Split, Array], Array]) -> Result:
-    """Apply ``score`` with the smoothing of the best P@10 on the validation users."""
+    """Apply ``score`` with the smoothing that has the best P@10 on the validation users."""
     tried = {
         b: evaluate(validate, score(validate, compute_repurchase_rates(train, b))).mean[10]["P"] for b in SMOOTHING
     }

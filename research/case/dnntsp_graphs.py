@@ -43,9 +43,8 @@ class Baskets:
         self.purchase_ptr = split.day_ptr[split.ptr]  # (users + 1,)
         self.first_visit = self.visit_count[split.user]  # (n,) an item without a purchase: after the last visit
         bought = split.times > 0
-        self.first_visit[bought] = self.visit[
-            split.day_ptr[1:][bought] - 1
-        ]  # days back ascend: the last entry is the oldest
+        oldest = split.day_ptr[1:][bought] - 1  # days back ascend, so the last entry of an item is the oldest
+        self.first_visit[bought] = self.visit[oldest]
         self.source, self.target = _pair_purchases(visits.visit)
         self.edge_ptr = np.searchsorted(user[self.source], np.arange(split.users + 1))
         self.weight, self.self_weight = self._compute_weights(user[self.source])
@@ -94,7 +93,7 @@ def _pair_purchases(visit: Array) -> tuple[Array, Array]:
 
 
 def _compute_shift(ptr: Array, users: Array) -> Array:
-    """Compute the number (all users,) that turns a position in the split into a position in the batch of ``users``."""
+    """Compute the shift (all users,) from a position in the split to a position in the batch of ``users``."""
     size = ptr[users + 1] - ptr[users]
     shift = np.zeros(len(ptr) - 1, np.int64)
     shift[users] = np.cumsum(size) - size - ptr[users]

@@ -1,7 +1,7 @@
-"""Train this project's own CASE: prior features besides the calendar, a listwise loss, and a mean of several members.
+"""Train this project's own CASE, with prior features, a listwise loss, and the mean of several members.
 
-A member is one training. Each member counts its item rates on other folds of users. The scores of a member are
-standardised within each user before the mean is taken, so that the scale of a member has no influence.
+A member is one training. Each member counts its item rates on other folds of users. A member's scores are standardised
+within each user before the mean is taken, so that the members have equal weight.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from stage1_candidates.networks.case.network import Case, Settings
 MEMBERS = 5
 FOLDS = 10  # of users, for counting the item rates
 CLIP = 4.0  # standard deviations: limit of a standardised feature
-SEED_STEP = 100  # distance of the member seeds of two runs
+SEED_STEP = 100  # difference between the member seeds of two runs
 FEATURES = 35
 OURS = Settings.model_validate(
     {
@@ -59,8 +59,8 @@ def train_member(train: Split, validate: Split, test: Split, seed: int, folder: 
     mean, spread = features.mean(0), features.std(0) + 1e-6
 
     def build_candidates(split: Split, columns: Array) -> Candidates:
-        standard = np.clip((columns - mean) / spread, -CLIP, CLIP).astype(np.float32)
-        return Candidates(split.ptr, split.item, split.day_ptr, split.day, standard, split.label)
+        standardised = np.clip((columns - mean) / spread, -CLIP, CLIP).astype(np.float32)
+        return Candidates(split.ptr, split.item, split.day_ptr, split.day, standardised, split.label)
 
     training = batches.keep_recent(build_candidates(train, features), MAX_CANDIDATES)
     validation, final = (
@@ -74,7 +74,7 @@ def train_member(train: Split, validate: Split, test: Split, seed: int, folder: 
     users = np.arange(train.users)
     curve = train_network(
         network,
-        lambda epoch: batches.shuffled(training, users, BATCH, [seed, epoch]),
+        lambda epoch: batches.iterate_shuffled(training, users, BATCH, [seed, epoch]),
         -(-len(users) // BATCH),
         measure,
         TRAINING,

@@ -1,9 +1,9 @@
 """Build the prior features of a candidate: the user's own record of it, and how often other users bought it again.
 
-The return rate of an item counts labels. For a user whose label the network is trained on, the rate must therefore come
-from other users: ``build_features_by_fold`` splits the users into folds and counts the items of each fold on all other
-folds. Leaving out one user at a time would fail: of two users of an item, the one who bought it again would see the
-lower rate, and the network would learn the opposite of the truth.
+The repurchase rate of an item counts labels. In training, a user's rates must therefore come from other users:
+``build_features_by_fold`` splits the users into folds and counts the items of each fold on all other folds. Leaving out
+one user at a time would fail. Of two users of an item, the one who bought it again would see the lower rate, and the
+network would learn the opposite of the truth.
 """
 
 import numpy as np
@@ -14,9 +14,10 @@ from retail.log import Array
 from retail.ragged import offsets
 
 NEAR = (7, 14, 28, 56)  # days: windows of the share of recent purchases of an item
-RECENT = 14  # days: candidates bought within them have a return rate of their own
-WEIGHTS = (20, 80)  # users: weight of the average return rate in the rate of an item
-ONCE_WEIGHT, AGAIN_WEIGHT, RECENT_WEIGHT, SHARE_WEIGHT = 60, 20, 60, 20  # users: for subsets of users and other shares
+RECENT = 14  # days: candidates bought within them have a repurchase rate of their own
+WEIGHTS = (20, 80)  # users: weight of the mean repurchase rate in the rate of an item
+ONCE_WEIGHT, AGAIN_WEIGHT, RECENT_WEIGHT = 60, 20, 60  # users: the same for the rates of subsets of users
+SHARE_WEIGHT = 20  # users: the same for other shares
 SPREADS = (2, 10)  # ids: widths of means over neighbouring ids; ids ascend by product code, that is by maker
 DECAYS = (14, 30)  # days in which the weight of a purchase falls to 1 / e
 HORIZON = 364  # days: length of the purchase signal
@@ -51,7 +52,7 @@ def describe_candidates(split: Split) -> Array:
 
 
 def count_by_item(split: Split) -> Array:
-    """Count (13, items + 1) float64 users, returns and purchases by item, the input of ``compute_rates``."""
+    """Count (13, items + 1) float64 users, repurchases and purchases by item, the input of ``compute_rates``."""
     times, last = split.times, split.day[split.day_ptr[:-1]]
     event = np.repeat(split.item, times)
     label = split.label.astype(np.float64)
@@ -61,33 +62,34 @@ def count_by_item(split: Split) -> Array:
 
     groups = (np.ones(len(times)), times == 1, times > 1, last < RECENT)
     users = [sum_by_item(split.item, group) for group in groups]
-    returns = [sum_by_item(split.item, group * label) for group in groups]
-    young = [sum_by_item(event, split.day < days) for days in NEAR]
-    return np.stack([*users, *returns, sum_by_item(split.item, times), *young])
+    repurchases = [sum_by_item(split.item, group * label) for group in groups]
+    recent_counts = [sum_by_item(event, split.day < days) for days in NEAR]
+    return np.stack([*users, *repurchases, sum_by_item(split.item, times), *recent_counts])
 
 
 def compute_rates(sums: Array) -> Array:
     """Compute the features (items + 1, 15) float32 of every item; each share is smoothed towards that of all items."""
-    users, once, again, recent, returns, once_returns, again_returns, recent_returns, purchases, *young = sums
+    (users, once, again, recent, repurchases, repurchases_once, repurchases_again, repurchases_recent, purchases,
+     *recent_counts) = sums  # fmt: skip
 
     def smooth(hits: Array, cases: Array, weight: float) -> Array:
         mean = hits.sum() / max(cases.sum(), 1)
         return np.asarray((hits + weight * mean + 1e-3) / (cases + weight + 1))
 
-    pairs = [(returns, users, weight) for weight in WEIGHTS]
+    pairs = [(repurchases, users, weight) for weight in WEIGHTS]
     pairs += [
-        (once_returns, once, ONCE_WEIGHT),
-        (again_returns, again, AGAIN_WEIGHT),
-        (recent_returns, recent, RECENT_WEIGHT),
+        (repurchases_once, once, ONCE_WEIGHT),
+        (repurchases_again, again, AGAIN_WEIGHT),
+        (repurchases_recent, recent, RECENT_WEIGHT),
     ]
     for spread in SPREADS:
-        near = [gaussian_filter1d(row, spread, truncate=6) * 3 * spread for row in (returns, users)]
+        near = [gaussian_filter1d(row, spread, truncate=6) * 3 * spread for row in (repurchases, users)]
         pairs.append((near[0], near[1], 40))
     shares = np.stack([smooth(*pair) for pair in pairs])
     odds = np.log(shares / (1 - shares))
     others = [smooth(again, users, SHARE_WEIGHT), smooth(purchases, users, SHARE_WEIGHT)]
-    others += [smooth(part, purchases, SHARE_WEIGHT) for part in young]
-    return np.stack([*odds, *others, np.log1p(users), np.log1p(returns)], 1).astype(np.float32)
+    others += [smooth(part, purchases, SHARE_WEIGHT) for part in recent_counts]
+    return np.stack([*odds, *others, np.log1p(users), np.log1p(repurchases)], 1).astype(np.float32)
 
 
 def build_features(split: Split, item_rates: Array) -> Array:

@@ -50,9 +50,9 @@ def summarise(figures: list[Figures]) -> dict[str, Any]:
 
 
 def compare_pairs(figures: dict[str, list[Figures]], pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Compare pairs of rows by a paired bootstrap over users; pairs with an absent row are left out.
+    """Compare pairs of rows by a paired bootstrap over users; a pair with an absent row is left out.
 
-    The value of a user is its mean over the seeds.
+    A user's value is the mean over the seeds.
     """
     reported: tuple[tuple[Metric, int], ...] = (("P", 1), ("P", 5), ("P", 10), ("R", 10), ("N", 5), ("N", 10))
     return [

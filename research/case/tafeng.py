@@ -1,7 +1,7 @@
 """Read the Ta-Feng split of the CASE paper (Table 1) and compute the paper's metrics.
 
 A user's candidates are the items bought before. The label says whether the target basket, the next one, holds the item.
-The files count days back from the date of the target basket. Every method that reads the days thus knows that date.
+The files count days back from the date of the target basket. Every method that reads the days thus knows this date.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,26 +89,26 @@ Result = tuple[Array, Array, dict[str, Any]]  # validation scores, test scores, 
 Row = Callable[[Split, Split, Split, int, Path], Result]  # (train, validate, test, seed, folder of checkpoints)
 
 
-def path(folder: Path, split: Part) -> Path:
-    """Return the file of one part of the split."""
-    return folder / f"tafeng_{split}.parquet"
+def locate(folder: Path, part: Part) -> Path:
+    """Locate the file of one part of the data."""
+    return folder / f"tafeng_{part}.parquet"
 
 
-def read(folder: Path, split: Part) -> Split:
+def read(folder: Path, part: Part) -> Split:
     """Read one file of ``folder``; raise InputError if it is absent or malformed."""
-    items = 1 + max(int(_read_columns(folder, part, "item_id_idx_arr").explode("item_id_idx_arr").max().item())
-                    for part in PARTS)  # fmt: skip
-    table = _read_columns(folder, split, *COLUMNS).sort("cid")
+    items = 1 + max(int(_read_columns(folder, name, "item_id_idx_arr").explode("item_id_idx_arr").max().item())
+                    for name in PARTS)  # fmt: skip
+    table = _read_columns(folder, part, *COLUMNS).sort("cid")
     size = table["item_id_idx_arr"].list.len().to_numpy().astype(np.int64)
     ptr = offsets(size)
     signal = table["member_day_arr"].explode()
     item = table["item_id_idx_arr"].explode().to_numpy().astype(np.int32) + np.int32(1)
     label = table["label_arr"].explode().to_numpy().astype(np.uint8)
     if not len(item) == len(label) == len(signal):
-        raise InputError(f"{path(folder, split)}: the lists of a user differ in length; use the file as released")
+        raise InputError(f"{locate(folder, part)}: the lists of a user differ in length; use the file as released")
     width = signal.list.len().to_numpy()
     if len(width) and width.min() != width.max():
-        raise InputError(f"{path(folder, split)}: member_day_arr differs in length; use the file as released")
+        raise InputError(f"{locate(folder, part)}: member_day_arr differs in length; use the file as released")
     dense = signal.explode().to_numpy().reshape(len(item), -1) != 0  # (n, 364)
     order = np.lexsort((item, np.repeat(np.arange(len(size)), size)))
     dense = dense[order]
@@ -199,8 +199,8 @@ def bootstrap_standard_error(figures: Figures, metric: Metric, k: int, draws: in
     return float(bootstrap_means([figures.values_at(metric, k)], draws, seed).std())
 
 
-def _read_columns(folder: Path, split: Part, *columns: str) -> pl.DataFrame:
-    file = path(folder, split)
+def _read_columns(folder: Path, part: Part, *columns: str) -> pl.DataFrame:
+    file = locate(folder, part)
     if not file.exists():
         raise InputError(f"{file}: no such file; put the CASE paper's files there or name their folder with --data")
     try:

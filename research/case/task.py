@@ -1,7 +1,7 @@
 """Run one row of the Ta-Feng table with one seed as a process: ``research.case.task MODULE ROW SEED DATA FILE``.
 
-The scores are written to a file together with a fingerprint of their inputs and code. A finished task is thus not run
-twice, and a killed task resumes from the checkpoints of its training.
+The name of the file holds a fingerprint of the task's inputs and code, so a finished task is not run twice. A killed
+task resumes from the checkpoints of its training.
 """
 
 import ast
@@ -23,7 +23,7 @@ from retail.log import Array
 
 ROOT = Path(__file__).parents[2]
 MODULES = ("closed_form", "dnntsp", "bert4nbr", "case_rows", "ours")  # each has ``ROWS``, in the order of the table
-PACKAGES = ("retail", "stage1_candidates", "benchmarks")
+PACKAGES = ("retail", "stage1_candidates", "benchmarks")  # their imported files enter the fingerprint
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Scores:
 
 
 def load_rows() -> dict[str, ModuleType]:
-    """Load the modules of all rows: the name of each row and the module whose ``ROWS`` holds it."""
+    """Load the modules of all rows: name of the row -> module whose ``ROWS`` holds it."""
     names = [f"research.case.{name}" for name in MODULES]
     modules = [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
     return {name: module for module in modules for name in module.ROWS}
@@ -52,9 +52,9 @@ def slugify(row: str) -> str:
 
 
 def compute_fingerprint(module: ModuleType, row: str, seed: int, data: Path) -> str:
-    """Hash the data, the row, the seed and the code: the module of the row, with its settings, and its imports."""
+    """Hash the data, the row, the seed and the code: the row's module, with its settings, and what it imports."""
     files = [Path(str(module.__file__)), *(ROOT / "research" / "case" / name for name in ("tafeng.py", "task.py"))]
-    parts = [tafeng.path(data, part) for part in PARTS]
+    parts = [tafeng.locate(data, part) for part in PARTS]
     return kept.fingerprint([row, seed], [*parts, *sorted(_collect_imports(set(files)))])
 
 

@@ -67,7 +67,7 @@ def main() -> None:
         protocol = SHOPS[name]
         results = run_shop(rows.list_blocks(store, protocol.reported), protocol, trainings, arguments.features)
         seconds = sum(row["seconds"] for row in results["rows"].values())
-        origin = record.made_from(csvs, protocol.seeds, command, seconds)
+        origin = record.describe_origin(csvs, protocol.seeds, command, seconds)
         print(report.write(name, origin, {"note": NOTE, "settings": collect_settings(), "shops": {name: results}}))
 
 
@@ -202,10 +202,10 @@ def run_ablations(blocks: Sequence[Block], seeds: Sequence[int], folder: Path) -
         ap = {row: figures.average_seeds(values.ap) for row, values in pair.items()}
         auc = {row: figures.average_seeds(values.auc) for row, values in pair.items()}
         differences[name] = {
-            "map12": paired.compared(ap, "whole")[name]["minus"],
-            "auc": paired.compared(auc, "whole")[name]["minus"],
+            "map12": paired.compare_variants(ap, "whole")[name]["minus"],
+            "auc": paired.compare_variants(auc, "whole")[name]["minus"],
         }
-    adjusted = paired.holm({name: row["auc"]["p"] for name, row in differences.items()})
+    adjusted = paired.adjust_holm({name: row["auc"]["p"] for name, row in differences.items()})
     return {name: {**row, "auc": {**row["auc"], "holm": adjusted[name]}} for name, row in differences.items()}
 
 

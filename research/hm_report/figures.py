@@ -74,8 +74,8 @@ def build_table(rows: Mapping[str, Row], base: str) -> dict[str, dict[str, Any]]
 
     The intervals are over customers. Further keys are MAP@12 by seed, seconds, and the mean losses.
     """
-    ap = paired.compared({name: average_seeds(row.ap) for name, row in rows.items()}, base)
-    auc = paired.compared({name: average_seeds(row.auc) for name, row in rows.items() if row.auc}, base)
+    ap = paired.compare_variants({name: average_seeds(row.ap) for name, row in rows.items()}, base)
+    auc = paired.compare_variants({name: average_seeds(row.auc) for name, row in rows.items() if row.auc}, base)
     return {
         name: {
             **ap[name],
@@ -95,10 +95,12 @@ def compare_neighbours(rows: Mapping[str, Row], order: Sequence[str]) -> list[di
     for less, more in pairwise(order):
         ap = {name: average_seeds(rows[name].ap) for name in (less, more)}
         auc = {name: average_seeds(rows[name].auc) for name in (less, more)}
-        map12 = paired.compared(ap, less)[more]["minus"]
-        steps.append({"less": less, "more": more, "map12": map12, "auc": paired.compared(auc, less)[more]["minus"]})
+        map12 = paired.compare_variants(ap, less)[more]["minus"]
+        steps.append(
+            {"less": less, "more": more, "map12": map12, "auc": paired.compare_variants(auc, less)[more]["minus"]}
+        )
     for measure in ("map12", "auc"):
-        adjusted = paired.holm({k: step[measure]["p"] for k, step in enumerate(steps)})
+        adjusted = paired.adjust_holm({k: step[measure]["p"] for k, step in enumerate(steps)})
         for k, step in enumerate(steps):
             step[measure]["holm"] = adjusted[k]
     return steps

@@ -23,7 +23,7 @@ from research.hm_report.features import Feature
 from research.hm_report.shops import Store
 from research.two_tower import lists_of_week
 from research.two_tower.__main__ import DATA, read
-from research.two_tower.recall import AT, Hits, hits, recalls
+from research.two_tower.recall import CUTOFFS, Hits, compute_recalls, count_hits
 from retail import kept, paths, stage, weeks
 from retail.log import Array
 from retail.metrics import interval
@@ -67,7 +67,7 @@ def add_features(store: Store, names: tuple[str, ...]) -> Iterator[None]:
     article_columns, customer_columns = (
         _build_columns(store, known, names) for known in (ARTICLE_FEATURES, CUSTOMER_FEATURES)
     )
-    numbers, customers = inputs.article_numbers, inputs.customers
+    numbers, customers = inputs.compute_article_numbers, inputs.build_customers
 
     def add_article_numbers(history: History) -> Array:
         columns: Array = np.column_stack([numbers(history), article_columns(history)]).astype(np.float32)
@@ -81,8 +81,8 @@ def add_features(store: Store, names: tuple[str, ...]) -> Iterator[None]:
     start = weeks.history(store.shop.log, 1)
     with contextlib.ExitStack() as stack:
         for module in (batches, vectors):
-            stack.enter_context(mock.patch.object(module, "article_numbers", add_article_numbers))
-            stack.enter_context(mock.patch.object(module, "customers", add_customer_numbers))
+            stack.enter_context(mock.patch.object(module, "compute_article_numbers", add_article_numbers))
+            stack.enter_context(mock.patch.object(module, "build_customers", add_customer_numbers))
         article, customer = article_columns(start).shape[1], customer_columns(start).shape[1]
         stack.enter_context(mock.patch.object(network, "ARTICLE_NUMBERS", inputs.ARTICLE_NUMBERS + article))
         stack.enter_context(mock.patch.object(network, "CUSTOMER_NUMBERS", inputs.CUSTOMER_NUMBERS + customer))
@@ -151,7 +151,7 @@ def compute_half_width(difference: Array) -> float:
 
 def compute_recall(parts: list[Hits]) -> Array:
     """Compute the pooled recall@100 and its bootstrap draws (1 + draws,); equal draws take the same customers."""
-    recall: Array = recalls(parts, METHOD, 1)["pooled"][:, AT.index(100)]
+    recall: Array = compute_recalls(parts, METHOD, 1)["pooled"][:, CUTOFFS.index(100)]
     return recall
 
 
@@ -168,12 +168,12 @@ def load_or_train(store: Store, params: Any, name: str, seed: int, folder: Path)
             weights = module.train(weeks.history(log, WEEKS[0]), store.shop, settings, seed, checkpoints)
             for week in WEEKS:
                 history, users = weeks.history(log, week), weeks.buyers(log, week)
-                ranked = lists_of_week.of_towers(module, history, store.shop, users, settings, weights)
-                counted = hits(log, week, {METHOD: ranked})
+                ranked = lists_of_week.rank_two_tower(module, history, store.shop, users, settings, weights)
+                counted = count_hits(log, week, {METHOD: ranked})
                 out |= {
                     f"{week}/user": counted.user,
                     f"{week}/bought": counted.bought,
-                    f"{week}/found": counted.found[METHOD],
+                    f"{week}/found": counted.counts[METHOD],
                 }
         return out
 

@@ -1,6 +1,6 @@
 """Compare LENS with personal frequency and measure its uses: ``python -m research.lens``.
 
-Each training (task, row, seed) is kept under data/bench/lens. A run that was killed resumes from its last epoch.
+Each training (task, row, seed) is kept under data/bench/lens. A killed run resumes from its last epoch.
 """
 
 import argparse
@@ -24,6 +24,7 @@ TAFENG = shops.ROOT.parent / "shared/data/case_tafeng"
 
 
 def main() -> None:
+    """Train the networks, measure all rows, write lens.json, lens.md and lens.png, and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tafeng", type=Path, default=TAFENG, help="folder of the CASE paper's Ta-Feng files")
     parser.add_argument("--out", type=Path, default=record.RESULTS, help="folder of the results")
@@ -48,13 +49,13 @@ def main() -> None:
             "planted": rows.measure_insights(planted_task, groups.shop, rows.SMALL, folder, groups),
         },
     }
-    files = [tafeng.path(arguments.tafeng, part) for part in tafeng.PARTS]
+    files = [tafeng.locate(arguments.tafeng, part) for part in tafeng.PARTS]
     data = [*sorted(shops.ONLINE_RETAIL.glob("*.csv")), *files]
     tables = [task["rows"] for part in ("baskets", "times") for task in figures[part].values()]
     seconds = sum(row.get("seconds", 0) for table in (*tables, figures["by heart"]) for row in table.values())
     seeds = sorted({seed for table in tables for row in table.values() for seed in row.get("seeds", [])})
     command = shlex.join(["python", "-m", "research.lens", *sys.argv[1:]])
-    report.write(record.made_from(data, seeds, command, seconds), figures, arguments.out)
+    report.write(record.describe_origin(data, seeds, command, seconds), figures, arguments.out)
     print((arguments.out / "lens.md").read_text())
 
 

@@ -17,7 +17,7 @@ LONGEST = 60  # most articles of a personal list
 
 
 def measure_baskets(lists: Array, task: Task, query: Query) -> Array:
-    """Return recall, precision and F1 (e, 3) of each customer's predicted basket, 0 for an empty one (paper, 4.4).
+    """Measure recall, precision and F1 (e, 3) of each customer's predicted basket, 0 for an empty one (paper, 4.4).
 
     ``lists`` (e, T): tokens of the predicted articles, 0 where there is none. Recall = |predicted and bought| /
     |bought|, precision = |predicted and bought| / |predicted|.
@@ -36,7 +36,7 @@ def measure_baskets(lists: Array, task: Task, query: Query) -> Array:
 
 
 def summarise(measures: Array) -> dict[str, float]:
-    """Average ``measure_baskets`` over customers; the paper's F1, ``f1_of_means``, is that of the mean measures."""
+    """Average ``measure_baskets`` over customers; ``f1_of_means``, the paper's F1, uses their means."""
     recall, precision, f1 = (float(value) for value in measures.mean(0))
     of_means = 2 * recall * precision / max(recall + precision, 1e-12)
     return {"recall": recall, "precision": precision, "f1": f1, "f1_of_means": of_means}
@@ -51,7 +51,7 @@ def average_lists(lists: Array, task: Task, query: Query) -> dict[str, float]:
 
 
 def compare(ours: Array, theirs: Array, user: Array) -> dict[str, float]:
-    """Return the mean of ours minus theirs, one value per customer, and its 95% interval (paired bootstrap)."""
+    """Estimate the mean of ``ours`` minus ``theirs`` over customers, and its 95% interval (paired bootstrap)."""
     low, high = metrics.interval(metrics.bootstrap_means([(user, ours - theirs)], DRAWS, 1))
     return {"mean": float((ours - theirs).mean()), "low": low, "high": high}
 
@@ -76,7 +76,7 @@ def cut_lists(lists: Array, length: Array | int) -> Array:
 
 
 def average_length(task: Task, query: Query) -> Array:
-    """Return the mean number of articles (e,) in each customer's baskets so far, rounded, at least 1."""
+    """Average the number of articles (e,) in each customer's baskets so far, rounded, at least 1."""
     sequences = task.sequences
     first = sequences.start[query.user]
     articles = sequences.ptr[query.stop] - sequences.ptr[first]
@@ -108,7 +108,7 @@ def predict_personal(task: Task) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def compute_gaps(task: Task, query: Query) -> tuple[Array, Array, Array]:
-    """Return the true days (e,) until the next basket, and mean and median of the customer's gaps so far.
+    """Compute the true days (e,) until the next basket, and mean and median of the customer's gaps so far.
 
     Mean and median are NaN for a customer with a single basket so far.
     """

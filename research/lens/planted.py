@@ -1,4 +1,4 @@
-"""Make a shop with planted groups: each customer buys the articles of one group, at a pace of its own."""
+"""Make a shop with planted groups: each customer buys the articles of one group, at the customer's own pace."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,9 @@ from retail.log import Array
 from retail.shop import Shop
 
 GROUPS, ARTICLES, CUSTOMERS, DAYS = 4, 30, 600, 728  # groups, articles per group, customers in total, days
-FAVOURITES, TAKEN, OTHERS = 8, 0.6, 0.5  # per customer; probability of each in a basket; mean number of other articles
+FAVOURITES = 8  # favourite articles of a customer
+TAKEN = 0.6  # probability that a favourite is in a basket
+OTHERS = 0.5  # mean number of other articles in a basket
 PACES = (14, 21, 28, 42)  # mean days between a customer's baskets
 JITTER = 0.15  # standard deviation of a gap, as a share of it
 

@@ -16,9 +16,9 @@ PUBLISHED = {  # recall, precision, F1 of the paper's Table 2
 WHY = (
     "The published figures cannot be compared with these. They are means over lists of up to ten articles, on the last "
     "baskets of a random 30% of all 32,266 Ta-Feng customers; protocol and code are unpublished. The figures here are "
-    "of whole baskets. On Ta-Feng they are of the 1,412 test users of the CASE paper's files, which give only the "
-    "repeated part of the last basket. No free-running evaluation known here reaches a precision of .37 to .40 with a "
-    "recall of .11 to .13. Teacher-forced steps know the true articles before them and the true length; they have "
+    "of whole baskets. On Ta-Feng they cover the 1,412 test users of the CASE paper's files. These files give only the "
+    "repeated part of the last basket. We know of no free-running evaluation with a precision of .37 to .40 and a "
+    "recall of .11 to .13. Teacher-forced steps know the true articles before them and the true length. They have "
     "columns of their own."
 )
 OURS = (
@@ -30,14 +30,15 @@ OURS = (
 )
 
 
-def write(made_from: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
-    """Write ``figures`` as JSON, Markdown and a plot into ``folder``; ``made_from`` says how they were made."""
-    record.write_json("lens", made_from, figures, folder)
-    record.write_markdown("lens", made_from, format_markdown(figures), folder)
-    record.write_plot("lens", draw(figures), folder)
+def write(origin: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
+    """Write ``figures`` as JSON, Markdown and a plot into ``folder``; ``origin``: see ``record.describe_origin``."""
+    record.write_json("lens", origin, figures, folder)
+    record.write_markdown("lens", origin, render_markdown(figures), folder)
+    record.write_plot("lens", plot(figures), folder)
 
 
-def format_markdown(figures: dict[str, Any]) -> str:
+def render_markdown(figures: dict[str, Any]) -> str:
+    """Render all tables as Markdown."""
     lines = ["# LENS: the next basket, its day, and their uses", "", WHY, "", OURS]
     for name, task in figures["baskets"].items():
         lines += ["", f"## {name}: {task['about']}", "", _format_baskets(task), "", *_describe_choices(task)]
@@ -55,8 +56,12 @@ def _format_baskets(task: dict[str, Any]) -> str:
     rows = []
     for name, row in task["rows"].items():
         free, forced = row["free"], row.get("forced")
-        cells = [_round(free[key]) for key in ("recall", "precision", "f1", "f1_of_means")]
-        cells += [_round(forced["precision"]), _round(forced["f1"]), f"{row['length']:.1f}"] if forced else ["", "", ""]
+        cells = [_format_number(free[key]) for key in ("recall", "precision", "f1", "f1_of_means")]
+        cells += (
+            [_format_number(forced["precision"]), _format_number(forced["f1"]), f"{row['length']:.1f}"]
+            if forced
+            else ["", "", ""]
+        )
         gaps = task["F1 minus"].get(name)
         cells += [_format_gap(gaps[baseline]) if gaps else "" for baseline in PERSONAL]
         seeds, seconds = _format_cost(row)
@@ -66,7 +71,7 @@ def _format_baskets(task: dict[str, Any]) -> str:
 
 def _describe_choices(task: dict[str, Any]) -> list[str]:
     plain, decayed = task["chosen"]["personal top"], task["chosen"]["personal top with decay"]
-    lists = ", ".join(f"{name} {_round(row['lists']['f1_of_means'])}" for name, row in task["rows"].items())
+    lists = ", ".join(f"{name} {_format_number(row['lists']['f1_of_means'])}" for name, row in task["rows"].items())
     return [
         f"True baskets hold {task['mean length']:.1f} articles. Best length, by validation: {plain['length']}, with "
         f"decay {decayed['length']} (half-life {decayed['half_life']:.0f} days). Own length: the customer's mean so "
@@ -78,7 +83,7 @@ def _describe_choices(task: dict[str, Any]) -> list[str]:
 
 
 def _format_published() -> str:
-    rows = [[name, *map(_round, values)] for name, values in PUBLISHED.items()]
+    rows = [[name, *map(_format_number, values)] for name, values in PUBLISHED.items()]
     return record.markdown_table(["row", "recall", "precision", "F1"], rows)
 
 
@@ -102,7 +107,7 @@ def _format_times(times: dict[str, Any]) -> str:
 
 def _format_memory(memory: dict[str, Any]) -> str:
     rows = [
-        [name, *(_round(row[key]) for key in ("recall", "precision", "f1")), f"{row['seconds']:.0f}"]
+        [name, *(_format_number(row[key]) for key in ("recall", "precision", "f1")), f"{row['seconds']:.0f}"]
         for name, row in memory.items()
     ]
     return record.markdown_table(["row", "recall", "precision", "F1", "seconds"], rows)
@@ -115,7 +120,8 @@ def _format_insights(insights: dict[str, Any]) -> str:
         for model, figures in models.items():
             auc = figures["anomalies"]
             cells = [
-                f"{_round(auc[key]['within'])} (alone {_round(auc[key]['alone'])})" for key in ("articles", "time")
+                f"{_format_number(auc[key]['within'])} (alone {_format_number(auc[key]['alone'])})"
+                for key in ("articles", "time")
             ]
             cells.append(str(auc["about"]["clusters"]))
             for way in ("per day", "cumulative"):
@@ -128,8 +134,8 @@ def _format_insights(insights: dict[str, Any]) -> str:
     return record.markdown_table([*head, "alerts P, R, cumulative", "purity of articles, customers"], rows)
 
 
-def draw(figures: dict[str, Any]) -> Figure:
-    """Draw the F1 of whole baskets by task and row, the errors in days, and the AUC of injected changes."""
+def plot(figures: dict[str, Any]) -> Figure:
+    """Plot the F1 of whole baskets by task and row, the errors in days, and the AUC of injected changes."""
     picture = Figure(figsize=(13, 7), layout="constrained")
     panels = picture.subplots(2, 2).flatten()
     for axes, (name, task) in zip(panels, figures["baskets"].items(), strict=False):
@@ -162,7 +168,7 @@ def _format_cost(row: dict[str, Any]) -> tuple[str, str]:
     return (str(len(row["seeds"])), f"{row['seconds']:.0f}") if "seeds" in row else ("", "")
 
 
-def _round(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:.4f}"
 
 

@@ -19,7 +19,7 @@ from stage1_candidates.networks.lens import answers, basket_sequences
 
 OWN = "LENS1000, ours"
 PERSONAL = ("personal top, best length", "personal top, own length")  # baselines of the free-running F1
-SEEDS = (1, 2, 3)  # of the row that competes with personal lists; the other networks are far below them
+SEEDS = (1, 2, 3)  # of the row that is close to the personal lists; the other networks are far below them
 Rows = dict[str, tuple[dict[str, Any], tuple[int, ...]]]
 BASKETS: dict[str, Rows] = {  # task -> row -> shape and seeds
     "online_retail": {"LENS1000": (LENS1000, (1,)), OWN: (OURS, SEEDS)},
@@ -41,7 +41,7 @@ SMALL: dict[str, Any] = {**OURS, "item_width": 32, "sce": [32], "fbe": [64], "ns
 
 
 def train_all(shop: Task, tafeng: Task, planted: Task, names: Sequence[str], folder: Path) -> None:
-    """Make every training first, so that a resumed run repeats no evaluation."""
+    """Run all trainings before any evaluation, so that a resumed run repeats no evaluation."""
     for shape in MEMORY_ROWS.values():
         trainings.train_basket(_select_few(shop), shape, 1, folder, MEMORY_TRAINING)
     for task, shape in ((shop, OURS), (planted, SMALL)):  # the models behind the insights
@@ -118,7 +118,7 @@ def compare_days(task: Task, names: Sequence[str], folder: Path) -> dict[str, An
 
 
 def memorise(task: Task, folder: Path) -> dict[str, Any]:
-    """Measure the free-running baskets of memorised customers: can the network fit few customers at all?"""
+    """Measure the free-running baskets of memorised customers, as a check that the network can fit few customers."""
     small = _select_few(task)
     out = {}
     for name, shape in MEMORY_ROWS.items():
@@ -132,7 +132,7 @@ def memorise(task: Task, folder: Path) -> dict[str, Any]:
 def measure_insights(
     task: Task, shop: Shop, shape: dict[str, Any], folder: Path, groups: Planted | None
 ) -> dict[str, Any]:
-    """Measure injected changes, alerts and, with planted ``groups``, purity: by LENS and by counts of the past.
+    """Measure injected changes, alerts and, with planted ``groups``, purity: for LENS and for counts of the past.
 
     Both models are trained on the days before validation. Changes are injected into the test's last baskets; alerts
     start on the first test day.
@@ -155,7 +155,7 @@ def _select_few(task: Task) -> Task:
 
 
 def _make_models(task: Task, shop: Shop, shape: dict[str, Any], folder: Path) -> dict[str, Model]:
-    """Return LENS, trained on ``task``, and its baseline, counts of the past."""
+    """Make LENS, trained on ``task``, and its baseline, counts of the past."""
     log = shop.log
     vocabulary = _choose_vocabulary(shop)
     sequences = basket_sequences.read_sequences(weeks.history(log, log.weeks), vocabulary, SALES_HALF_LIFE)

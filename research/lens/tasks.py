@@ -8,8 +8,8 @@ Online Retail is split by its calendar:
 
 Ta-Feng is read as the CASE paper released it: three files of users. A file gives only those articles of the last basket
 that were bought before. So the task is to predict this repeated part. Each earlier basket of a training user is an
-example in the same form, with a basket sequence of its own. Days are counted from a user's first basket: the files
-count them back from the target's date, which a forecast of the date must not know.
+example in the same form, with a basket sequence of its own. The files count days back from the target's date, which a
+forecast of this date must not know. Days are therefore counted from a user's first basket.
 """
 
 import itertools
@@ -48,7 +48,7 @@ class Task:
 
     @property
     def training_baskets(self) -> Array:
-        """Mask (s,) bool of the baskets that a training may read."""
+        """Return the mask (s,) bool of the baskets that training may read."""
         if self.customers:
             before: Array = self.sequences.day < self.validation.day.min(initial=2**31)
             return before
@@ -76,7 +76,7 @@ def make_shop_task(name: str, shop: Shop) -> Task:
 
 
 def make_tafeng_task(folder: Path) -> Task:
-    """Make the task of the CASE paper's files in ``folder``; an InputError names what is wrong with them."""
+    """Make the task of the CASE paper's files in ``folder``; InputError if a file is absent or malformed."""
     splits = [tafeng.read(folder, part) for part in tafeng.PARTS]
     parts = [_split_prefixes(_read_purchases(splits[0])), *(_keep_whole(_read_purchases(part)) for part in splits[1:])]
     first = np.cumsum([0, *(part["sequence"].n_unique() for part in parts)])
@@ -94,7 +94,7 @@ def make_tafeng_task(folder: Path) -> Task:
 
 
 def _read_purchases(split: Split) -> pl.DataFrame:
-    """Return (user, day, item, basket) rows of every purchase; day 364 is the target's and holds its repeated part."""
+    """Read (user, day, item, basket) rows of every purchase; day 364 is the target's and holds its repeated part."""
     row = np.repeat(np.arange(len(split.item)), split.times)
     bought = split.label > 0
     user, item = split.user, split.item.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Train the networks of the benchmark; each is kept under a fingerprint of its settings, so a killed run resumes."""
+"""Train the networks of the benchmark and keep each under a fingerprint of its settings, so a killed run resumes."""
 
 import time
 from collections.abc import Iterator
@@ -40,7 +40,9 @@ TRAINING = Training(
 )  # fmt: skip
 NETWORKS = Path(__file__).parents[2] / "stage1_candidates/networks"
 CODE = [*sorted((NETWORKS / "lens").glob("*.py")), NETWORKS / "base/training.py"]
-PER_CUSTOMER, EPOCH, BATCH = 2, 3000, 32  # most examples of a customer in an epoch, of an epoch, of a batch
+PER_CUSTOMER = 2  # maximum number of examples of a customer in an epoch
+EPOCH = 3000  # maximum number of examples in an epoch
+BATCH = 32  # examples
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ class Trained:
 
     network: nn.Module
     seconds: float
-    epochs: tuple[int, int]  # number trained, and the best one, whose weights are kept
+    epochs: tuple[int, int]  # number of trained epochs, and the best epoch, whose weights are kept
 
 
 def adapt_shape(task: Task, settings: dict[str, Any]) -> Shape:
-    """Return the shape of a row without the inputs that the task's data do not have."""
+    """Adapt the settings of a row to the task: switch off inputs that its data lack."""
     available = dict(settings)
     if not task.customers:
         available["user_width"] = None
@@ -63,32 +65,32 @@ def adapt_shape(task: Task, settings: dict[str, Any]) -> Shape:
 
 
 def train_basket(task: Task, row: dict[str, Any], seed: int, folder: Path, settings: Training = TRAINING) -> Trained:
-    """Train a ``Lens``; early stopping by the F1 of free-running baskets of the validation customers."""
+    """Train a ``Lens``; early stopping uses the F1 of the validation customers' free-running baskets."""
     sequences, shape = task.sequences, adapt_shape(task, row)
 
-    def make() -> Lens:
+    def make_network() -> Lens:
         network = Lens(sequences.articles, sequences.users, shape)
         readable = sequences.keep_articles(task.training_baskets)
         sold = np.bincount(readable.token, minlength=sequences.articles + 1)[1:]
-        network.begin(_compute_vectors(readable, shape), np.unique(task.train.user), sold)
+        network.initialise(_compute_vectors(readable, shape), np.unique(task.train.user), sold)
         return network
 
     def measure(network: Any) -> float:
         lists = answers.decode_baskets(network, sequences, task.validation).token
         return figures.summarise(figures.measure_baskets(lists, task, task.validation))["f1"]
 
-    return _load_or_train(task, "basket", make, shape, measure, seed, folder, settings)
+    return _load_or_train(task, "basket", make_network, shape, measure, seed, folder, settings)
 
 
 def train_clock(task: Task, row: dict[str, Any], seed: int, folder: Path, settings: Training = TRAINING) -> Trained:
-    """Train a ``Clock``; early stopping by its mean absolute error on the validation customers."""
+    """Train a ``Clock``; early stopping uses its mean absolute error on the validation customers."""
     sequences, shape = task.sequences, adapt_shape(task, row)
     gap = (sequences.day[task.train.stop] - sequences.day[task.train.stop - 1]).mean()
 
-    def make() -> Clock:
+    def make_network() -> Clock:
         network = Clock(sequences.articles, sequences.users, shape)
         vectors = _compute_vectors(sequences.keep_articles(task.training_baskets), shape)
-        network.begin(vectors, torch.from_numpy(np.unique(task.train.user)), float(gap))
+        network.initialise(vectors, torch.from_numpy(np.unique(task.train.user)), float(gap))
         return network
 
     true = sequences.day[task.validation.stop] - sequences.day[task.validation.stop - 1]
@@ -96,23 +98,23 @@ def train_clock(task: Task, row: dict[str, Any], seed: int, folder: Path, settin
     def measure(network: Any) -> float:
         return -float(np.abs(answers.forecast_days(network, sequences, task.validation) - true).mean())
 
-    return _load_or_train(task, "clock", make, shape, measure, seed, folder, settings)
+    return _load_or_train(task, "clock", make_network, shape, measure, seed, folder, settings)
 
 
 def _compute_vectors(readable: BasketSequences, shape: Shape) -> torch.Tensor:
-    """Return the initial article vectors (V, d), or nothing for a cold start."""
+    """Compute the initial article vectors (V, d); empty for a cold start."""
     if shape.start == "cold":
         return torch.zeros(0)
     return torch.from_numpy(warm.compute_vectors(readable, shape.item_width))
 
 
 def _load_or_train(
-    task: Task, kind: str, make: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
+    task: Task, kind: str, make_network: Any, shape: Shape, measure: Any, seed: int, folder: Path, settings: Training
 ) -> Trained:
-    """Load the kept training with this fingerprint, or train ``make()`` and keep it."""
+    """Load the kept training with this fingerprint, or train the result of ``make_network`` and keep it."""
     about = [task.name, task.about, kind, shape.model_dump(), settings.model_dump(), seed, PER_CUSTOMER, EPOCH, BATCH]
     torch.manual_seed(seed)
-    network = make()
+    network = make_network()
 
     def compute(checkpoints: Path) -> dict[str, Array]:
         return dict(_train(task, network, shape, measure, seed, checkpoints, settings, f"{task.name}, {kind}"))
@@ -131,7 +133,7 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     started, before = time.perf_counter(), float(spent.read_text()) if spent.exists() else 0.0
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def make_batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
         sample = rng.permutation(basket_sequences.sample_rows(task.train, PER_CUSTOMER, rng))[:EPOCH]
         examples, shuffle = task.train.select(sample), shape.order == "drawn"
@@ -139,6 +141,6 @@ def _train(
         spent.write_text(str(before + time.perf_counter() - started))
 
     steps = -(-min(int(np.minimum(np.bincount(task.train.user), PER_CUSTOMER).sum()), EPOCH) // BATCH)
-    curve = training.train(network, batches, steps, measure, settings, seed, folder, label)
+    curve = training.train(network, make_batches, steps, measure, settings, seed, folder, label)
     cost = np.array([before + time.perf_counter() - started, len(curve.loss), curve.best + 1])
     return {**weights.arrays(network), "cost": cost}

@@ -12,13 +12,15 @@ from stage1_candidates.networks.lens import basket_sequences
 from stage1_candidates.networks.lens.basket_sequences import BasketSequences, Query
 from stage1_candidates.networks.lens.plugin import Expected
 
-CHANGED, LATER, SEEDS = 0.05, 5, 20  # share of customers changed; factor of a changed gap; random draws of customers
+CHANGED = 0.05  # share of customers that are changed
+LATER = 5  # factor of a changed gap
+SEEDS = 20  # random draws of customers
 WATCHED, DAYS = 200, 28  # articles and days of the alerts
 SUPPLY, PAST = 0.8, 91  # daily resupply as a share of the mean daily sales of the last PAST days
 
 
 def inject_changes(model: Model, query: Query, seed: int) -> dict[str, dict[str, float]]:
-    """Change a random share of the customers and return the ROC-AUC of each distance as a detector of them.
+    """Change the baskets of random customers and compute the ROC-AUC with which each distance detects them.
 
     "articles": the last basket is swapped with that of a customer of another cluster. "time": its gap is LATER times as
     long. "alone": by the distance itself; "within": by its robust z-score within the cluster. Means over SEEDS draws.
@@ -47,7 +49,7 @@ def inject_changes(model: Model, query: Query, seed: int) -> dict[str, dict[str,
 
 
 def _pick_others(cluster: Array, changed: Array, rng: np.random.Generator) -> Array:
-    """Return the row (e,) whose basket each customer gets: its own, or a random one of another cluster."""
+    """Pick the row (e,) whose basket each customer gets: the own one, or a random one of another cluster."""
     row = np.arange(len(cluster))
     order = rng.permutation(len(cluster))
     order = order[np.argsort(cluster[order], kind="stable")]  # one run per cluster, in random order
@@ -59,7 +61,7 @@ def _pick_others(cluster: Array, changed: Array, rng: np.random.Generator) -> Ar
 
 
 def _take_rows(lists: Lists, row: Array) -> Lists:
-    """Return the lists ``row`` (positions), in their order."""
+    """Take the lists at the positions ``row``, in this order."""
     size = np.diff(lists.ptr)[row]
     place = ragged.positions(lists.ptr[row], size)
     return Lists(ragged.offsets(size), lists.target[place], lists.weight[place])
@@ -68,7 +70,7 @@ def _take_rows(lists: Lists, row: Array) -> Lists:
 def measure_purity(model: Model, day: int, item_group: Array, user_group: Array, seed: int) -> dict[str, float]:
     """Measure the purity of segments against the planted groups ``item_group`` (items,) and ``user_group`` (users,).
 
-    There are as many segments as planted groups. The numbers that the silhouette would choose are returned, too.
+    There are as many segments as planted groups. The result also has the numbers that the silhouette would choose.
     """
     groups = int(item_group.max()) + 1
     fixed = segments.build_segments(model, day, groups, groups, seed)

@@ -1,7 +1,7 @@
 """Measure PARSRec's ranking, attention and what-if on a synthetic shop: ``python -m research.parsrec``.
 
-The shop has the settings of the authors' released sample. Trainings are kept in data/bench/parsrec, so a run that was
-killed resumes where it stopped.
+The shop has the settings of the authors' released sample. Trainings are kept in data/bench/parsrec, so a
+killed run resumes where it stopped.
 """
 
 import argparse
@@ -17,10 +17,11 @@ from research.parsrec import attention, baselines, closed_form, ours, parsrec_sa
 from research.parsrec.protocol import KS, Scorer, Task
 from retail import stage
 
-POOLS = 7  # seed of the test sessions' pools
+POOLS = 7  # seed of the pools of the test sessions
 
 
 def main() -> None:
+    """Train and measure all rows, write parsrec.json, parsrec.md and parsrec.png, and print the tables."""
     arguments = parse_arguments()
     sales = parsrec_sales.simulate(rows.SAMPLE, parsrec_sales.make_paper_sigmas())
     task = protocol.split_sales(sales)
@@ -39,19 +40,20 @@ def main() -> None:
     what_if = {seed: spillover.run_what_if(seed) for seed in arguments.spillover}
     seconds = sum(row.get("seconds", 0.0) for row in (*table.values(), *what_if.values()))
     command = shlex.join(["python", "-m", "research.parsrec", *sys.argv[1:]])
-    made_from = record.made_from(
+    origin = record.describe_origin(
         [Path(parsrec_sales.__file__)], [arguments.seed, *arguments.spillover], command, seconds
     )
     body = {"rows": table, "published": report.PUBLISHED, "attention": agreement, "spillover": what_if}
-    record.write_json("parsrec", made_from, body)
-    text = report.format_markdown(table, agreement, what_if)
-    record.write_markdown("parsrec", made_from, text)
+    record.write_json("parsrec", origin, body)
+    text = report.render_markdown(table, agreement, what_if)
+    record.write_markdown("parsrec", origin, text)
     if heats:
-        record.write_plot("parsrec", report.draw(next(iter(heats.values())), sales.sigmas))
+        record.write_plot("parsrec", report.plot(next(iter(heats.values())), sales.sigmas))
     Console(width=None if sys.stdout.isatty() else 160).print(text, markup=False, highlight=False)
 
 
 def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     trained = [*rows.BASELINES, *rows.SHAPES]
     parser = argparse.ArgumentParser(prog="python -m research.parsrec", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=1, help="seed of the trainings (%(default)s)")

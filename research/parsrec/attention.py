@@ -22,7 +22,7 @@ def measure_heat(network: Parsrec, task: Task, sales: Sales) -> Heat:
 
 
 def measure_agreement(matrix: Array, sigma: Array, seed: int) -> dict[str, float]:
-    """Return Spearman's rank correlation of two symmetric (C, C) matrices above the diagonal, and its p-value.
+    """Compute Spearman's rank correlation of two symmetric (C, C) matrices above the diagonal, and its p-value.
 
     The p-value comes from permuting the categories, rows and columns together (Mantel 1967): pairs that share a
     category are not independent.
@@ -40,7 +40,7 @@ def measure_agreement(matrix: Array, sigma: Array, seed: int) -> dict[str, float
 
 
 def _centre_ranks(values: Array) -> Array:
-    """Return ranks with mean 0 and length 1; the product of two such vectors is their correlation."""
+    """Centre and scale ranks to mean 0 and length 1; the product of two such vectors is their correlation."""
     ranks = rankdata(values) - (len(values) + 1) / 2
     centred: Array = ranks / np.linalg.norm(ranks)
     return centred
@@ -55,7 +55,7 @@ def symmetrise(matrix: Array) -> Array:
 def compare_with_sigmas(heat: Heat, sales: Sales, seed: int) -> dict[str, Any]:
     """Compare attention, equal attention and their ratio with the planted Sigmas.
 
-    Return the agreement per group, and the signs of group A minus group B for the pairs whose Sigmas differ.
+    The result has the agreement per group, and the signs of group A minus group B for the pairs whose Sigmas differ.
     """
     lift = heat.attention / np.where(heat.uniform > 0, heat.uniform, 1)
     out: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """Train and score with the paper's baselines SASRec and BERT4Rec (5.4), on a customer's articles as one sequence.
 
 These are the transformers of Kang and McAuley (2018) and of Sun et al. (2019), with a softmax over all articles instead
-of sampled negatives. So the number of negatives limits neither of them.
+of sampled negatives, so that the number of negatives does not limit them.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,9 +30,8 @@ VALIDATION_CUSTOMERS = 128  # most customers of the validation metric
 class Settings(Block):
     """Shape and training of a baseline."""
 
-    both_ways: (
-        bool  # true: BERT4Rec, masked articles from both sides; false: SASRec, the next article from earlier ones
-    )
+    # true: BERT4Rec, which predicts masked articles from both sides; false: SASRec, the next article from earlier ones
+    both_ways: bool
     width: Positive
     layers: Positive
     heads: Positive
@@ -51,7 +50,7 @@ class Batch(NamedTuple):
 
 
 class Transformer(nn.Module):
-    """Article i is row i of the table, PAD row V, MASK row V + 1; places are counted from a sequence's end."""
+    """SASRec or BERT4Rec. Row i of the table is article i, row V PAD, row V + 1 MASK; places count from the end."""
 
     def __init__(self, articles: int, settings: Settings) -> None:
         super().__init__()
@@ -103,7 +102,7 @@ def train(
     validation = task.validation.select(np.arange(min(VALIDATION_CUSTOMERS, len(task.validation.user))))
     pool = protocol.sample_pools(validation, task.articles, seed)
 
-    def epoch_of(epoch: int) -> Iterator[Batch]:
+    def make_batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(pasts))
         for begin in range(0, len(order), settings.batch):
@@ -116,14 +115,14 @@ def train(
 
     label = f"{'BERT4Rec' if settings.both_ways else 'SASRec'}, seed {seed}"
     steps = -(-len(pasts) // settings.batch)
-    return network, training.train(network, epoch_of, steps, measure, settings.training, seed, folder, label)
+    return network, training.train(network, make_batches, steps, measure, settings.training, seed, folder, label)
 
 
 def make_scorer(network: Transformer, sessions: Sessions) -> Scorer:
-    """Score by the network's logits for the next article after the past and the articles given."""
+    """Make a scorer by the network's logits for the article after the past and the articles given."""
 
     @torch.no_grad()
-    def scores(rows: Array, given: Array) -> Array:
+    def score(rows: Array, given: Array) -> Array:
         past = _read_pasts(sessions.select(rows), network.settings.longest)
         tail = [network.mask] if network.settings.both_ways else []
         pairs = zip(past, given, strict=True)
@@ -136,7 +135,7 @@ def make_scorer(network: Transformer, sessions: Sessions) -> Scorer:
             parts.append(network.score(state).numpy())
         return np.concatenate(parts)
 
-    return scores
+    return score
 
 
 def _read_pasts(sessions: Sessions, longest: int) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Baselines without a training: random, best sellers (POPRec) and personal frequency."""
+"""Make the scorers without a training: random, best sellers (POPRec) and personal frequency."""
 
 import numpy as np
 
@@ -8,19 +8,19 @@ from stage1_candidates.networks.parsrec.sessions import Sessions, make_batch
 
 
 def make_random_scorer(articles: int, seed: int) -> Scorer:
-    """Score at random, with new scores at each call."""
+    """Make a scorer that draws new random scores at each call."""
     rng = np.random.default_rng(seed)
     return lambda rows, given: rng.random((len(rows), articles))
 
 
 def make_popular_scorer(sessions: Sessions, articles: int) -> Scorer:
-    """Score an article by its purchases in the pasts of all ``sessions`` together."""
+    """Make a scorer that counts an article's purchases in the pasts of all ``sessions`` together."""
     counts = _count_past(sessions, articles).sum(0)
     return lambda rows, given: np.broadcast_to(counts, (len(rows), articles))
 
 
 def make_personal_scorer(sessions: Sessions, articles: int) -> Scorer:
-    """Score an article by its purchases in the session's own past."""
+    """Make a scorer that counts an article's purchases in the session's own past."""
     counts = _count_past(sessions, articles)
     return lambda rows, given: counts[rows]
 

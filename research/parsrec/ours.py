@@ -42,21 +42,21 @@ def train(
     for phase, settings in enumerate(phases):
         before = sum(earlier.epochs for earlier in phases[:phase])
 
-        def epoch_of(epoch: int, before: int = before) -> Iterator[Batch]:
+        def make_batches(epoch: int, before: int = before) -> Iterator[Batch]:
             return iterate_batches(task.train, BATCH, np.random.default_rng([seed, before + epoch]))
 
         label = f"PARSRec, seed {seed}, phase {phase + 1}"
         part = folder / str(phase)
-        curves.append(training.train(network, epoch_of, steps, measure, settings, seed, part, label))
+        curves.append(training.train(network, make_batches, steps, measure, settings, seed, part, label))
     return network, curves
 
 
 def make_scorer(network: Parsrec, sessions: Sessions) -> Scorer:
-    """Score by the network's logits; the articles that ``sessions`` hold are not read."""
+    """Make a scorer by the network's logits; it does not read the articles that ``sessions`` hold."""
 
     @torch.no_grad()
-    def scores(rows: Array, given: Array) -> Array:
+    def score(rows: Array, given: Array) -> Array:
         logits: Array = network.score_next(make_batch(sessions.select(rows)), torch.from_numpy(given)).numpy()
         return logits
 
-    return scores
+    return score

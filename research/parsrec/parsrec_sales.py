@@ -59,10 +59,12 @@ class Sales:
 
     @property
     def categories(self) -> int:
+        """Return the number of categories C."""
         return len(self.sigmas[0])
 
     @property
     def items(self) -> int:
+        """Return the number of articles."""
         return self.categories * self.settings.articles
 
 

@@ -9,9 +9,9 @@ from research.parsrec import parsrec_sales
 from research.parsrec.parsrec_sales import Sales, Settings
 from shops.csv_columns import CENTS_PER_PRICE, LAST_DATE, LISTED
 
-# The paper's shop: customers, sessions per customer, articles per category; the released sample has 1,024 customers
+# The paper's shop: customers, sessions per customer, articles per category. The released sample has 1,024 customers.
 CUSTOMERS, SESSIONS, ARTICLES = 8_192, 100, 100
-LEAST = 0.005  # least scale
+LEAST = 0.005  # smallest scale
 FIRST_CODE = 100_000  # product codes have six digits
 
 

@@ -42,7 +42,8 @@ WHAT_IF = (
 )
 
 
-def format_markdown(table: Mapping[str, Any], agreement: Mapping[str, Any], what_if: Mapping[int, Any]) -> str:
+def render_markdown(table: Mapping[str, Any], agreement: Mapping[str, Any], what_if: Mapping[int, Any]) -> str:
+    """Render all tables as Markdown."""
     parts = ["# PARSRec", NOTE, _format_ranking(table)]
     for name, figures in agreement.items():
         parts += [f"## Attention compared with the planted Sigma: {name}", ATTENTION, _format_attention(figures)]
@@ -102,8 +103,8 @@ def _format_spread(values: Array) -> Sequence[str]:
     return [f"{mean:.1f} ± {sd:.1f}" for mean, sd in zip(values.mean(0), deviation, strict=True)]
 
 
-def draw(heat: Heat, sigmas: Sequence[Array]) -> Figure:
-    """Draw heat maps of both groups and their difference: the Sigmas above, the attention below."""
+def plot(heat: Heat, sigmas: Sequence[Array]) -> Figure:
+    """Plot heat maps of both groups and their difference: the Sigmas above, the attention below."""
     both = symmetrise(heat.attention)
     maps = (("planted Sigma", np.stack(list(sigmas))), ("attention", both))
     figure = Figure(figsize=(12, 8), layout="constrained")

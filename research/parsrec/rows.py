@@ -23,7 +23,7 @@ NETWORK = Path(__file__).parents[2] / "stage1_candidates/networks/parsrec"
 CODE = [NETWORK / f"{name}.py" for name in ("cell", "network", "sessions")]
 
 # The paper's settings (5.2) except for the learning rate. The paper trains fifty epochs at .001; here sixteen epochs at
-# falling rates are enough.
+# falling rates suffice.
 FAST = Training(
     epochs=7, patience=4, learning_rate=0.008, weight_decay=0, decoupled=False, warmup=0, clip=30, precision="32-true",
     devices=1,
@@ -105,5 +105,5 @@ def _time_training(
 
 
 def _fingerprint(sales: Sales, settings: list[BaseModel], seed: int, code: list[Path]) -> str:
-    """Return a fingerprint of everything that a training depends on."""
+    """Compute a fingerprint of everything that a training depends on."""
     return kept.fingerprint([sales.settings, settings, seed], code, sales.sigmas)

@@ -2,7 +2,7 @@
 
 C2 is correlated with C0 in group A (covariance .6) and with nothing else; C1 is correlated with nothing. The network is
 trained with all categories. Then the test sessions with C0 are removed, and C0's articles may not be recommended. The
-sales of C1 and C2 in the sessions left are estimated from one recommendation per article bought.
+sales of C1 and C2 in the remaining sessions are estimated from one recommendation per article bought.
 """
 
 from typing import Any
@@ -50,11 +50,11 @@ def run_what_if(seed: int) -> dict[str, Any]:
     shop = simulate_sales(seed)
     task = protocol.split_sales(shop, TEST)
     network, info = rows.train_parsrec(shop, task, rows.SHAPES[rows.CODES], PHASES, seed)
-    left = task.test.select(~_contains(task.test, shop, C0))
-    group = shop.group[left.user]
-    units = _count_units(left, shop, np.ones(len(left.user), bool))
-    estimates = estimate_by_network(network, left, shop, seed)
-    estimates |= estimate_by_shares(task, left, shop) | estimate_by_steps(task, left, shop)
+    remaining = task.test.select(~_contains(task.test, shop, C0))
+    group = shop.group[remaining.user]
+    units = _count_units(remaining, shop, np.ones(len(remaining.user), bool))
+    estimates = estimate_by_network(network, remaining, shop, seed)
+    estimates |= estimate_by_shares(task, remaining, shop) | estimate_by_steps(task, remaining, shop)
     errors = {
         name: [100 * abs(estimate[g, c] / units[g, c] - 1) for c, g in CASES.values()]
         for name, estimate in estimates.items()
@@ -70,22 +70,22 @@ def run_what_if(seed: int) -> dict[str, Any]:
     }
 
 
-def estimate_by_network(network: Parsrec, left: Sessions, shop: Sales, seed: int) -> dict[str, Array]:
+def estimate_by_network(network: Parsrec, remaining: Sessions, shop: Sales, seed: int) -> dict[str, Array]:
     """Estimate units (G, C) from the network's recommendations; sessions are replayed as in the protocol."""
     gone = np.flatnonzero(np.arange(shop.items) // shop.settings.articles == C0)
-    pool = protocol.sample_pools(left, shop.items, seed, gone)
-    scorer = make_scorer(network, left)
-    given = protocol.replay(scorer, left, pool, K).given
+    pool = protocol.sample_pools(remaining, shop.items, seed, gone)
+    scorer = make_scorer(network, remaining)
+    given = protocol.replay(scorer, remaining, pool, K).given
     names = list(ESTIMATES)[:3]
     total = {name: np.zeros((2, shop.categories)) for name in names}
     for j in range(given.shape[1]):
-        active = np.flatnonzero(left.length > j)
+        active = np.flatnonzero(remaining.length > j)
         score = scorer(active, given[active, :j])
         score[:, gone] = -np.inf
-        group = shop.group[left.user[active]]
-        end = left.length[active, None]
-        remaining = np.where(np.arange(j, given.shape[1]) < end, given[active, j:], given[active, j, None])
-        options = np.concatenate([pool[active], remaining], axis=1)  # a repeated article changes no maximum
+        group = shop.group[remaining.user[active]]
+        end = remaining.length[active, None]
+        upcoming = np.where(np.arange(j, given.shape[1]) < end, given[active, j:], given[active, j, None])
+        options = np.concatenate([pool[active], upcoming], axis=1)  # a repeated article changes no maximum
         top = np.take_along_axis(score, options, axis=1).argmax(1)[:, None]
         best = np.take_along_axis(options, top, axis=1)[:, 0]
         probability = np.exp(score - score.max(1, keepdims=True))
@@ -97,9 +97,9 @@ def estimate_by_network(network: Parsrec, left: Sessions, shop: Sales, seed: int
     return total
 
 
-def estimate_by_shares(task: Task, left: Sessions, shop: Sales) -> dict[str, Array]:
+def estimate_by_shares(task: Task, remaining: Sessions, shop: Sales) -> dict[str, Array]:
     """Estimate units (G, C) as the number of steps times the shares of categories in training sessions."""
-    steps = np.bincount(shop.group[left.user], weights=left.length)[:, None]
+    steps = np.bincount(shop.group[remaining.user], weights=remaining.length)[:, None]
     names = list(ESTIMATES)[3:5]
     out = {}
     masks = (~_contains(task.train, shop, C0), np.ones(len(task.train.user), bool))
@@ -110,7 +110,7 @@ def estimate_by_shares(task: Task, left: Sessions, shop: Sales) -> dict[str, Arr
     return out
 
 
-def estimate_by_steps(task: Task, left: Sessions, shop: Sales) -> dict[str, Array]:
+def estimate_by_steps(task: Task, remaining: Sessions, shop: Sales) -> dict[str, Array]:
     """Estimate units (G, C) as the steps at each place times category shares of training steps without C0 so far."""
     session, place, category = _list_steps(task.train, shop)
     seen = np.cumsum(category == C0)
@@ -119,9 +119,9 @@ def estimate_by_steps(task: Task, left: Sessions, shop: Sales) -> dict[str, Arra
     shape = (len(shop.sigmas), int(task.train.length.max()), shop.categories)
     units = np.zeros(shape)
     np.add.at(units, (shop.group[task.train.user[session]], place, category), none_yet)
-    session, place, _ = _list_steps(left, shop)
+    session, place, _ = _list_steps(remaining, shop)
     steps = np.zeros(shape[:2])
-    np.add.at(steps, (shop.group[left.user[session]], place), 1)
+    np.add.at(steps, (shop.group[remaining.user[session]], place), 1)
     share = units / np.maximum(units.sum(2, keepdims=True), 1)
     return {list(ESTIMATES)[5]: (steps[:, :, None] * share).sum(1)}
 

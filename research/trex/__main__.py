@@ -36,7 +36,7 @@ def main() -> None:
         "--data", nargs="*", default=list(shops.NAMES), choices=shops.NAMES, help="shops to run (default: all)"
     )
     parser.add_argument(
-        "--validation-only", action="store_true", help="print validation figures; the test baskets are not read"
+        "--validation-only", action="store_true", help="print validation figures; and ignore the test baskets"
     )
     parser.add_argument("--ablations", action="store_true", help="also train the ablations")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The masked baseline: a BERT4Rec-style model (Sun et al., CIKM 2019) with the same body, tokens and time encoding.
+"""Define the masked baseline: BERT4Rec-style (Sun et al., CIKM 2019), with T-REX's layers, tokens and time encoding.
 
 In training, the model sees part of the target basket on both sides of the category that it predicts. In use, it sees
 nothing of the target basket.
@@ -19,7 +19,7 @@ class Masked(Trex):
     """T-REX without the causal mask; training hides a random part of the target basket."""
 
     def build_mask(self, batch: Batch, given: Tensor) -> Tensor:
-        """Build the mask (B, 1, W + T, W + T) bool: every place reads every place but PAD."""
+        """Build the mask (B, 1, W + T, W + T) bool: every place attends to every place except PAD."""
         token = torch.cat([batch.token, given], dim=1)
         itself = torch.eye(token.shape[1], dtype=torch.bool, device=token.device)
         return ((token != PAD)[:, None, :] | itself)[:, None]
@@ -36,7 +36,7 @@ class Masked(Trex):
     def loss(self, batch: Batch) -> Tensor:
         """Average the loss over the hidden categories of a row, then over rows.
 
-        If the draw hides nothing, the first category is hidden; the order within a basket is random.
+        If the draw hides no category, the first one is hidden. The order within a basket is random.
         """
         here = batch.target != PAD
         blank = here & (torch.rand(here.shape, device=here.device) < SHARE)

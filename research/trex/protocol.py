@@ -4,8 +4,8 @@
     targets of training baskets | validation: the customer's | test: the customer's last
     (every basket but the first)  last basket in between      basket of all
 
-Customers have at least two baskets before the validation and test targets. Settings are chosen with weights and shared
-counts from days before ``validation_day``. No weight is trained on later days.
+Customers have at least two baskets before the validation and test targets. Settings are chosen on validation, with
+weights and shared counts from days before ``validation_day``. No weight is trained on later days.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from retail.shop import Shop
 from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Splits, Tokens
 
-DEPTH = 20  # k = 1..DEPTH
-HALF_LIVES, SALES_HALF_LIVES = [30.0, 90.0, 365.0], [7.0, 30.0]  # days, of own counts and of the shop's sales
+DEPTH = 20  # length of a ranked list
+HALF_LIVES = [30.0, 90.0, 365.0]  # days: of the customer's own decayed counts
+SALES_HALF_LIVES = [7.0, 30.0]  # days: of the shop's decayed sales
 HISTORY = 2  # least number of baskets before a validation or test target
 
 
@@ -40,18 +41,18 @@ def build_task(shop: Shop, validation_days: int, test_days: int) -> Task:
     """Build the task of ``shop``: its categories are product types; the last days are for validation and test."""
     history = weeks.history(shop.log, shop.log.weeks)
     categories = int(shop.category.max()) + 1
-    tokens = baskets.tokens(history, shop.category, categories, HALF_LIVES, SALES_HALF_LIVES)
-    every = baskets.splits(tokens, tokens.day, tokens.day)
+    tokens = baskets.build_tokens(history, shop.category, categories, HALF_LIVES, SALES_HALF_LIVES)
+    every = baskets.build_splits(tokens, tokens.day, tokens.day)
     test_day = shop.log.days - test_days
     validation_day = test_day - validation_days
     long = tokens.basket[every.stop - 1] + 1 >= HISTORY
-    between = every.chosen(long & (every.cutoff >= validation_day) & (every.cutoff < test_day))
-    final = every.chosen(long & (every.cutoff >= test_day))
+    between = every.select(long & (every.cutoff >= validation_day) & (every.cutoff < test_day))
+    final = every.select(long & (every.cutoff >= test_day))
     return Task(
         tokens,
-        every.chosen(every.cutoff < validation_day),
-        between.chosen(_mark_latest(between.user)),
-        final.chosen(_mark_latest(final.user)),
+        every.select(every.cutoff < validation_day),
+        between.select(_mark_latest(between.user)),
+        final.select(_mark_latest(final.user)),
         validation_day,
         test_day,
     )

@@ -1,4 +1,4 @@
-"""Define the rows of the benchmark, make their lists and keep them, so that a killed run resumes."""
+"""Define the rows of the benchmark, compute their lists and keep them, so that a killed run resumes."""
 
 import itertools
 import time
@@ -24,8 +24,14 @@ from stage1_candidates.networks.trex import baskets
 from stage1_candidates.networks.trex.baskets import Batch, Splits
 from stage1_candidates.networks.trex.network import Shape, Trex, generate
 
-HALF_LIVES = (15, 30, 60, 90, 180, 365, 730)  # days, of P-Top with decay; chosen on validation
-WEIGHTS = (1, 3, 10, 30, 100)  # of the recent global shares added to the decayed count
+P_TOP_HALF_LIVES = (15, 30, 60, 90, 180, 365, 730)  # days: grid of P-Top with decay; validation chooses
+SALES_WEIGHTS = (
+    1,
+    3,
+    10,
+    30,
+    100,
+)  # grid: weight of the recent global shares added to the decayed count; validation chooses
 PAPER: dict[str, Any] = {
     "width": 64,
     "layers": 2,
@@ -51,7 +57,9 @@ TRAINING = Training(
     precision="32-true",
     devices=1,
 )
-SPLITS, RECENCY, BATCH = 2, 1.0, 128  # splits of a customer per epoch, exponent of recency, rows of a batch
+SPLITS = 2  # maximum number of splits of a customer in an epoch
+RECENCY = 1.0  # exponent: a customer's k-th latest split is drawn with the weight k^-RECENCY
+BATCH = 128  # rows
 OWN, PLAIN, MASKED = "T-REX + own + sales", "T-REX", "BERT4Rec-style"
 MIX = "P-Top with decay + recent G-Top"
 
@@ -82,15 +90,15 @@ def rank_baselines(task: Task) -> tuple[dict[str, tuple[Array, Array]], str]:
     shared = [score_global(task.tokens, day, len(part.user)) for day, part in zip(days, parts, strict=True)]
     recent = [np.exp(task.tokens.trend[part.cutoff].astype(np.float64)) for part in parts]  # each (e, V, S)
     own = [score_personal(task.tokens, part, None) for part in parts]
-    decayed = {life: [score_personal(task.tokens, part, life) for part in parts] for life in HALF_LIVES}
-    best = max(HALF_LIVES, key=lambda life: _compute_recall10(fill(decayed[life][0], shared[0]), task.validation))
+    decayed = {life: [score_personal(task.tokens, part, life) for part in parts] for life in P_TOP_HALF_LIVES}
+    best = max(P_TOP_HALF_LIVES, key=lambda life: _compute_recall10(fill(decayed[life][0], shared[0]), task.validation))
 
     def add_recent(choice: tuple[int, int, int]) -> list[Array]:
         half_life, weight, column = choice
         pairs = zip(decayed[half_life], recent, strict=True)
         return [own_score + weight * share[..., column] for own_score, share in pairs]
 
-    choices = list(itertools.product(HALF_LIVES, WEIGHTS, range(recent[0].shape[2])))
+    choices = list(itertools.product(P_TOP_HALF_LIVES, SALES_WEIGHTS, range(recent[0].shape[2])))
     mix = max(choices, key=lambda choice: _compute_recall10(add_recent(choice)[0], task.validation))
     scores = {
         "G-Top": shared,
@@ -127,17 +135,17 @@ def _train(task: Task, name: str, shape: Shape, seed: int, folder: Path) -> dict
     torch.manual_seed(seed)
     tokens, train = task.tokens, task.train
     network = (Masked if name == MASKED else Trex)(tokens.categories, shape)
-    network.expect(np.bincount(train.target, minlength=tokens.categories))
+    network.initialise_output(np.bincount(train.target, minlength=tokens.categories))
 
     def make_batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        splits = train.chosen(baskets.drawn(train, SPLITS, RECENCY, rng))
-        return baskets.batches(tokens, splits, shape.tokens, BATCH, rng)
+        splits = train.select(baskets.sample_splits(train, SPLITS, RECENCY, rng))
+        return baskets.iterate_batches(tokens, splits, shape.tokens, BATCH, rng)
 
     steps = -(-int(np.minimum(np.bincount(train.user), SPLITS).sum()) // BATCH)
 
     def measure(_: nn.Module) -> float:
-        return trex_answers.recall(network, tokens, task.validation, 10)
+        return trex_answers.compute_recall(network, tokens, task.validation, 10)
 
     label = f"{name}, seed {seed}"
     curve = training.train(network, make_batches, steps, measure, TRAINING, seed, folder, label)

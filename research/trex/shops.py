@@ -28,7 +28,7 @@ def check() -> None:
 
 
 def read(name: str, folder: Path) -> Shop:
-    """Read the shop ``name``; prepare it in ``folder`` first unless an earlier run has done so."""
+    """Read the shop ``name``; prepare it in ``folder`` first if needed."""
     if name == "online_retail":
         check()
     raw = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))

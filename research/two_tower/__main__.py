@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from benchmarks import record
 from research.two_tower import lists_of_week, rates, report
 from research.two_tower.lists_of_week import Als, Bpr
-from research.two_tower.recall import AT, Hits, hits, recalls, tabulate
+from research.two_tower.recall import CUTOFFS, Hits, compute_recalls, count_hits, tabulate
 from retail import params as parameters
 from retail import paths, shop, stage, weeks
 from retail.errors import InputError
@@ -34,11 +34,12 @@ from retail_input.prepare import ARTICLES, CUSTOMERS, TRANSACTIONS
 from stage1_candidates.engine import source
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base.ann import Search
-from stage1_candidates.networks.two_tower.vectors import customer_vectors
+from stage1_candidates.networks.two_tower.vectors import compute_customer_vectors
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared/data/online_retail"
 WEEKS = 8  # reported label weeks, the last ones
+METHOD = "candidate"  # key of the lists in ``Hits`` while a baseline is tuned
 TUNING = 2  # label weeks before them, on which ALS and BPR are tuned
 ALS = [
     Als(factors, 10.0, alpha, half_life)
@@ -91,8 +92,8 @@ def main() -> None:
     }  # fmt: skip
     files = [arguments.data / name for name in (ARTICLES, CUSTOMERS, TRANSACTIONS)]
     command = " ".join(["python -m research.two_tower", *sys.argv[1:]])
-    made = record.made_from(files, [params.seed], command, sum(seconds.values()))
-    report.write(made, figures, arguments.out)
+    origin = record.describe_origin(files, [params.seed], command, sum(seconds.values()))
+    report.write(origin, figures, arguments.out)
     print(report.render_markdown(figures))
 
 
@@ -136,8 +137,8 @@ def tune_baselines(whole: Shop, tuning: range, sold_days: int, seed: int) -> tup
             for week in tuning:
                 history, users = weeks.history(whole.log, week), weeks.buyers(whole.log, week)
                 ranked = rank(history, users, choice, ann.sold_lately(history, sold_days), seed)
-                parts.append(hits(whole.log, week, {"it": ranked}))
-            values.append(recalls(parts, "it", seed)["pooled"][0, AT.index(100)])
+                parts.append(count_hits(whole.log, week, {METHOD: ranked}))
+            values.append(compute_recalls(parts, METHOD, seed)["pooled"][0, CUTOFFS.index(100)])
             tried.append(
                 {"method": type(choice).__name__.upper(), "settings": str(choice), "recall": float(values[-1])}
             )
@@ -153,14 +154,14 @@ def evaluate_week(
     history, users = weeks.history(whole.log, week), weeks.buyers(whole.log, week)
     sold = ann.sold_lately(history, settings.answer.sold_days)
     ranked = {
-        "two_tower": lists_of_week.of_towers(module, history, whole, users, settings, weights),
+        "two_tower": lists_of_week.rank_two_tower(module, history, whole, users, settings, weights),
         "popular, 7 days": lists_of_week.rank_popular(history, users),
         "ALS": lists_of_week.rank_als(history, users, als, sold, params.seed),
         "BPR": lists_of_week.rank_bpr(history, users, bpr, sold, params.seed),
     }
     for name in REFERENCE:
         ranked[name] = lists_of_week.rank_source(name, history, whole, users, params, sold)
-    return hits(whole.log, week, ranked)
+    return count_hits(whole.log, week, ranked)
 
 
 def measure_approximate(
@@ -171,7 +172,7 @@ def measure_approximate(
     state = module.fit(history, whole, settings, weights)
     users = np.arange(whole.log.users, dtype=np.uint32)
     ready = module.prepare(history, whole, state, settings)
-    customers = customer_vectors(ready.network, history, ready.shop, users, settings.model.bag)
+    customers = compute_customer_vectors(ready.network, history, ready.shop, users, settings.model.bag)
     random_articles = rates.make_vectors(rates.ARTICLES, 1)
     return {
         f"Learned vectors: {len(state['sold']):,} articles, {len(customers):,} customers": rates.measure_kinds(

@@ -1,8 +1,8 @@
 """Estimate what two towers cost a shop on a CPU, piece by piece: ``python -m research.two_tower.budget``.
 
-Runs in a folder where a shop has been prepared. Batches, customers and queries are timed on a small sample at the true
-sizes of the shop, in seconds of one core. The estimate multiplies these times by the counts of the whole pipeline. The
-network is untrained, which does not change the cost.
+Run it in a folder where a shop has been prepared. Batches, customers and queries are timed on a small sample, at the
+true sizes of the shop and in seconds of one core. The estimate multiplies these times by the counts of the whole
+pipeline. The network is untrained, which does not change the cost.
 """
 
 import argparse
@@ -31,10 +31,10 @@ from retail.weeks import History
 from stage1_candidates.engine import source
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base.ann import Search
-from stage1_candidates.networks.two_tower.batches import Batch, Week, batches, label_week
-from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_rows, with_common_traits
+from stage1_candidates.networks.two_tower.batches import Batch, Week, iterate_batches, prepare_week
+from stage1_candidates.networks.two_tower.inputs import count_trait_rows, drop_rare_traits, encode_attributes
 from stage1_candidates.networks.two_tower.network import TwoTower
-from stage1_candidates.networks.two_tower.vectors import article_vectors, customer_vectors
+from stage1_candidates.networks.two_tower.vectors import compute_article_vectors, compute_customer_vectors
 
 KINDS = (Search(kind="flat", effort=1), Search(kind="ivf", effort=16), Search(kind="hnsw", effort=256))
 WEEKS = 2  # label weeks prepared for training
@@ -49,26 +49,28 @@ def measure_time(function: Callable[[], Any]) -> Timed:
     return time.process_time() - started, result
 
 
-def time_steps(shop: Shop, parts: list[Week], settings: Any, number: int) -> dict[str, float]:
-    """Time a training step in core-seconds, mean of ``number`` steps: batch, gradient, update of the weights."""
-    network = TwoTower(attribute_codes(shop), trait_rows(shop), settings.model).train()
+def time_steps(shop: Shop, parts: list[Week], settings: Any, steps: int) -> dict[str, float]:
+    """Time a training step in core-seconds, mean of ``steps`` steps: batch, gradient, update of the weights."""
+    network = TwoTower(encode_attributes(shop), count_trait_rows(shop), settings.model).train()
     optimiser = torch.optim.AdamW(network.parameters(), settings.training.learning_rate)
     spent = {"making": 0.0, "gradient": 0.0, "weights": 0.0}
-    epochs = (batches(parts, shop, settings.model.bag, settings.examples, [1, epoch]) for epoch in itertools.count())
+    epochs = (
+        iterate_batches(parts, shop, settings.model.bag, settings.examples, [1, epoch]) for epoch in itertools.count()
+    )
     stream = itertools.chain.from_iterable(epochs)
 
     def backpropagate(batch: Batch) -> None:
         network.loss(batch).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.training.clip or torch.inf)
 
-    for step in range(WARM + number):
+    for step in range(WARM + steps):
         making, batch = measure_time(lambda: next(stream))
         optimiser.zero_grad()
         gradient, _ = measure_time(partial(backpropagate, batch))
         updating, _ = measure_time(optimiser.step)
         if step >= WARM:
             for name, seconds in zip(spent, (making, gradient, updating), strict=True):
-                spent[name] += seconds / number
+                spent[name] += seconds / steps
     return {**spent, "all": sum(spent.values()), "millions of weights": _count_weights(network) / 1e6}
 
 
@@ -77,13 +79,13 @@ def _count_weights(network: TwoTower) -> int:
 
 
 def time_answers(history: History, shop: Shop, settings: Any, queries: int) -> dict[str, Any]:
-    """Time in core-seconds all article vectors, 1,000 customer vectors, and a search for 1,000 by kind of search."""
-    network = TwoTower(attribute_codes(shop), trait_rows(shop), settings.model).double().eval()
-    article_seconds, vectors = measure_time(lambda: article_vectors(network, history))
+    """Time in core-seconds all article vectors, 1,000 customer vectors, and each kind of search for 1,000 customers."""
+    network = TwoTower(encode_attributes(shop), count_trait_rows(shop), settings.model).double().eval()
+    article_seconds, vectors = measure_time(lambda: compute_article_vectors(network, history))
     users = np.random.default_rng(1).choice(shop.log.users, min(queries, shop.log.users), replace=False)
     users = np.sort(users).astype(np.uint32)
     customer_seconds, customers = measure_time(
-        lambda: customer_vectors(network, history, shop, users, settings.model.bag)
+        lambda: compute_customer_vectors(network, history, shop, users, settings.model.bag)
     )
     sold = ann.sold_lately(history, settings.answer.sold_days)
     return {
@@ -96,7 +98,7 @@ def time_answers(history: History, shop: Shop, settings: Any, queries: int) -> d
 
 
 def time_search(vectors: Array, sold: Array, kind: Search, customers: Array, take: int) -> dict[str, float]:
-    """Time in core-seconds building an index and finding ``take`` articles for 1,000 customers, after a first chunk."""
+    """Time in core-seconds the build of an index, and the search for 1,000 customers after an untimed first chunk."""
     build, index = measure_time(lambda: ann.build(vectors, sold, kind))
     ann.search(index, customers[:100], take)
     seconds, _ = measure_time(lambda: ann.search(index, customers, take))
@@ -122,15 +124,15 @@ def estimate(
     batches_per_epoch = -(-min(customers, examples.most) // batch)
     customer = (answers["1,000 customers"] + answers["search"][settings.answer.search.kind]["1,000 customers"]) / 1000
     validation = examples.hold * (answers["articles"] + examples.customers * customer)
-    number = len(settings.training_weeks(plan))
-    ready = (examples.weeks + examples.hold) * week
-    total = number * (ready + settings.training.epochs * (batches_per_epoch * step + validation))
+    trainings = len(settings.training_weeks(plan))
+    preparation = (examples.weeks + examples.hold) * week
+    total = trainings * (preparation + settings.training.epochs * (batches_per_epoch * step + validation))
     submission = shop.log.users * (customer + answers["1,000 customers"] / 1000)
     return {
-        "trainings": number,
+        "trainings": trainings,
         "customers of the label weeks": customers,
         "batches per epoch": batches_per_epoch,
-        "minutes of preparing a training's weeks": ready / 60,
+        "minutes of preparing a training's weeks": preparation / 60,
         "minutes of an epoch's batches": batches_per_epoch * step / 60,
         "minutes of an epoch's validation": validation / 60,
         "minutes of all trainings, all epochs": total / 60,
@@ -157,23 +159,23 @@ def format_lines(figures: dict[str, Any]) -> list[list[str]]:
     return [*rows, ["peak memory", f"{figures['peak MB']:,} MB"]]
 
 
-def measure(params: Params, batch: list[int], traits: list[int], number: int, queries: int) -> dict[str, Any]:
+def measure(params: Params, batch: list[int], traits: list[int], steps: int, queries: int) -> dict[str, Any]:
     """Measure all pieces on the shop in this folder and estimate the whole."""
     shop = shops.read()
     _, settings = source.load("two_tower", params)
     history = weeks.history(shop.log, shop.log.weeks)
-    ready, parts = measure_time(
-        lambda: [label_week(shop.log, shop.log.weeks - 1 - k, settings.examples, params.seed) for k in range(WEEKS)]
+    preparation, parts = measure_time(
+        lambda: [prepare_week(shop.log, shop.log.weeks - 1 - k, settings.examples, params.seed) for k in range(WEEKS)]
     )
-    figures: dict[str, Any] = {"label week": ready / WEEKS, "steps": {}, "estimates": {}}
-    figures["answers"] = time_answers(history, with_common_traits(shop, traits[-1]), settings, queries)
+    figures: dict[str, Any] = {"label week": preparation / WEEKS, "steps": {}, "estimates": {}}
+    figures["answers"] = time_answers(history, drop_rare_traits(shop, traits[-1]), settings, queries)
     for least in traits:
-        reduced = with_common_traits(shop, least)
+        reduced = drop_rare_traits(shop, least)
         for size in batch:
             examples = settings.examples.model_copy(update={"batch": size})
             name = f"batch {size}, traits of {least} customers"
             figures["steps"][name] = step = time_steps(
-                reduced, parts, settings.model_copy(update={"examples": examples}), number
+                reduced, parts, settings.model_copy(update={"examples": examples}), steps
             )
             figures["estimates"][name] = estimate(
                 shop, params, settings, size, step["all"], figures["label week"], figures["answers"]
@@ -211,11 +213,11 @@ def main() -> None:
         table.add_row(*line)
     Console(width=140).print(table)
     command = f"python -m research.two_tower.budget --folder {arguments.folder}"
-    made = record.made_from(files, [params.seed], command, time.perf_counter() - started)
-    record.write_json("two_tower_budget", made, figures, out)
+    origin = record.describe_origin(files, [params.seed], command, time.perf_counter() - started)
+    record.write_json("two_tower_budget", origin, figures, out)
     record.write_markdown(
         "two_tower_budget",
-        made,
+        origin,
         record.markdown_table(["piece", "core-seconds, core-minutes"], format_lines(figures)),
         out,
     )

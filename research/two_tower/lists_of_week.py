@@ -1,4 +1,4 @@
-"""Rank the DEPTH best articles of each buyer of a label week by every compared method, from the same history.
+"""Rank the DEPTH best articles for each buyer of a label week by each compared method, from the same history.
 
 Every method ranks the articles sold in the last ``sold_days``. Articles that the customer bought before stay in,
 because 40 to 50% of the purchases in this shop are repurchases.
@@ -94,7 +94,7 @@ def rank_bpr(history: History, users: Array, settings: Bpr, sold: Array, seed: i
     return _recommend(model, _build_matrix(history, recent, np.ones(len(recent))), users, sold)
 
 
-def of_towers(
+def rank_two_tower(
     module: Any, history: History, shop: Shop, users: Array, settings: Any, weights: Mapping[str, Array]
 ) -> Array:
     """Rank by the two-tower network."""

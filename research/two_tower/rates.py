@@ -1,4 +1,4 @@
-"""Measure the search for nearest articles: the speed of faiss and torch, and the recall of the approximate kinds."""
+"""Measure the search for nearest articles: the speed of faiss and torch, and the recall of approximate indexes."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from retail.log import Array
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base.ann import Search
 
-ARTICLES, SIZE, TAKE = 105_542, 128, 100  # articles of the H&M competition, vector size, results per query
-CLUSTERS, NOISE = 3000, 0.6  # articles and customers lie around common centres, as trained vectors do
+ARTICLES, SIZE, TAKE = 105_542, 128, 100  # articles of the H&M competition; vector size; results per query
+CLUSTERS, NOISE = 3000, 0.6  # as with trained vectors, articles and customers lie around common centres
 CHUNK = 1000  # queries at a time; torch holds their complete table of scores
 
 
@@ -27,7 +27,7 @@ def make_vectors(n: int, seed: int) -> Array:
 
 
 def time_search(number: int, pairs: int) -> dict[str, Any]:
-    """Time the exact search for ``number`` queries ``pairs`` times in turn, in queries per second.
+    """Time exact search for ``number`` queries, in queries per second; each method runs ``pairs`` times, in turn.
 
     The methods are torch.matmul with topk, faiss's flat index, and ``ann.search`` on that index.
     """

@@ -6,15 +6,15 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks import record
-from research.two_tower.recall import AT
+from research.two_tower.recall import CUTOFFS
 
 MEASURES = {"pooled": "Share of all bought pairs", "customer": "Mean over customers of their share"}
 
 
-def write(made: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
+def write(origin: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
     """Write ``two_tower.json``, ``.md`` and ``.png`` to ``folder``."""
-    record.write_json("two_tower", made, figures, folder)
-    record.write_markdown("two_tower", made, render_markdown(figures), folder)
+    record.write_json("two_tower", origin, figures, folder)
+    record.write_markdown("two_tower", origin, render_markdown(figures), folder)
     record.write_plot("two_tower", plot(figures), folder)
 
 
@@ -39,16 +39,18 @@ def plot(figures: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(12, 4.5))
     left, right = figure.subplots(1, 2)
     for method, measures in figures["recall"].items():
-        cells = [measures["pooled"][f"recall@{k}"] for k in AT]
+        cells = [measures["pooled"][f"recall@{k}"] for k in CUTOFFS]
         values = [cell["value"] for cell in cells]
         below = [cell["value"] - cell["interval"][0] for cell in cells]
         above = [cell["interval"][1] - cell["value"] for cell in cells]
         width = 2.5 if method == "two_tower" else 1
-        left.errorbar(AT, values, [below, above], label=method, linewidth=width, marker="o", markersize=3, capsize=2)
+        left.errorbar(
+            CUTOFFS, values, [below, above], label=method, linewidth=width, marker="o", markersize=3, capsize=2
+        )
     left.set(
         xscale="log", xlabel="length of the list", ylabel="recall of the week's purchases (pooled)", title="Recall"
     )
-    left.set_xticks(AT, labels=[str(k) for k in AT])
+    left.set_xticks(CUTOFFS, labels=[str(k) for k in CUTOFFS])
     left.minorticks_off()
     left.legend(fontsize=8)
     search = figures["search"]
@@ -62,7 +64,7 @@ def plot(figures: dict[str, Any]) -> Figure:
 
 
 def _format_recall(recall: dict[str, Any], measure: str) -> str:
-    heads = [f"recall@{k}" for k in AT]
+    heads = [f"recall@{k}" for k in CUTOFFS]
     rows = []
     for method, measures in recall.items():
         cells = [

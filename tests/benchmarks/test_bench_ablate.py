@@ -27,7 +27,7 @@ def test_differences_are_paired_by_customer_and_weeks_have_equal_weight() -> Non
     keys = {"week": [8] * 60 + [9] * 30, "user": [*range(60), *range(30)]}
     baseline = pl.DataFrame({**keys, "twelve": [0.1, 0.3] * 30 + [0.4] * 30})
     better = baseline.with_columns(twelve=pl.col("twelve") + 0.05)
-    rows = paired.compared({"none": baseline, "all": better}, "none")
+    rows = paired.compare_variants({"none": baseline, "all": better}, "none")
     assert rows["none"]["map12"]["mean"] == pytest.approx((0.2 + 0.4) / 2)
     gap = rows["all"]["minus"]
     assert [gap[key] for key in ("mean", "low", "high")] == pytest.approx([0.05] * 3)
@@ -35,7 +35,7 @@ def test_differences_are_paired_by_customer_and_weeks_have_equal_weight() -> Non
     assert rows["none"]["minus"] == {"mean": 0, "low": 0, "high": 0, "p": 1}
     assert rows["all"]["map12"]["low"] < rows["all"]["map12"]["mean"] < rows["all"]["map12"]["high"]
     with pytest.raises(ValueError, match="all was evaluated on other customers than none"):
-        paired.compared({"none": baseline, "all": better.head(80)}, "none")
+        paired.compare_variants({"none": baseline, "all": better.head(80)}, "none")
 
 
 def test_p_counts_the_rarer_side() -> None:
@@ -44,10 +44,10 @@ def test_p_counts_the_rarer_side() -> None:
 
 
 def test_holm_multiplies_the_smallest_by_all_and_keeps_the_order() -> None:
-    assert paired.holm({"a": 0.02, "b": 0.012, "c": 0.9, "d": 0.021}) == pytest.approx(
+    assert paired.adjust_holm({"a": 0.02, "b": 0.012, "c": 0.9, "d": 0.021}) == pytest.approx(
         {"b": 4 * 0.012, "a": 3 * 0.02, "d": 3 * 0.02, "c": 0.9}
     )
-    assert paired.holm({}) == {}
+    assert paired.adjust_holm({}) == {}
 
 
 def test_columns_belong_to_the_part_before_the_two_underscores() -> None:

@@ -1,4 +1,4 @@
-"""Two runs compared by hand: one file equal, one different, one missing, one moved."""
+"""Test the comparison of two runs by hand: one file equal, one different, one missing, one moved."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_each_file_of_the_old_run_is_equal_different_or_missing(tmp_path: Path) 
     old = write(tmp_path / "old", data__a="1", data__b="2", data__c="3", data__refit__m="4", data__costs__x="5")
     new = write(tmp_path / "new", data__a="1", data__b="9", data__final__m="4")
     outcome = compare(old, new, ("data",), {"data/refit": "data/final"})
-    names = {kind: [file.as_posix() for file in found] for kind, found in outcome.items()}
+    names = {kind: [file.as_posix() for file in files] for kind, files in outcome.items()}
     assert names == {"equal": ["data/a", "data/refit/m"], "different": ["data/b"], "missing": ["data/c"]}
 
 

@@ -1,4 +1,4 @@
-"""The tiny run that compiles the kernels reaches every stage and leaves params.yaml and the folder as they were."""
+"""Test the run that compiles the kernels: it reaches every stage and changes neither params.yaml nor the folder."""
 
 import sys
 from pathlib import Path

@@ -43,7 +43,7 @@ def make_split(users: Users, items: int) -> Split:
 
 
 # The first user has three visits: {1, 2, 3} on day 9, {1, 2} on day 4, {3} on day 0. The second has one visit: {2, 5}.
-TWO: Users = [
+TWO_USERS: Users = [
     {1: (1, [4, 9]), 2: (0, [4, 9]), 3: (0, [0, 9])},
     {2: (0, [6]), 5: (1, [6])},
 ]
@@ -87,7 +87,7 @@ def test_metrics_by_hand() -> None:
 
 def test_scores_must_be_finite() -> None:
     with pytest.raises(ValueError, match="5 finite scores"):
-        tafeng.evaluate(make_split(TWO, 5), np.array([0, 1, np.nan, 0, 0]))
+        tafeng.evaluate(make_split(TWO_USERS, 5), np.array([0, 1, np.nan, 0, 0]))
 
 
 def test_a_paired_difference_of_equals_is_zero() -> None:
@@ -98,7 +98,7 @@ def test_a_paired_difference_of_equals_is_zero() -> None:
 
 def test_visits_are_numbered_from_the_oldest() -> None:
     """Days of the purchases: item 1 on 4 and 9, item 2 on 4 and 9, item 3 on 0 and 9; the second user on 6 and 6."""
-    visits = tafeng.group_visits(make_split(TWO, 5))
+    visits = tafeng.group_visits(make_split(TWO_USERS, 5))
     assert visits.ptr.tolist() == [0, 3, 4]
     assert visits.visit.tolist() == [1, 0, 1, 0, 2, 0, 3, 3]
 
@@ -117,14 +117,14 @@ def test_tifu_vectors_by_hand() -> None:
     group 2. The mean of two groups is (1/16 + 1/4) / 2. Item 3: basket 1, and basket 3 with the weight 1, so
     (1/16 + 1/2) / 2. The single basket of the second user counts as the older of two groups: its weight is 1/4.
     """
-    vectors = closed_form.build_vectors(make_split(TWO, 5), Tifu(1, 0.5, 0.25, 0.5, 2)).toarray()
+    vectors = closed_form.build_vectors(make_split(TWO_USERS, 5), Tifu(1, 0.5, 0.25, 0.5, 2)).toarray()
     np.testing.assert_allclose(vectors[0], [0, 5 / 32, 5 / 32, 9 / 32, 0, 0])
     np.testing.assert_allclose(vectors[1], [0, 0, 1 / 4, 0, 0, 1 / 4])
 
 
 def test_rates_and_recency_by_hand() -> None:
     """Two users had item 2 and none bought it again; the one user of item 5 did; b = 2."""
-    split = make_split(TWO, 5)
+    split = make_split(TWO_USERS, 5)
     np.testing.assert_allclose(closed_form.compute_repurchase_rates(split, 2)[[2, 5, 4]], [0.1 / 4, 1.1 / 3, 0.05])
     recency = closed_form.score_recency(split)
     assert recency.max() < 1 and recency[2] > recency[0] == recency[1] > recency[3]
@@ -163,7 +163,7 @@ def test_tifu_knn_equals_the_published_row_and_freq_rate_its_stored_one() -> Non
 
 def test_dnntsp_edges_by_hand() -> None:
     """Items 1 and 2 share two visits, the most of the first user: edge 1-2 has weight 1, edges 1-3 and 1-1 have 1/2."""
-    baskets = Baskets(make_split(TWO, 5))
+    baskets = Baskets(make_split(TWO_USERS, 5))
     edges = {
         (int(baskets.visit[s]), int(baskets.split.item[baskets.node[s]]), int(baskets.split.item[baskets.node[t]])): w
         for s, t, w in zip(baskets.source, baskets.target, baskets.weight, strict=True)
@@ -251,7 +251,7 @@ def test_the_loss_over_all_items_equals_the_dense_loss() -> None:
 
 def test_bert4nbr_sequences_by_hand() -> None:
     """Oldest basket first; the position of an item is the number of its basket; the mask (id 6) follows the last."""
-    histories = Histories(make_split(TWO, 5), bert4nbr.SETTINGS)
+    histories = Histories(make_split(TWO_USERS, 5), bert4nbr.SETTINGS)
     batch = histories.batch(np.array([1, 0]), None)
     assert batch.item.tolist() == [[2, 5, 6, 0, 0, 0, 0], [1, 2, 3, 1, 2, 3, 6]]
     assert batch.basket.tolist() == [[1, 1, 2, 0, 0, 0, 0], [1, 1, 1, 2, 2, 3, 4]]
@@ -259,7 +259,7 @@ def test_bert4nbr_sequences_by_hand() -> None:
 
 def test_bert4nbr_keeps_the_last_baskets_that_fit() -> None:
     """Three purchases hold the last two baskets, renumbered. Two positions hold the last basket and the mask."""
-    split = make_split(TWO, 5)
+    split = make_split(TWO_USERS, 5)
     for change, items, baskets in (({"longest": 3}, [1, 2, 3, 6], [1, 1, 2, 3]), ({"baskets": 2}, [3, 6], [1, 2])):
         batch = Histories(split, bert4nbr.SETTINGS.model_copy(update=change)).batch(np.array([0]), None)
         assert (batch.item.tolist(), batch.basket.tolist()) == ([items], [baskets])
@@ -267,7 +267,7 @@ def test_bert4nbr_keeps_the_last_baskets_that_fit() -> None:
 
 def test_bert4nbr_masks_by_task() -> None:
     """A task masks items with all their purchases, or the whole last basket, or predicts only the target basket."""
-    split = make_split(TWO, 5)
+    split = make_split(TWO_USERS, 5)
     histories = Histories(split, bert4nbr.SETTINGS)
     plain = histories.batch(np.array([0]), None)
     seen = set()
@@ -281,13 +281,13 @@ def test_bert4nbr_masks_by_task() -> None:
             continue
         assert batch.position.tolist() == places
         assert target == [int(plain.item[0, place]) for place in places]
-        seen.add("last" if places == [5] else "some")
+        seen.add("last" if places == [5] else "items")
         for place in places:  # all purchases of a masked item are masked, unless the task is the last basket
             same = [p for p in range(6) if plain.item[0, p] == plain.item[0, place]]
             assert places == [5] or set(same) <= set(places)
         if places:
             torch.testing.assert_close(batch.weight.sum(), torch.tensor(1.0))
-    assert seen == {"next", "last", "some"}
+    assert seen == {"next", "last", "items"}
 
 
 def test_bert4nbr_scores_do_not_depend_on_padding() -> None:

@@ -1,4 +1,4 @@
-"""LENS's benchmark: its tasks, measures and baselines by hand."""
+"""Test LENS's benchmark: its tasks, metrics and baselines by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ SHOP = drawn(("a..a...a", "b..c...d"), ("b.b...a.",), items=4)
 
 
 def make_task(shop: Any = SHOP) -> Task:
-    """The task to predict the last baskets of customers 0 and 1."""
+    """Make the task to predict the last baskets of customers 0 and 1."""
     history = weeks.history(shop.log, shop.log.weeks)
     sequences = basket_sequences.read_sequences(history, np.arange(shop.log.items), None)
     stop = sequences.start[1:] - 1
@@ -67,7 +67,7 @@ def test_gaps_by_hand() -> None:
     assert true.tolist() == [3, 5] and mean[0] == 3 and median[0] == 2 and np.isnan(mean[1]) and np.isnan(median[1])
 
 
-def signal(*days: int) -> list[int]:
+def make_signal(*days: int) -> list[int]:
     """Mark a purchase on each of ``days``, counted back from the target; 1 is the day before it."""
     return [int(day in [d - 1 for d in days]) for day in range(DAYS)]
 
@@ -75,7 +75,7 @@ def signal(*days: int) -> list[int]:
 def write_tafeng(folder: Path) -> None:
     """User 5: articles 0 and 1 on the tenth day before, 0 and 2 on the fourth, the target holds 0 and 2 again."""
     user = {"cid": [5], "item_id_idx_arr": [[0, 1, 2]], "label_arr": [[1, 0, 1]],
-            "member_day_arr": [[signal(10, 4), signal(10), signal(4)]]}  # fmt: skip
+            "member_day_arr": [[make_signal(10, 4), make_signal(10), make_signal(4)]]}  # fmt: skip
     for part in ("train", "validate", "test"):
         pl.DataFrame(user).write_parquet(folder / f"tafeng_{part}.parquet")
 
@@ -91,11 +91,11 @@ def test_tafeng_by_hand(tmp_path: Path) -> None:
     baskets = [
         set(sequences.token[low:high].tolist()) for low, high in zip(sequences.ptr, sequences.ptr[1:], strict=False)
     ]
-    zero, two = 1, next(iter(baskets[int(sequences.start[3]) + 1] - {1}))  # tokens of articles 0, 2 and 1
-    one = next(iter(baskets[0] - {1}))
-    assert {zero, one, two} == {1, 2, 3}
-    assert baskets[first] == [{zero, one}, {zero}]
-    assert baskets[last] == [{zero, one}, {zero, two}, {zero, two}]
+    token_0, token_2 = 1, next(iter(baskets[int(sequences.start[3]) + 1] - {1}))  # tokens of articles 0, 2 and 1
+    token_1 = next(iter(baskets[0] - {1}))
+    assert {token_0, token_1, token_2} == {1, 2, 3}
+    assert baskets[first] == [{token_0, token_1}, {token_0}]
+    assert baskets[last] == [{token_0, token_1}, {token_0, token_2}, {token_0, token_2}]
     users = [query.user.tolist() for query in (task.train, task.validation, task.test)]
     assert users == [[0, 1], [2], [3]]
     assert task.test.stop.tolist() == [sequences.start[4] - 1]
@@ -152,8 +152,8 @@ def test_the_report_has_every_part(tmp_path: Path) -> None:
         "by heart": {"LENS1000": {**summary, "seconds": 3.0}},
         "insights": {"online_retail": {"LENS": model}},
     }  # fmt: skip
-    made_from = {"data": {}, "libraries": {}, "seeds": [1], "command": "make", "seconds": 1.0, "device": "none"}
-    report.write(made_from, results, tmp_path)
+    origin = {"data": {}, "libraries": {}, "seeds": [1], "command": "make", "seconds": 1.0, "device": "none"}
+    report.write(origin, results, tmp_path)
     text = (tmp_path / "lens.md").read_text()
     assert rows.OWN in text and "+0.0100 [+0.0000, +0.0200]" in text and ".3723" in text
     assert (tmp_path / "lens.png").stat().st_size > 1000 and (tmp_path / "lens.json").exists()

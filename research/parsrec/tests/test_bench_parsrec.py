@@ -1,4 +1,4 @@
-"""PARSRec's benchmark: the metric by hand, random scores, attention against a planted Sigma, the what-if."""
+"""Test PARSRec's benchmark: the metric by hand, random scores, attention against a planted Sigma, the what-if."""
 
 import math
 from functools import cache
@@ -116,15 +116,15 @@ def test_a_scorer_knows_only_the_removed_articles() -> None:
     assert calls == [([0, 1], [[], []]), ([1], [[6]]), ([1], [[6, 7]])]
 
 
-def hit_probability(length: Array, k: int) -> float:
-    """Mean probability of a hit with random scores: one of the r articles left is among the k best."""
+def compute_hit_probability(length: Array, k: int) -> float:
+    """Compute the mean probability of a hit with random scores: one of the r articles left is among the k best."""
     left = np.concatenate([np.arange(1, n + 1) for n in length])
     return float(np.mean([1 - math.comb(99, k) / math.comb(99 + int(r), k) for r in left]))
 
 
 def test_random_scores_hit_as_often_as_the_closed_form() -> None:
     length = parsrec_sales.draw_lengths(np.random.default_rng(1), 20_000)
-    assert hit_probability(length[:3000], 10) == pytest.approx(0.252, abs=0.005)
+    assert compute_hit_probability(length[:3000], 10) == pytest.approx(0.252, abs=0.005)
     test = make_task().test
     rng = np.random.default_rng(2)
     pool = protocol.sample_pools(test, make_sales().items, 1)
@@ -133,7 +133,7 @@ def test_random_scores_hit_as_often_as_the_closed_form() -> None:
         for _ in range(30)
     ]
     error = np.std(hits) / len(hits) ** 0.5
-    assert np.mean(hits) == pytest.approx(hit_probability(test.length, 10), abs=4 * error)
+    assert np.mean(hits) == pytest.approx(compute_hit_probability(test.length, 10), abs=4 * error)
 
 
 def test_a_pool_holds_no_article_of_its_session_and_no_removed_one() -> None:

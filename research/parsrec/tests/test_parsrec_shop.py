@@ -1,4 +1,4 @@
-"""The PARSRec paper's synthetic shop: its planted structure and its CSV files."""
+"""Test the PARSRec paper's synthetic shop: its planted structure and its CSV files."""
 
 from functools import cache
 from pathlib import Path

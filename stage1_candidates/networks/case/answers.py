@@ -1,7 +1,7 @@
-"""Score candidates by CASE in blocks of fixed shape, so that a customer's scores do not depend on the others.
+"""Score candidates by CASE in blocks of fixed shape, so that a customer's scores do not depend on other customers.
 
-Matrix products of other heights may round differently in the last bit. A block holds customers with a similar number
-of candidates and is padded with invented customers.
+Matrix products with another number of rows may round differently in the last bit. A block holds customers with a
+similar number of candidates and is padded with invented customers.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from stage1_candidates.networks.base.weights import device
 from stage1_candidates.networks.case.batches import Candidates, expand_rows, make_batch, move_to
 from stage1_candidates.networks.case.network import Batch
 
-ROWS = 4096  # candidates of a block at most, before padding
-WIDTHS = (16, 64, 256, 1024)  # candidates of a customer at most, by kind of block
+ROWS = 4096  # maximum number of candidates in a block, before padding
+WIDTHS = (16, 64, 256, 1024)  # maximum number of candidates of a customer, by kind of block
 
 
-def chances(network: nn.Module, candidates: Candidates) -> Array:
-    """Compute the probability (n,) float32 of each candidate to be bought again, above 0.
+def predict_probabilities(network: nn.Module, candidates: Candidates) -> Array:
+    """Predict the probability (n,) float32, above 0, that each candidate is bought again.
 
     No customer may have more than WIDTHS[-1] candidates.
     """

@@ -22,13 +22,13 @@ class Candidates:
     ptr: Array  # (users + 1,)
     item: Array  # (n,) 1..items; 0 is unknown
     day_ptr: Array  # (n + 1,)
-    day: Array  # (m,)
+    day: Array  # (m,) days back
     prior: Array  # (n, F) float32, prior features of each candidate
     label: Array  # (n,) 1: bought again
 
 
 def expand_rows(ptr: Array, rows: Array) -> tuple[Array, Array]:
-    """Return the positions ``ptr[r]:ptr[r + 1]`` of all ``rows``, row after row, and the offsets of these rows."""
+    """Expand ``rows`` to their positions ``ptr[r]:ptr[r + 1]``, row after row; also return the rows' offsets."""
     sizes = ptr[rows + 1] - ptr[rows]
     return positions(ptr[rows], sizes), offsets(sizes)
 
@@ -60,7 +60,7 @@ def make_batch(candidates: Candidates, users: Array) -> Batch:
     )
 
 
-def shuffled(candidates: Candidates, users: Array, size: int, seed: list[int]) -> Iterator[Batch]:
+def iterate_shuffled(candidates: Candidates, users: Array, size: int, seed: list[int]) -> Iterator[Batch]:
     """Yield batches of at most ``size`` of the ``users`` in random order."""
     order = np.random.default_rng(seed).permutation(users)
     for begin in range(0, len(order), size):
@@ -73,7 +73,7 @@ def move_to(part: Batch, device: torch.device) -> Batch:
 
 
 def _select(candidates: Candidates, ptr: Array, rows: Array) -> Candidates:
-    """Select the candidates ``rows``; user u gets those at ``ptr[u]:ptr[u + 1]`` of them."""
+    """Select the candidates ``rows``; user u gets the candidates ``rows[ptr[u]:ptr[u + 1]]``."""
     event, day_ptr = expand_rows(candidates.day_ptr, rows)
     prior, label = candidates.prior[rows], candidates.label[rows]
     return Candidates(ptr, candidates.item[rows], day_ptr, candidates.day[event], prior, label)

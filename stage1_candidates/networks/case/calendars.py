@@ -17,15 +17,15 @@ from stage1_candidates.networks.case.batches import Candidates, keep_recent
 
 SALES = (7, 28, 91)  # days: windows of an article's recent sales
 PRIORS = 8 + len(SALES)  # columns of ``build_priors``
-UNKNOWN_RATE = 0.05  # repurchase rate of an article if nothing was counted yet
+UNKNOWN_RATE = 0.05  # repurchase rate of an article without any count
 
 
-def calendars(history: History, users: Array, rate: Array, horizon: int, most: int) -> Candidates:
-    """Build one row per article in the past of each of ``users``, in their order, articles ascending.
+def build_calendars(history: History, users: Array, rate: Array, horizon: int, most: int) -> Candidates:
+    """Build one row per article that each of ``users`` bought before, in the order of ``users``, articles ascending.
 
     Items are article codes + 1. Days count back from the cutoff, latest first; days beyond the ``horizon`` are left
-    out. A customer keeps the ``most`` articles bought last. ``rate``: (items,) float32, see ``rebuy_rates``. Labels are
-    zero, because the label week is in the future.
+    out. A customer keeps the ``most`` articles bought last. ``rate``: (items,) float32, see ``compute_rebuy_rates``.
+    Labels are zero, because the label week is in the future.
     """
     log = history.log
     begin, end = log.start[users], history.stop[users]
@@ -82,17 +82,17 @@ def build_priors(
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def labelled(history: History, users: Array, rate: Array, horizon: int, most: int) -> Candidates:
-    """Build ``calendars`` with the labels of the label week; training calls it for past weeks only."""
-    whole = calendars(history, users, rate, horizon, most)
+def build_labelled(history: History, users: Array, rate: Array, horizon: int, most: int) -> Candidates:
+    """Build calendars with the labels of the label week; only training calls this, for past weeks."""
+    whole = build_calendars(history, users, rate, horizon, most)
     run = row_of(whole.ptr)
     user, item = weeks.truth(history.log, history.week)
     bought = np.isin(pair_codes(users[run], whole.item - 1), pair_codes(user, item))
     return replace(whole, label=bought.astype(np.float32))
 
 
-def joined(parts: list[Candidates]) -> Candidates:
-    """Join the customers of all ``parts``, part after part."""
+def join(parts: list[Candidates]) -> Candidates:
+    """Join ``parts``: their customers follow each other, part after part."""
     return Candidates(
         _concatenate_ptr([part.ptr for part in parts]),
         np.concatenate([part.item for part in parts]),
@@ -103,24 +103,24 @@ def joined(parts: list[Candidates]) -> Candidates:
     )
 
 
-def buyers_with_a_past(log: Log, week: int, most: int, seed: int) -> Array:
+def sample_known_buyers(log: Log, week: int, most: int, seed: int) -> Array:
     """Select customers (b,) uint32 who bought in ``week`` and before it; if more than ``most``, a seeded sample."""
     bought = np.unique(weeks.truth(log, week)[0])
     history = weeks.history(log, week)
     return weeks.sample_users(bought[history.stop[bought] > log.start[bought]], most, week, seed)
 
 
-def rebuy_counts(log: Log, week: int, most: int, seed: int) -> Array:
+def count_rebuys(log: Log, week: int, most: int, seed: int) -> Array:
     """Count (2, items) float32 buyers of ``week`` with each article in their past, and those who bought it again."""
-    users = buyers_with_a_past(log, week, most, seed)
+    users = sample_known_buyers(log, week, most, seed)
     known, inside = weeks.history(log, week).stop[users], weeks.history(log, week + 1).stop[users]
-    return _rebuy_counts(log.start[users], known, inside, log.item, log.items)
+    return _count_rebuys(log.start[users], known, inside, log.item, log.items)
 
 
-def rebuy_rates(counts: list[Array], smoothing: float, items: int) -> Array:
+def compute_rebuy_rates(counts: list[Array], smoothing: float, items: int) -> Array:
     """Compute the share (items,) float32 of the buyers with an article in their past who bought it again.
 
-    ``counts``: ``rebuy_counts`` of several weeks. The rate is smoothed towards the mean of all articles with the weight
+    ``counts``: ``count_rebuys`` of several weeks. The rate is smoothed towards the mean of all articles with the weight
     of ``smoothing`` buyers.
     """
     owners, rebuyers = np.sum(counts, axis=0) if counts else np.zeros((2, items), np.float32)
@@ -135,8 +135,8 @@ def _concatenate_ptr(ptrs: list[Array]) -> Array:
 
 
 @numba.njit(cache=True)
-def _rebuy_counts(begin: Array, known: Array, inside: Array, item: Array, items: int) -> Array:
-    """Count for ``rebuy_counts``; entries ``begin:known`` precede the label week, ``known:inside`` are in it."""
+def _count_rebuys(begin: Array, known: Array, inside: Array, item: Array, items: int) -> Array:
+    """Count for ``count_rebuys``; entries ``begin:known`` precede the label week, ``known:inside`` are in it."""
     counts = np.zeros((2, items), np.float32)
     seen = np.full((2, items), -1, np.int64)  # the last customer counted for each article
     for r in range(len(begin)):

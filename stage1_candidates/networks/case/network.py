@@ -36,7 +36,7 @@ class Settings(Block):
     fusion: bool  # mix the score with <set vector, item embedding>, weights learned per item
     residual: bool  # add a linear score of the prior features; the network then learns the rest
     loss: Literal["bce", "margin", "listwise"]
-    hard: Positive  # only for "margin": negatives per positive, those with the highest scores
+    hard: Positive  # only for "margin": number of negatives per positive; the negatives with the highest scores
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -76,7 +76,7 @@ class Calendar(nn.Module):
         self.columns = sum(counts)
         columns, taps, weights, biases = [], [], [], []
         for i, (w, count) in enumerate(zip(settings.windows, counts, strict=True)):
-            fits = day < count * w  # the oldest days fill no window; Conv1d leaves them out, too
+            fits = day < count * w  # the oldest days do not fill a window; Conv1d leaves them out, too
             columns.append(torch.where(fits, sum(counts[:i]) + day // w, self.columns))
             taps.append(sum(settings.windows[:i]) + day % w)
             bound = 1 / math.sqrt(w)  # Conv1d's own initialisation
@@ -93,7 +93,7 @@ class Calendar(nn.Module):
 
     def convolve(self, batch: Batch) -> Tensor:
         """Compute the activations (N, columns) of the convolutions."""
-        rows, width = len(batch.item), self.columns + 1  # the last column takes the days that fill no window
+        rows, width = len(batch.item), self.columns + 1  # the last column takes the days outside all windows
         cell = batch.event_row[:, None] * width + self.column[batch.event_day]  # (E, scales)
         taps = self.weight[self.tap[batch.event_day]]  # (E, scales)
         total = taps.new_zeros(rows * width).index_add(0, cell.flatten(), taps.flatten()).view(rows, width)
@@ -223,11 +223,11 @@ class Case(nn.Module):
         if self.settings.loss == "bce":  # all candidates of all users have the same weight
             return nn.functional.binary_cross_entropy_with_logits(score, batch.label)
         if self.settings.loss == "listwise":
-            return listwise_loss(score, batch.label, build_sets(batch.ptr))
-        return margin_loss(score, batch.label, build_sets(batch.ptr), self.settings.hard)
+            return compute_listwise_loss(score, batch.label, build_sets(batch.ptr))
+        return compute_margin_loss(score, batch.label, build_sets(batch.ptr), self.settings.hard)
 
 
-def listwise_loss(score: Tensor, label: Tensor, sets: Sets) -> Tensor:
+def compute_listwise_loss(score: Tensor, label: Tensor, sets: Sets) -> Tensor:
     """Average over users -log softmax(score) at their positives; the softmax covers the user's own candidates.
 
     Every user with a positive has the same weight, as in the metrics. With "bce", users with many candidates dominate.
@@ -241,7 +241,7 @@ def listwise_loss(score: Tensor, label: Tensor, sets: Sets) -> Tensor:
     return (log_loss * own).sum() / (positives > 0).sum().clamp(min=1)
 
 
-def margin_loss(score: Tensor, label: Tensor, sets: Sets, hard: int) -> Tensor:
+def compute_margin_loss(score: Tensor, label: Tensor, sets: Sets, hard: int) -> Tensor:
     """Average max(0, 1 - s_pos + s_neg) over the pairs of a user's positives and hardest negatives.
 
     A user has ``hard`` times as many negatives as positives, those with the highest scores.

@@ -19,8 +19,8 @@ from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.case import calendars
-from stage1_candidates.networks.case.answers import WIDTHS, chances
-from stage1_candidates.networks.case.batches import Candidates, shuffled
+from stage1_candidates.networks.case.answers import WIDTHS, predict_probabilities
+from stage1_candidates.networks.case.batches import Candidates, iterate_shuffled
 from stage1_candidates.networks.case.network import Case, Settings
 
 K = 12  # cutoff of the validation metric
@@ -65,7 +65,7 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     parts = [_examples(log, week, counts, params) for week in range(first, history.week)]
     parts = [part for part in parts if len(part.label)]  # a week without sales has no examples
     train, held = (
-        calendars.joined(part) if part else None
+        calendars.join(part) if part else None
         for part in (parts[: -params.examples.hold], parts[-params.examples.hold :])
     )
     if train is None or held is None or not train.label.any() or not held.label.any():
@@ -73,11 +73,11 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     customers = np.arange(len(train.ptr) - 1)
 
     def measure(trained: nn.Module) -> float:
-        return ndcg(held.ptr, chances(trained, held), held.label)
+        return ndcg(held.ptr, predict_probabilities(trained, held), held.label)
 
     training.train(
         network,
-        lambda epoch: shuffled(train, customers, params.examples.batch, [seed, epoch]),
+        lambda epoch: iterate_shuffled(train, customers, params.examples.batch, [seed, epoch]),
         -(-len(customers) // params.examples.batch),
         measure,
         params.training,
@@ -91,7 +91,7 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """Return the weights and the articles' repurchase rates of the last label weeks before the cutoff."""
     counts = [_counts(history.log, week, params) for week in _rate_weeks(history.week, params)]
-    rate = calendars.rebuy_rates(counts, params.examples.smoothing, history.log.items)
+    rate = calendars.compute_rebuy_rates(counts, params.examples.smoothing, history.log.items)
     return {"rate": rate, **stored.to_state(weights)}
 
 
@@ -132,8 +132,8 @@ def _predict(history: History, state: dict[str, Array], users: Array, params: Pa
     """Build the calendars of ``users`` and compute the probability of each row."""
     weights = stored.of_state(state)
     network = stored.with_arrays(Case(history.log.items, params.model), weights)
-    whole = calendars.calendars(history, users, state["rate"], params.model.horizon, WIDTHS[-1])
-    return whole, chances(network, whole)
+    whole = calendars.build_calendars(history, users, state["rate"], params.model.horizon, WIDTHS[-1])
+    return whole, predict_probabilities(network, whole)
 
 
 def _rate_weeks(week: int, params: Params) -> range:
@@ -141,12 +141,12 @@ def _rate_weeks(week: int, params: Params) -> range:
 
 
 def _counts(log: Log, week: int, params: Params) -> Array:
-    return calendars.rebuy_counts(log, week, params.examples.customers, 0)
+    return calendars.count_rebuys(log, week, params.examples.customers, 0)
 
 
 def _examples(log: Log, week: int, counts: dict[int, Array], params: Params) -> Candidates:
     """Build the calendars of the buyers of ``week`` before its cutoff, labelled by the purchases in the week."""
     before = [counts[earlier] for earlier in _rate_weeks(week, params) if earlier in counts]
-    rate = calendars.rebuy_rates(before, params.examples.smoothing, log.items)
-    users = calendars.buyers_with_a_past(log, week, params.examples.customers, 0)
-    return calendars.labelled(weeks.history(log, week), users, rate, params.model.horizon, WIDTHS[-1])
+    rate = calendars.compute_rebuy_rates(before, params.examples.smoothing, log.items)
+    users = calendars.sample_known_buyers(log, week, params.examples.customers, 0)
+    return calendars.build_labelled(weeks.history(log, week), users, rate, params.model.horizon, WIDTHS[-1])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-PAGE = 32  # members of a page; larger pages waste memory on small sets, smaller ones make many small products
+PAGE = 32  # members of a page; larger pages waste memory on small sets, smaller pages make many small matrix products
 
 
 class Sets(NamedTuple):
@@ -24,7 +24,7 @@ class Sets(NamedTuple):
     size: Tensor  # (B,) int64, number of members of each set
 
     def unfold(self, packed: Tensor) -> Tensor:
-        """Unfold packed members (N, d) into pages (P, PAGE, d); places without a member are zero."""
+        """Unfold packed members (N, d) into pages (P, PAGE, d); a place without a member is zero."""
         pages = packed.new_zeros(self.mask.numel(), packed.shape[1])
         return pages.index_copy(0, self.slot, packed).view(len(self.mask), PAGE, packed.shape[1])
 
@@ -102,10 +102,10 @@ class PointsToMembers(_Block):
         k, v = (self.split(sets.unfold(layer(x))) for layer in (self.key, self.value))  # (P, H, S, d' / H)
         logits = (self.split(query) * self.scale) @ k.transpose(2, 3)  # (P, H, Q, S)
         logits = logits.masked_fill(~sets.mask[:, None, None, :], -torch.inf)
-        top = sets.max_pages(logits.detach().amax(3))  # (B, H, Q), keeps the exponentials finite
+        top = sets.max_pages(logits.detach().amax(3))  # (B, H, Q); subtracting it keeps the exponentials finite
         weight = (logits - top[sets.owner][..., None]).exp()  # (P, H, Q, S)
         total = sets.sum_pages(weight.sum(3))[..., None]  # (B, H, Q, 1)
-        least = torch.finfo(total.dtype).tiny  # an empty set attends to 0
+        least = torch.finfo(total.dtype).tiny  # the result for an empty set is 0
         attended = sets.sum_pages(weight @ v) / total.clamp(min=least)
         return self.finish(query, attended.transpose(1, 2).flatten(2))
 

@@ -1,7 +1,7 @@
-"""Run the networks in blocks of a fixed shape, so that an answer does not depend on the other customers queried.
+"""Run the networks in blocks of fixed shape, so that a prediction does not depend on the other customers.
 
-The last bit of a matrix product may depend on its height. So every block has the same number of rows, all of one width;
-the last block is filled up by repeating its first row.
+The last bit of a matrix product may depend on the number of rows. So every block has the same number of rows, all of
+one width; the last block repeats its first row.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def decode_baskets(network: Lens, sequences: BasketSequences, query: Query) -> B
 def score_articles(network: Lens, sequences: BasketSequences, query: Query) -> Iterator[tuple[Array, Array]]:
     """Yield blocks of (rows of ``query``, (rows, V) float32 scores of all articles).
 
-    The k-th decoded article scores 1 + 1 / (1 + k), any other article the probability that it is decoded first.
+    The k-th decoded article scores 1 + 1 / (1 + k), any other article scores the probability that it is decoded first.
     """
     for rows, block in iterate_blocks(sequences, query, network.shape.reading):
         decoded = network.decode(block)
@@ -66,15 +66,15 @@ def forecast_days(network: Clock, sequences: BasketSequences, query: Query) -> A
 
 
 def force_baskets(network: Lens, sequences: BasketSequences, query: Query) -> Array:
-    """Return the likeliest article (e, T) int64 of each step given the true articles before it (teacher forcing).
+    """Predict the article (e, T) int64 of each step after the true articles before it (teacher forcing).
 
-    0 after the true length. This is a diagnostic: unlike free running, it knows the articles before a step and the
+    0 after the true length. This is a diagnostic: unlike free running, it reads the articles before a step and the
     basket's true length.
     """
     out = np.zeros((len(query.user), network.shape.reading.longest), np.int64)
     for rows, block in iterate_blocks(sequences, query, network.shape.reading, with_targets=True):
         with torch.no_grad():
-            _, due, scores = network.forced(block)
+            _, due, scores = network.run_forced(block)
         best = torch.zeros(due.shape, dtype=torch.int64, device=due.device)
         best[due] = scores[:, 1:].argmax(1) + 1
         token = torch.where(block.target > 0, best[:, :-1], 0)[: len(rows)].cpu().numpy()
@@ -85,7 +85,7 @@ def force_baskets(network: Lens, sequences: BasketSequences, query: Query) -> Ar
 def iterate_blocks(
     sequences: BasketSequences, query: Query, reading: Reading, with_targets: bool = False
 ) -> Iterator[tuple[Array, Batch]]:
-    """Yield blocks of (rows of ``query`` that have a past, their batch filled up to ROWS rows), width by width."""
+    """Yield blocks of (rows of ``query`` with a past, their batch padded to ROWS rows), width by width."""
     width = lens_rows.find_width(sequences, query, reading.baskets)
     past = (query.stop > sequences.start[query.user]) & (sequences.articles > 0)
     for w in lens_rows.list_widths(reading.baskets):

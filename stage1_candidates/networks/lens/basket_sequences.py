@@ -1,4 +1,4 @@
-"""Basket sequences: each customer's baskets in order, and queries for the next basket.
+"""Read basket sequences, each customer's baskets in order, and make queries for the next basket.
 
 The paper calls such a sequence a funnel. A network reads an article as a token: 1 is the best-selling article of the
 vocabulary, 2 the next one, and so on; 0 means no article. The articles of a basket are sorted by token.
@@ -32,16 +32,17 @@ class BasketSequences:
 
     @property
     def users(self) -> int:
+        """Return the number of customers."""
         return len(self.start) - 1
 
     @cached_property
     def user(self) -> Array:
-        """(s,) int64 customer of each basket."""
+        """Return the customer (s,) int64 of each basket."""
         return np.repeat(np.arange(self.users), np.diff(self.start))
 
     @cached_property
     def gap(self) -> Array:
-        """(s,) int64 days since the customer's previous basket, 0 for the first."""
+        """Return the days (s,) int64 since the customer's previous basket, 0 for the first."""
         days = np.diff(self.day, prepend=0)
         days[self.start[:-1][self.start[:-1] < self.start[1:]]] = 0
         return days
@@ -58,9 +59,9 @@ class BasketSequences:
 
 @dataclass(frozen=True)
 class Query:
-    """Ask for the next basket of customers after a day; row e reads the baskets start[user]:stop, all before ``day``.
+    """Rows that ask for a customer's next basket; row e reads the baskets start[user]:stop, all before ``day``.
 
-    Where the answer is known, it is basket ``stop``.
+    Where the next basket is known, it is basket ``stop``.
     """
 
     user: Array  # (e,) int64
@@ -73,13 +74,13 @@ class Query:
 
 
 def choose_vocabulary(history: History, size: int) -> Array:
-    """Return the ``size`` articles (V,) int64 with the most entries before the cutoff, best first, ties by id."""
+    """Choose the ``size`` articles (V,) int64 with the most entries before the cutoff, best first, ties by id."""
     sold = history.item_stop - history.log.item_start[:-1]
     return np.lexsort((np.arange(len(sold)), -sold))[:size].astype(np.int64)
 
 
 def assign_tokens(vocabulary: Array, items: int) -> Array:
-    """Return the token (items,) int64 of each article, 0 outside the vocabulary."""
+    """Assign a token (items,) int64 to each article, 0 outside the vocabulary."""
     token = np.zeros(items, np.int64)
     token[vocabulary] = 1 + np.arange(len(vocabulary))
     return token
@@ -125,7 +126,7 @@ def query_cutoff(sequences: BasketSequences, users: Array, cutoff: int) -> Query
 
 
 def mark_latest(query: Query) -> Array:
-    """Return a mask (e,) bool of the last row of each customer; ``query`` is sorted by customer."""
+    """Mark (e,) bool the last row of each customer; ``query`` is sorted by customer."""
     return np.append(np.diff(query.user) != 0, True)[: len(query.user)]
 
 
@@ -138,7 +139,7 @@ def sample_rows(query: Query, per_user: int, rng: np.random.Generator) -> Array:
 
 @numba.njit(cache=True)
 def _compute_trend(day: Array, token: Array, days: int, articles: int, half_life: float) -> Array:
-    """Return ``BasketSequences.trend`` (days, V); an entry n days before counts 2^(-n / half_life)."""
+    """Compute ``BasketSequences.trend`` (days, V); an entry n days before has the weight 2^(-n / half_life)."""
     sold = np.zeros((days, articles), np.float32)
     for k in range(len(day)):
         if token[k] > 0:

@@ -1,4 +1,4 @@
-"""Time head: forecast the days from the last basket to the next from the sequence vector (paper, III.B)."""
+"""Forecast the days from the last basket to the next from the sequence vector: the time head (paper, III.B)."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ HIDDEN = 64
 
 
 class Clock(nn.Module):
-    """The second network: an encoder of its own and a small net with one linear unit, trained on the days alone."""
+    """The second network: its own encoder and a small net with one linear output, trained on the days alone."""
 
     def __init__(self, articles: int, users: int, shape: Shape) -> None:
         super().__init__()
@@ -19,9 +19,9 @@ class Clock(nn.Module):
         self.head = nn.Sequential(nn.Linear(self.encoder.width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
         self.scale = nn.Buffer(torch.ones(1))  # days per unit of the linear output
 
-    def begin(self, vectors: Tensor, users: Tensor, mean_gap: float) -> None:
-        """Initialise the encoder (see ``Encoder.begin``) and the output's scale, ``mean_gap`` days."""
-        self.encoder.begin(vectors, users)
+    def initialise(self, vectors: Tensor, users: Tensor, mean_gap: float) -> None:
+        """Initialise the encoder (see ``Encoder.initialise``) and the output's scale, ``mean_gap`` days."""
+        self.encoder.initialise(vectors, users)
         self.scale[:] = max(mean_gap, 1.0)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -30,6 +30,6 @@ class Clock(nn.Module):
         return days if self.training else days.clamp(min=0)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the mean absolute error in units of ``scale``."""
+        """Compute the mean absolute error in units of ``scale``."""
         error: Tensor = (self(batch) - batch.gap) / self.scale
         return error.abs().mean()

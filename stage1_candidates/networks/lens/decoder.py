@@ -16,7 +16,7 @@ from stage1_candidates.networks.lens.encoder import Bonus, Encoder, Shape
 from stage1_candidates.networks.lens.rows import Batch
 
 END = 0  # column of the event "the basket ends"; column t is token t
-NEVER = -1e9  # logit of an article that is already in the basket; finite, since no other article may be left
+NEVER = -1e9  # logit of an article that is already in the basket; finite, because the basket may hold all articles
 
 
 class Decoded(NamedTuple):
@@ -66,32 +66,33 @@ class Lens(nn.Module):
                 layer.weight.mul_(0.1)
                 layer.bias.zero_()
 
-    def begin(self, vectors: Tensor, users: Array, sold: Array) -> None:
-        """Initialise the encoder (see ``Encoder.begin``) and the bias of articles.
+    def initialise(self, vectors: Tensor, users: Array, sold: Array) -> None:
+        """Initialise the encoder (see ``Encoder.initialise``) and the bias of articles.
 
         Without sales as input, the bias starts at the log shares of ``sold`` (V,), the entries of each article.
         """
-        self.encoder.begin(vectors, torch.from_numpy(users))
+        self.encoder.initialise(vectors, torch.from_numpy(users))
         if self.trend is None:
             with torch.no_grad():
                 self.bias[:] = torch.from_numpy(np.log((sold + 1) / (sold + 1).sum()))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the mean over all steps of -log p(article or END) - log p(pieces), with teacher forcing.
+        """Compute the mean over all steps of -log p(article or END) - log p(pieces), with teacher forcing.
 
-        Every step has the same weight. A mean per customer would favour short baskets, and all would end too early.
+        Every step has the same weight. A mean per customer would favour short baskets, and all baskets would end too
+        early.
         """
-        hidden, due, scores = self.forced(batch)
+        hidden, due, scores = self.run_forced(batch)
         wanted = functional.pad(batch.target, (0, 1))[due]  # (D,)
         article_loss = functional.cross_entropy(scores, wanted, reduction="none")
-        rate = self._expect_pieces(hidden[due], wanted)
+        rate = self._predict_pieces(hidden[due], wanted)
         pieces_loss = functional.poisson_nll_loss(
             rate, (functional.pad(batch.pieces, (0, 1))[due] - 1).clamp(min=0), log_input=False, reduction="none"
         )
         return (article_loss + pieces_loss.where(wanted != END, 0.0)).mean()
 
-    def forced(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Run all steps after the true articles before them (teacher forcing).
+    def run_forced(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Run each step after the true articles before it (teacher forcing).
 
         Return hidden (B, T + 1, h); due (B, T + 1) bool, the steps up to the true end; logits (D, 1 + V) of the D due
         steps.
@@ -102,13 +103,13 @@ class Lens(nn.Module):
         due = functional.pad(batch.target > 0, (1, 0), value=True)
         due[:, self.shape.reading.longest :] = False  # a basket that was cut at the longest length does not end there
         row, step = due.nonzero(as_tuple=True)
-        scores = self._score_articles(hidden[due], self._fix_logits(batch, vector)[row])
+        scores = self._score_articles(hidden[due], self._compute_shared_logits(batch, vector)[row])
         scores = scores.index_put(list_earlier(batch.target, due), torch.tensor(NEVER, device=scores.device))
         return hidden, due, self._set_end(hidden[due], scores, estimate_usual_length(batch)[row], step)
 
     @torch.no_grad()
     def decode(self, batch: Batch) -> Decoded:
-        """Decode free running: the true basket is not read."""
+        """Decode free running, without reading the true basket."""
         return self._decode_ranked(batch) if self.shape.stop == "best" else self._decode_in_turn(batch)
 
     def _decode_ranked(self, batch: Batch) -> Decoded:
@@ -122,7 +123,7 @@ class Lens(nn.Module):
         vector = self.encoder(batch)
         begin, states = self._make_start(len(vector)), self._make_states(vector)
         opening, _ = self._run_cells(begin, states)
-        first = self._score_articles(opening[:, 0], self._fix_logits(batch, vector))[:, 1:].softmax(1)
+        first = self._score_articles(opening[:, 0], self._compute_shared_logits(batch, vector))[:, 1:].softmax(1)
         probability, place = first.sort(dim=1, descending=True, stable=True)
         probability, token = (part[:, : self.shape.reading.longest] for part in (probability, place + 1))  # (B, T)
         hidden, _ = self._run_cells(torch.cat([begin, self.encoder.embed(token[:, :-1])], dim=1), states)
@@ -132,14 +133,18 @@ class Lens(nn.Module):
         length = 1 + torch.sigmoid(-end[:, 1:]).cumprod(1).sum(1, keepdim=True)  # (B, 1); no basket is empty
         expected_f1 = (length * probability).clamp(max=1).cumsum(1) / (step + 1 + length)
         kept = step <= expected_f1.argmax(1, keepdim=True)
-        pieces = (1 + self._expect_pieces(hidden, token)) * kept
+        pieces = (1 + self._predict_pieces(hidden, token)) * kept
         after = (0, self.shape.reading.longest - len(step))
         return Decoded(functional.pad(token * kept, after), functional.pad(pieces, after), first, vector)
 
     def _decode_in_turn(self, batch: Batch) -> Decoded:
         """Decode the likeliest article at each step, none twice, until the end or ``longest`` articles."""
         vector = self.encoder(batch)
-        fixed, states, length = self._fix_logits(batch, vector), self._make_states(vector), estimate_usual_length(batch)
+        fixed, states, length = (
+            self._compute_shared_logits(batch, vector),
+            self._make_states(vector),
+            estimate_usual_length(batch),
+        )
         given, banned = self._make_start(len(vector)), torch.zeros_like(fixed, dtype=torch.bool)
         first, token, pieces = torch.zeros(0), [], []
         going, survived = torch.ones_like(batch.user, dtype=torch.bool), torch.ones_like(vector[:, 0])
@@ -159,7 +164,7 @@ class Lens(nn.Module):
             if not going.any():
                 break
             token.append(best)
-            pieces.append((1 + self._expect_pieces(hidden[:, 0], best)) * going)
+            pieces.append((1 + self._predict_pieces(hidden[:, 0], best)) * going)
             banned = banned.scatter(1, best[:, None], True)  # also END, whose logit is set elsewhere
             given = self.encoder.embed(best)[:, None]
         after = (0, self.shape.reading.longest - len(token))
@@ -167,24 +172,24 @@ class Lens(nn.Module):
         return Decoded(functional.pad(stacked[0], after), functional.pad(stacked[1], after), first, vector)
 
     def _make_start(self, rows: int) -> Tensor:
-        """Return the first input (rows, 1, d) of a basket."""
+        """Make the first input (rows, 1, d) of a basket."""
         return self.begin_token.expand(rows, 1, -1)
 
     def _make_states(self, vector: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return the initial (hidden, cell) of each layer, (1, B, h) each."""
+        """Make the initial (hidden, cell) of each layer, each (1, B, h)."""
         states = [layer(vector).chunk(2, dim=1) for layer in self.initial]
         return [(hidden.tanh()[None].contiguous(), cell[None].contiguous()) for hidden, cell in states]
 
     def _run_cells(self, x: Tensor, states: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Return the outputs (B, L, h) of the last layer for the inputs x (B, L, d), and the states after them."""
+        """Run the layers on x (B, L, d); return the outputs (B, L, h) of the last layer and the final states."""
         after = []
         for cell, state in zip(self.cells, states, strict=True):
             x, new = cell(x, state)
             after.append(new)
         return x, after
 
-    def _fix_logits(self, batch: Batch, vector: Tensor) -> Tensor:
-        """Return what every step adds to its logits (B, 1 + V): the bias, the sales and the bonus of own articles."""
+    def _compute_shared_logits(self, batch: Batch, vector: Tensor) -> Tensor:
+        """Compute the logits (B, 1 + V) that all steps share: the bias, the sales and the bonus of own articles."""
         added = functional.pad(self.bias.expand(len(vector), -1), (1, 0))
         if self.trend is not None:
             added = added + functional.pad(batch.trend * self.trend, (1, 0))
@@ -197,7 +202,7 @@ class Lens(nn.Module):
         return added
 
     def _score_articles(self, hidden: Tensor, fixed: Tensor) -> Tensor:
-        """Return the logits (D, 1 + V) of the articles for hidden (D, h) and ``fixed`` (D, 1 + V); END is not set."""
+        """Compute the logits (D, 1 + V) of the articles for hidden (D, h) and ``fixed`` (D, 1 + V); END is not set."""
         scores = self.out(self.drop(hidden)) @ self.encoder.embed.weight[1:].T  # (D, d) @ (d, V) -> (D, V)
         return functional.pad(scores, (1, 0)) + fixed
 
@@ -207,20 +212,20 @@ class Lens(nn.Module):
         return torch.cat([(end + scores[:, 1:].logsumexp(1))[:, None], scores[:, 1:]], dim=1)
 
     def _score_end(self, hidden: Tensor, length: Tensor, step: Tensor) -> Tensor:
-        """Return the log-odds (...) of the end against all articles together, for hidden (..., h)."""
+        """Compute the log-odds (...) of the end against all articles together, for hidden (..., h)."""
         end: Tensor = self.end(hidden)[..., 0]
         if self.pace is not None:
             end = end + self.pace(torch.stack([torch.log1p(step.float()), torch.log(length)], dim=-1))[..., 0]
         return end
 
-    def _expect_pieces(self, hidden: Tensor, token: Tensor) -> Tensor:
-        """Return the expected pieces (...) beyond the first, for hidden (..., h) and token (...)."""
+    def _predict_pieces(self, hidden: Tensor, token: Tensor) -> Tensor:
+        """Compute the expected pieces (...) beyond the first, for hidden (..., h) and token (...)."""
         both = torch.cat([hidden, self.encoder.embed(token)], dim=-1)
         return functional.softplus(self.pieces(both))[..., 0]
 
 
 def estimate_usual_length(batch: Batch) -> Tensor:
-    """Return each customer's usual number of articles in a basket (B,) float32, at least 1.
+    """Estimate each customer's usual number of articles in a basket, (B,) float32, at least 1.
 
     It is the geometric mean of 1 + articles over the baskets read.
     """

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from retail.params import Block, Days, Positive, Share
 from stage1_candidates.networks.lens.rows import FEATURES, HABITS, Batch, Reading
 
-BEGIN = -4.0  # initial log-odds of an own article bought once recently; training changes it
-OVER = 4.0  # the same above other articles, where sales are not an input
+BEGIN = -4.0  # initial logit of an own article bought once recently, where sales are an input
+OVER = 4.0  # initial margin of this logit above those of other articles, where sales are not an input
 UNKNOWN = 0.1  # share of the training rows whose customer is hidden, so that the network can serve new customers
 
 
@@ -52,7 +52,7 @@ class BiLstm(nn.Module):
         self.back = nn.ModuleList(nn.LSTM(w, h, batch_first=True) for w, h in zip(widths, hidden, strict=False))
 
     def forward(self, x: Tensor, length: Tensor) -> Tensor:
-        """Return the final states of both directions (R, 2h) for x (R, L, d); 0 where ``length`` is 0."""
+        """Compute the final states of both directions (R, 2h) for x (R, L, d); 0 where ``length`` is 0."""
         place = torch.arange(x.shape[1], device=x.device)
         turn = torch.where(place < length[:, None], length[:, None] - 1 - place, place)[..., None]  # (R, L, 1)
         for ahead, back in zip(self.ahead, self.back, strict=True):
@@ -89,10 +89,10 @@ class Encoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """Width of the sequence vector."""
+        """Return the width of the sequence vector."""
         return 2 * self.shape.fbe[-1]
 
-    def begin(self, vectors: Tensor, users: Tensor) -> None:
+    def initialise(self, vectors: Tensor, users: Tensor) -> None:
         """Initialise the article vectors at ``vectors`` (V, d), unless ``start`` is cold; mark training ``users``."""
         with torch.no_grad():
             if self.shape.start != "cold":
@@ -100,12 +100,12 @@ class Encoder(nn.Module):
             self.known[users] = True
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the sequence vector (B, width); 0 for a customer without a basket."""
+        """Compute the sequence vector (B, width); 0 for a customer without a basket."""
         b, w, n = batch.token.shape
         token = batch.token.reshape(b * w, n)
         count = (token > 0).sum(1)  # (B * W,) articles of each basket
         filled = (torch.arange(w, device=token.device) < batch.baskets[:, None]).reshape(-1)
-        if self.training:  # skip empty baskets; not when answering, where shapes are fixed (see answers.py)
+        if self.training:  # skip empty baskets; prediction keeps them, because its shapes are fixed (see answers.py)
             content = torch.zeros(b * w, 2 * self.shape.sce[-1], device=token.device)
             content[filled] = self.sce(self.drop(self.embed(token[filled])), count[filled])
         else:
@@ -117,7 +117,7 @@ class Encoder(nn.Module):
         return vector
 
     def find_rows(self, user: Tensor) -> Tensor:
-        """Return the row (B,) of each customer's vector, 0 for a customer that was not trained on."""
+        """Find the row (B,) of each customer's vector, 0 for a customer outside the training data."""
         known = self.known[user]
         if self.training:
             known = known & (torch.rand(len(user), device=user.device) >= UNKNOWN)
@@ -125,12 +125,12 @@ class Encoder(nn.Module):
 
 
 class Bonus(nn.Module):
-    """Bonus on the logits of the customer's own articles: a . habit + relu(B habit + C vector) . d.
+    """Compute a bonus for the logits of the customer's own articles: a . habit + relu(B habit + C vector) . d.
 
     It starts at BEGIN + log(count with the first half-life), minus the article's log share of sales where sales are an
-    input. An own article is then as likely as it was bought often and recently, whatever other customers buy.
+    input. An own article is then the likelier, the more often and recently the customer bought it.
 
-    Not in the paper; after the pointers of copy mechanisms (See, Liu, Manning, ACL 2017).
+    The bonus is not in the paper. It follows the pointers of copy mechanisms (See, Liu, Manning, ACL 2017).
     """
 
     def __init__(self, sequence: int, hidden: int, half_lives: int, sales: bool) -> None:
@@ -148,7 +148,7 @@ class Bonus(nn.Module):
             self.out.weight.mul_(0.1)
 
     def forward(self, habit: Tensor, vector: Tensor) -> Tensor:
-        """Return the bonus (B, O) for habit (B, O, ...), whose last number is the log share of sales, if an input."""
+        """Compute the bonus (B, O) for habit (B, O, ...), whose last feature is the log share of sales, if an input."""
         mixed = torch.relu(self.habit(habit) + self.sequence(vector)[:, None])  # (B, O, hidden)
         value: Tensor = (self.plain(habit) + self.out(mixed))[..., 0]
         return value

@@ -115,9 +115,9 @@ def _train(
     first = sequences.keep_articles(sequences.day < held.day.min())
     users = np.unique(train.user)
     vectors = torch.from_numpy(warm.compute_vectors(first, params.model.item_width))
-    basket.begin(vectors, users, np.bincount(first.token, minlength=sequences.articles + 1)[1:])
+    basket.initialise(vectors, users, np.bincount(first.token, minlength=sequences.articles + 1)[1:])
     gap = sequences.day[train.stop] - sequences.day[train.stop - 1]
-    clock.begin(vectors, torch.from_numpy(users), float(gap.mean()))
+    clock.initialise(vectors, torch.from_numpy(users), float(gap.mean()))
     true = sequences.day[held.stop] - sequences.day[held.stop - 1]
 
     def epoch_of(epoch: int) -> Iterator[Batch]:

@@ -14,9 +14,9 @@ from retail.params import Block, Days, Positive
 from stage1_candidates.networks.lens.basket_sequences import BasketSequences, Query
 
 FEATURES = 9  # of a basket: see _read_baskets
-HABITS = 5  # numbers on each own article, besides its decayed counts: see _read_own
-POOL = 16  # batches; rows are sorted by length within a pool of so many
-LEAST_LOG = -8.0  # least log of a decayed count
+HABITS = 5  # features of each own article, in addition to its decayed counts: see _read_own
+POOL = 16  # batches in a pool; rows are sorted by length within a pool
+LEAST_LOG = -8.0  # lower limit of the log of a decayed count
 YEAR = 365.25  # days
 
 
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     token: Tensor  # (B, W, N) int64
     features: Tensor  # (B, W, FEATURES) float32
     own: Tensor  # (B, O) int64 tokens of own articles, the latest first
-    habit: Tensor  # (B, O, HABITS + H) float32 numbers on each of them
+    habit: Tensor  # (B, O, HABITS + H) float32 features of each of them
     trend: Tensor  # (B, V) float32, or (B, 0)
     target: Tensor  # (B, T) int64 tokens of the true next basket
     pieces: Tensor  # (B, T) float32 how many of each
@@ -54,7 +54,7 @@ def list_widths(most: int) -> list[int]:
 
 
 def find_width(sequences: BasketSequences, query: Query, most: int) -> Array:
-    """Return the least of ``list_widths`` (e,) that each row fits into."""
+    """Find the smallest of ``list_widths`` (e,) that each row fits into."""
     baskets = np.clip(query.stop - sequences.start[query.user], 1, most)
     width: Array = np.array(list_widths(most))[np.searchsorted(list_widths(most), baskets)]
     return width
@@ -65,8 +65,8 @@ def iterate_batches(
 ) -> Iterator[Batch]:
     """Yield ``query`` in shuffled batches of at most ``rows``; ``shuffle``: the articles of targets in random order.
 
-    The rows of a batch have the same width and, within a pool of POOL batches, targets of similar length: little
-    padding is needed.
+    The rows of a batch have the same width. Within a pool of POOL batches, rows are sorted by the length of their
+    targets, so that little padding is needed.
     """
     width, size = find_width(sequences, query, reading.baskets), np.diff(sequences.ptr)[query.stop]
     order = rng.permutation(len(width))
@@ -76,8 +76,8 @@ def iterate_batches(
     groups = [ordered[width[ordered] == w] for w in list_widths(reading.baskets)]
     parts = [group[k : k + rows] for group in groups for k in range(0, len(group), rows)]
     for k in rng.permutation(len(parts)):
-        rows_of_batch, padded = query.select(parts[k]), int(width[parts[k][0]])
-        yield make_batch(sequences, rows_of_batch, padded, reading, True, rng if shuffle else None)
+        batch_query, padded = query.select(parts[k]), int(width[parts[k][0]])
+        yield make_batch(sequences, batch_query, padded, reading, True, rng if shuffle else None)
 
 
 def make_batch(
@@ -90,8 +90,8 @@ def make_batch(
 ) -> Batch:
     """Make one batch of ``query``, padded to ``width`` baskets.
 
-    ``with_targets``: with the true next baskets. One that is longer than ``reading.longest`` keeps its best sellers;
-    with ``rng``, a random sample of its articles in random order.
+    ``with_targets``: with the true next baskets. A basket that is longer than ``reading.longest`` keeps its best
+    sellers. With ``rng`` it keeps a random sample, and the articles of all baskets are in random order.
     """
     first = sequences.start[query.user]
     token, features = _read_baskets(
@@ -116,7 +116,7 @@ def make_batch(
 def _read_targets(
     sequences: BasketSequences, stop: Array, longest: int, rng: np.random.Generator | None
 ) -> tuple[Array, Array]:
-    """Return tokens and pieces (B, T) of the baskets ``stop``."""
+    """Read tokens and pieces (B, T) of the baskets ``stop``."""
     size = sequences.ptr[stop + 1] - sequences.ptr[stop]
     longest_target = int(size.max(initial=1))
     key = np.broadcast_to(np.arange(longest_target, dtype=np.float64), (len(stop), longest_target))
@@ -132,7 +132,7 @@ def _read_targets(
 @numba.njit(cache=True)
 def _read_baskets(first: Array, stop: Array, day: Array, amount: Array, ptr: Array, all_tokens: Array, pieces: Array,
                   width: int, articles: int) -> tuple[Array, Array]:  # fmt: skip
-    """Return the tokens and the FEATURES of each basket.
+    """Read the tokens and the FEATURES of each basket.
 
     These are log1p of the days since the previous basket, of the mean gap so far, of the basket's articles, pieces and
     money; sine and cosine of the day in the week and in the year.
@@ -159,7 +159,7 @@ def _read_baskets(first: Array, stop: Array, day: Array, amount: Array, ptr: Arr
 @numba.njit(cache=True)
 def _read_own(first: Array, stop: Array, day: Array, ptr: Array, token: Array, articles: int, most: int,
               half_lives: Array) -> tuple[Array, Array]:  # fmt: skip
-    """Return the ``most`` latest own articles of each customer and their numbers, as of the last basket.
+    """Read the ``most`` latest own articles of each customer and their features, as of the last basket.
 
     These are log times bought, log share of baskets with the article, log1p days and baskets since, log1p baskets in
     all, and the log of the decayed count with each half-life in days.

@@ -1,4 +1,4 @@
-"""Warm start: compute article vectors from the baskets alone.
+"""Compute article vectors from the baskets alone, for a warm start.
 
 The paper takes its vectors from an earlier network that is not public. These are skip-gram vectors in closed form: with
 one negative sample, skip-gram factorises log(#(a, b) N / (#a #b)) (Levy and Goldberg, NeurIPS 2014). Only the positive
@@ -14,7 +14,7 @@ from stage1_candidates.networks.lens.basket_sequences import BasketSequences
 
 
 def associate_articles(sequences: BasketSequences) -> sparse.csr_matrix:
-    """Return the positive part of log(#(a, b) N / (#a #b)) (V, V) of articles in one basket; 0 for pairs never seen."""
+    """Compute the positive part of log(#(a, b) N / (#a #b)) (V, V) of articles in one basket; 0 for unseen pairs."""
     ones = np.ones(len(sequences.token), np.float64)
     baskets = sparse.csr_matrix((ones, sequences.token - 1, sequences.ptr), (len(sequences.day), sequences.articles))
     counts = (baskets.T @ baskets).tocoo()
@@ -26,7 +26,7 @@ def associate_articles(sequences: BasketSequences) -> sparse.csr_matrix:
 
 
 def compute_vectors(sequences: BasketSequences, width: int) -> Array:
-    """Return article vectors (V, width) float32: left singular vectors x sqrt(values), scaled to length 1.
+    """Compute article vectors (V, width) float32: left singular vectors x sqrt(values), scaled to length 1.
 
     An article that was always bought alone has the vector 0.
     """

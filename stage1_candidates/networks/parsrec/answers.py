@@ -1,6 +1,6 @@
-"""Run the network in blocks of a fixed height, so that an answer does not depend on the other customers queried.
+"""Run the network in blocks of a fixed number of rows, so that a prediction does not depend on the other customers.
 
-The last bit of a matrix product may depend on its height. So the last block is filled up by repeating its first row.
+The last bit of a matrix product may depend on the number of rows. So the last block repeats its first row.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def predict_first(network: Parsrec, query: Sessions) -> Iterator[tuple[Array, Ar
 
 
 def pick_best(probability: Array, top: int) -> Array:
-    """Return the ``top`` likeliest articles (rows, top) int64 of each row, ties by id."""
+    """Pick the ``top`` likeliest articles (rows, top) int64 of each row, ties by id."""
     articles = probability.shape[1]
     bits = np.ascontiguousarray(probability, np.float32).view(np.int32).astype(np.int64)  # same order, since >= 0
     key = (bits << 32) + (articles - np.arange(articles))  # all distinct

@@ -1,4 +1,4 @@
-"""Attention-fused recurrent cell (ARNN): attend to the articles chosen so far and update the state.
+"""Attend to the articles chosen so far and update the state: the attention-fused recurrent cell (ARNN).
 
 The query of the attention is the customer's vector and the state.
 """
@@ -43,9 +43,10 @@ class Arnn(nn.Module):
         return KeyValues(self._split(self.key(vectors)), self._split(self.value(vectors)))
 
     def forward(self, user: Tensor, state: Tensor, memory: KeyValues, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return answer (B, d), next state (B, d) and attention (B, N), the mean of the heads, 0 where not ``chosen``.
+        """Compute answer (B, d), next state (B, d) and attention (B, N).
 
-        ``user``, ``state`` (B, d); ``chosen`` (B, N) bool, at least one in each row.
+        Attention is the mean of the heads, 0 where not ``chosen``. ``user`` and ``state`` are (B, d). ``chosen`` (B, N)
+        bool holds at least one article in each row.
         """
         query = torch.cat([user, state], dim=1)  # (B, 2d)
         q = self._split(self.query(query)[:, None])  # (B, heads, 1, 2d / heads)

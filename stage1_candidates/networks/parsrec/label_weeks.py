@@ -22,7 +22,7 @@ def split_sessions(history: History, settings: Examples, seed: int) -> tuple[Ses
     """Split the sessions before ``history.week`` into training and held-out ones.
 
     The held-out sessions are those of the last ``hold`` label weeks with any session. A customer's first week has no
-    past, so it is no session.
+    past and gives no session.
     """
     log, known = history.log, history.known
     user = log.user[known].astype(np.int64)
@@ -42,14 +42,14 @@ def split_sessions(history: History, settings: Examples, seed: int) -> tuple[Ses
 
 
 def query_cutoff(history: History, users: Array, settings: Examples) -> Sessions:
-    """Return an empty session of each of ``users`` at the cutoff, with the past before it."""
+    """Make an empty session of each of ``users`` at the cutoff, with the past before it."""
     empty, until = np.zeros(len(users), np.int64), history.stop[users]
     since = np.maximum(history.log.start[users], until - settings.past)
     return Sessions(users.astype(np.int64), empty, empty, np.zeros(0, np.int64), since, until, history.log.item)
 
 
 def _sample_articles(run: Array, item: Array, items: int, longest: int, seed: int) -> tuple[Array, Array]:
-    """Return (run, article) once per pair, in random order within a run; at most ``longest`` articles of a run."""
+    """Sample at most ``longest`` articles of each run: (run, article) once per pair, in random order within a run."""
     key = np.unique(run.astype(np.int64) * items + item)
     run, item = np.divmod(key, max(items, 1))
     order = np.lexsort((np.random.default_rng(seed).random(len(key)), run))

@@ -1,6 +1,6 @@
-"""PARSRec: predict a session's articles one by one, trained on them as a set.
+"""Predict a session's articles one by one by PARSRec, trained on them as a set.
 
-A training step's target is the article that the network predicts, if it is in the session and not yet chosen (set
+If the session holds the predicted article and it is not chosen yet, this article is the target of a training step (set
 teacher forcing). Source: Gholami, Motamedi, Aravindakshan (KDD 2022) and the authors' released code. Where the two
 differ, ``Shape`` has a setting.
 """
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 
 
 class Parsrec(nn.Module):
-    """Article i is row i of the table, START row V, END row V + 1."""
+    """The network; row i of its table is article i, row V is START, row V + 1 is END."""
 
     def __init__(self, users: int, articles: int, shape: Shape) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Parsrec(nn.Module):
         self.drop = nn.Dropout(shape.dropout)
 
     def make_states(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the customers' vectors (B, d) and the first states (B, d), made from the articles bought before."""
+        """Make the customers' vectors (B, d), and the first states (B, d) from the articles bought before."""
         state = functional.embedding_bag(batch.past, self.item.weight, batch.past_start, mode=self.shape.history)
         return self.drop(self.user(batch.user)), self.drop(state)
 
@@ -84,7 +84,7 @@ class Parsrec(nn.Module):
             chosen = functional.pad(filled & ~left, (1, 0))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the cross-entropy (eq. 1), summed over a session's steps, mean over sessions."""
+        """Compute the cross-entropy (eq. 1), summed over a session's steps, averaged over sessions."""
         total = torch.zeros((), device=batch.item.device)
         for step in self.iterate_steps(batch):
             target = batch.item.gather(1, step.place[:, None])[:, 0]
@@ -93,7 +93,7 @@ class Parsrec(nn.Module):
         return total / len(batch.user)
 
     def score_next(self, batch: Batch, given: Tensor) -> Tensor:
-        """Return the logits (B, V) of every article after ``given`` (B, j) were chosen; ``batch.item`` is not read."""
+        """Compute the logits (B, V) of every article after ``given`` (B, j) were chosen; ``batch.item`` is not read."""
         token = functional.pad(given, (1, 0), value=self.start)
         memory = self.cell.project(self.item(token))
         user, state = self.make_states(batch)

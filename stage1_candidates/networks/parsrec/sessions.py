@@ -1,4 +1,4 @@
-"""Sessions: sets of articles bought together, each with its customer's earlier purchases."""
+"""Store sessions, sets of articles bought together with the customer's earlier purchases, and make batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Sessions:
 
     @property
     def length(self) -> Array:
-        """Number of articles (s,) int64 in each session."""
+        """Return the number of articles (s,) int64 in each session."""
         return self.end - self.begin
 
     def select(self, rows: Array) -> "Sessions":

@@ -1,7 +1,7 @@
-"""Compute category probabilities in blocks of fixed shape, so that a customer's scores do not depend on the others.
+"""Compute category probabilities in blocks of fixed shape, so that they do not depend on other customers.
 
-Matrix products of other heights may round differently in the last bit. All rows of a block have one width, and all
-blocks of a width have the same number of rows: the last block repeats its first row.
+Matrix products with another number of rows may round differently in the last bit. All rows of a block have one width,
+and all blocks of a width have the same number of rows: the last block repeats its first row.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from stage1_candidates.networks.trex.network import Trex
 PLACES = 8192  # tokens of a block
 
 
-def answers(network: Trex, tokens: Tokens, splits: Splits) -> Iterator[tuple[Array, Array]]:
+def predict_blocks(network: Trex, tokens: Tokens, splits: Splits) -> Iterator[tuple[Array, Array]]:
     """Yield (rows of ``splits``, (rows, V) float32 probabilities) block by block; rows without a past are left out."""
     for rows, block in make_blocks(tokens, splits, network.shape.tokens):
         with torch.no_grad():
@@ -38,18 +38,18 @@ def make_blocks(tokens: Tokens, splits: Splits, most: int) -> Iterator[tuple[Arr
         for begin in range(0, len(rows), size):
             block = rows[begin : begin + size]
             padded = np.concatenate([block, np.repeat(block[:1], size - len(block))])
-            yield block, baskets.make_batch(tokens, splits.chosen(padded), w)
+            yield block, baskets.make_batch(tokens, splits.select(padded), w)
 
 
 def tabulate(network: Trex, tokens: Tokens, splits: Splits) -> Array:
     """Tabulate the probabilities (e, V) float32 of all rows of ``splits``; a row without a past has zeros."""
     out = np.zeros((len(splits.user), tokens.categories), np.float32)
-    for rows, p in answers(network, tokens, splits):
+    for rows, p in predict_blocks(network, tokens, splits):
         out[rows] = p
     return out
 
 
-def recall(network: Trex, tokens: Tokens, splits: Splits, k: int) -> float:
+def compute_recall(network: Trex, tokens: Tokens, splits: Splits, k: int) -> float:
     """Compute recall@k of the target categories: hits in the top k / size of the target, mean over ``splits``."""
     p = tabulate(network, tokens, splits)
     best = np.argsort(-p, axis=1, kind="stable")[:, :k]

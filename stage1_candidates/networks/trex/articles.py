@@ -32,8 +32,8 @@ class Shelf:
         return len(self.ptr) - 1
 
 
-def shelf(category: Array, sales: Array, categories: int) -> Shelf:
-    """Sort the articles of each category by ``sales`` (items,)."""
+def build_shelf(category: Array, sales: Array, categories: int) -> Shelf:
+    """Build the shelf: sort the articles of each category by ``sales`` (items,)."""
     has = category >= 0
     total = np.bincount(category[has], weights=sales[has], minlength=categories)
     share = np.zeros(len(category), np.float32)
@@ -45,18 +45,20 @@ def shelf(category: Array, sales: Array, categories: int) -> Shelf:
 
 
 def score_into(
-    out: Array, rows: Array, p: Array, articles: Shelf, own: Lists, smoothing: float, ptr: Array, items: Array
+    out: Array, rows: Array, p: Array, shelf: Shelf, own: Lists, smoothing: float, ptr: Array, items: Array
 ) -> None:
     """Write to ``out`` the scores of ``items[ptr[r]:ptr[r+1]]`` for the block's ``rows``; ``p``: (rows, V)."""
-    _score(rows, p, articles.category, articles.share, own.ptr, own.target, own.weight, smoothing, ptr, items, out)
+    _score(rows, p, shelf.category, shelf.share, own.ptr, own.target, own.weight, smoothing, ptr, items, out)
 
 
-def best(rows: Array, p: Array, articles: Shelf, own: Lists, smoothing: float, top: int) -> tuple[Array, Array, Array]:
+def select_best(
+    rows: Array, p: Array, shelf: Shelf, own: Lists, smoothing: float, top: int
+) -> tuple[Array, Array, Array]:
     """Select the best articles and their scores, each (rows, top), ties by id, and count them (rows,)."""
     target, weight = np.zeros((len(rows), top), np.uint32), np.zeros((len(rows), top), np.float32)
     count = np.zeros(len(rows), np.int64)
-    _best(
-        rows, p, articles.category, articles.share, articles.order, articles.ptr, own.ptr, own.target, own.weight,
+    _select_best(
+        rows, p, shelf.category, shelf.share, shelf.order, shelf.ptr, own.ptr, own.target, own.weight,
         smoothing, target, weight, count,
     )  # fmt: skip
     return target, weight, count
@@ -98,7 +100,7 @@ def _score(rows: Array, p: Array, category: Array, share: Array, own_ptr: Array,
 
 
 @numba.njit(parallel=True, cache=True)
-def _best(rows: Array, p: Array, category: Array, share: Array, order: Array, first: Array, own_ptr: Array,
+def _select_best(rows: Array, p: Array, category: Array, share: Array, order: Array, first: Array, own_ptr: Array,
           own_item: Array, own_times: Array, smoothing: float, target: Array, weight: Array,
           count: Array) -> None:  # fmt: skip
     top = target.shape[1]
@@ -123,7 +125,7 @@ def _best(rows: Array, p: Array, category: Array, share: Array, order: Array, fi
                         continue
                     score = _score_article(p[b, c], 0.0, in_category[c], share[i], smoothing)
                     if n == top and score < weight[b, n - 1]:
-                        break  # shares descend: the rest of the category scores no higher
+                        break  # shares descend, so no later article of the category has a higher score
                     n = _insert(target[b], weight[b], n, i, score)
             count[b] = n
             _set_counts(r, category, own_ptr, own_item, own_times, 0.0, times, in_category)

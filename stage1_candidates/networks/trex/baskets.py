@@ -21,7 +21,7 @@ from retail.weeks import History
 PAD, BOS, SEP, FIRST = 0, 1, 2, 3  # token FIRST + c is category c
 OUTSIDE = -(1 << 30)  # level of BOS: before every basket
 PADDED = 2 * OUTSIDE  # level of PAD: below that of BOS, so that sorting by level keeps PAD in front
-HABITS = 5  # features of one of the customer's own categories, besides its decayed counts
+HABITS = 5  # features of each own category of the customer, in addition to its decayed counts
 LEAST_SALES = 0.1  # tokens added to the sales of every category, so that the log is finite
 LEAST_LOG = -8.0  # lower limit of the log of a decayed count
 
@@ -54,7 +54,7 @@ class Splits:
     ptr: Array  # (e + 1,) int64: split k has the categories target[ptr[k]:ptr[k+1]], unique and ascending
     target: Array  # (t,) int32
 
-    def chosen(self, rows: Array) -> "Splits":
+    def select(self, rows: Array) -> "Splits":
         """Select the splits ``rows`` (positions or a mask), in their order."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         size = np.diff(self.ptr)[rows]
@@ -66,9 +66,7 @@ class Batch(NamedTuple):
     """B rows of W tokens; a missing time is 0, and a missing token is PAD."""
 
     token: Tensor  # (B, W) int64
-    level: (
-        Tensor  # (B, W) int64: ascends from basket to basket; the level of a basket's end lies before the next basket
-    )
+    level: Tensor  # (B, W) int64: ascends from basket to basket; the end of a basket has a level between two baskets
     distance: Tensor  # (B, W) int64: 1 is the last basket before the cutoff, 2 the previous one, ...
     age: Tensor  # (B, W) float32, days before the cutoff
     gap: Tensor  # (B, W) float32, days since the previous basket
@@ -84,7 +82,7 @@ class Batch(NamedTuple):
         return self._replace(token=self.token.gather(1, order))
 
 
-def tokens(
+def build_tokens(
     history: History, category: Array, categories: int, half_lives: list[float], sales_half_lives: list[float]
 ) -> Tokens:
     """Build the tokens known at the cutoff; ``category`` (items,) is -1 for an article without one."""
@@ -101,8 +99,8 @@ def tokens(
     return Tokens(start, code, day, basket, gap, trend, np.array(half_lives, np.float64))
 
 
-def splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
-    """Make one split per customer and period: the context is all before the period, the target its categories.
+def build_splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
+    """Build one split per customer and period: the context precedes the period, the target is the period's categories.
 
     ``period`` (n,) of each token ascends within a customer. ``cutoff`` (n,) is the first day of the token's period.
     To predict baskets, both are the day. To predict label weeks, they are the number of the week and its first day.
@@ -121,20 +119,20 @@ def splits(tokens: Tokens, period: Array, cutoff: Array) -> Splits:
         np.searchsorted(pair // max(tokens.categories, 1), np.arange(len(first) + 1)).astype(np.int64),
         (pair % max(tokens.categories, 1)).astype(np.int32),
     )
-    return every.chosen(first > tokens.start[user[first]])
+    return every.select(first > tokens.start[user[first]])
 
 
-def at_cutoff(tokens: Tokens, users: Array, cutoff: int) -> Splits:
-    """Make the splits of ``users`` at the cutoff of ``tokens``: all tokens are context, the target is empty."""
+def query_cutoff(tokens: Tokens, users: Array, cutoff: int) -> Splits:
+    """Build the splits of ``users`` at the cutoff of ``tokens``: all tokens are context, the target is empty."""
     ptr, target = np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32)
     return Splits(users.astype(np.int64), tokens.start[users + 1], np.full(len(users), cutoff), ptr, target)
 
 
-def drawn(splits: Splits, per_user: int, recency: float, rng: np.random.Generator) -> Array:
-    """Draw at most ``per_user`` splits of each customer without replacement; return their positions, ascending.
+def sample_splits(splits: Splits, per_user: int, recency: float, rng: np.random.Generator) -> Array:
+    """Sample at most ``per_user`` splits of each customer without replacement; return their positions, ascending.
 
-    The k-th latest split has the weight k^-recency: 0 gives all splits the same weight. The keys are those of
-    Efraimidis and Spirakis, u^(1 / weight).
+    The k-th latest split has the weight k^-recency: 0 gives all splits the same weight. The keys are
+    u^(1 / weight), as in Efraimidis and Spirakis (2006).
     """
     user = splits.user
     first = np.searchsorted(user, user)
@@ -162,10 +160,10 @@ def count_tokens(tokens: Tokens, splits: Splits) -> Array:
     return 1 + (splits.stop - start) + last + 1
 
 
-def batches(tokens: Tokens, splits: Splits, most: int, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+def iterate_batches(tokens: Tokens, splits: Splits, most: int, size: int, rng: np.random.Generator) -> Iterator[Batch]:
     """Yield shuffled batches of at most ``size`` rows of similar length; categories are shuffled within each basket.
 
-    ``most``: tokens of a row at most, the latest.
+    ``most``: maximum number of tokens of a row; the latest are kept.
     """
     length = np.minimum(count_tokens(tokens, splits), most)
     order = rng.permutation(len(length))
@@ -173,7 +171,7 @@ def batches(tokens: Tokens, splits: Splits, most: int, size: int, rng: np.random
     groups = [order[width[order] == w] for w in list_widths(most)]
     parts = [group[k : k + size] for group in groups for k in range(0, len(group), size)]
     for k in rng.permutation(len(parts)):
-        yield make_batch(tokens, splits.chosen(parts[k]), int(width[parts[k][0]]), rng)
+        yield make_batch(tokens, splits.select(parts[k]), int(width[parts[k][0]]), rng)
 
 
 def make_batch(tokens: Tokens, splits: Splits, width: int, rng: np.random.Generator | None = None) -> Batch:
@@ -238,7 +236,7 @@ def _build_rows(start: Array, stop: Array, cutoff: Array, category: Array, day: 
             back = basket[stop[r] - 1] - basket[p] + 1
             ends = p == stop[r] - 1 or basket[p + 1] != basket[p]
             if ends and k < 3:
-                break  # the end of a basket without a category says nothing
+                break  # no place is left for both the end and a category
             for part in range(2 if ends else 1):
                 k -= 1
                 is_end = ends and part == 0

@@ -28,7 +28,7 @@ class Shape(Block):
     layers: Positive
     heads: Positive
     dropout: Share
-    tokens: Annotated[int, Field(ge=16)]  # read of a customer's history at most, the latest
+    tokens: Annotated[int, Field(ge=16)]  # maximum number of tokens read of a customer's history, the latest
     positions: Literal["adaptive", "sinusoidal", "learned"]
     intra_basket: Literal["causal", "none"]  # causal: a basket is a sequence; none: a set
     objective: Literal["ce", "bce"]
@@ -55,8 +55,8 @@ class Trex(nn.Module):
         self.bonus = Bonus(shape) if shape.own else None
         self.trend = nn.Parameter(torch.zeros(len(shape.sales_half_lives)))
 
-    def expect(self, counts: Array) -> None:
-        """Initialise the output at the shop's recent sales, or without them at the shares of ``counts`` (V,) + 1."""
+    def initialise_output(self, counts: Array) -> None:
+        """Initialise the output at the shop's sales if they are an input, else at the shares of ``counts`` (V,) + 1."""
         share = (counts + 1) / (counts + 1).sum()
         with torch.no_grad():
             if len(self.trend):
@@ -73,14 +73,13 @@ class Trex(nn.Module):
         x = self.drop(self.embed(token) * self.shape.width**0.5 + self.time(batch, given))
         mask, end = self.build_mask(batch, given), batch.token.shape[1] - 1
         for k, block in enumerate(self.blocks):
-            x = block(
-                x, mask, end if k == len(self.blocks) - 1 else 0
-            )  # (B, W + T, d), after the last block (B, 1 + T, d)
+            since = end if k == len(self.blocks) - 1 else 0
+            x = block(x, mask, since)  # (B, W + T, d), after the last block (B, 1 + T, d)
         normed: Tensor = self.norm(x)
         return normed
 
     def build_mask(self, batch: Batch, given: Tensor) -> Tensor:
-        """Build the mask (B, 1, W + T, W + T) bool: place i reads place j; PAD is read by itself only."""
+        """Build the mask (B, 1, W + T, W + T) bool: place i reads place j; only PAD itself reads PAD."""
         token = torch.cat([batch.token, given], dim=1)
         place = torch.arange(token.shape[1], device=token.device)
         if self.shape.intra_basket == "causal":
@@ -124,9 +123,9 @@ class Trex(nn.Module):
         if self.shape.intra_basket == "none":
             log_p = self.forward(batch).log_softmax(1).gather(1, (batch.target - FIRST).clamp(min=0))  # (B, T)
             return -((log_p * here).sum(1) / here.sum(1)).mean()
-        return self._sequence_loss(batch, here)
+        return self._compute_sequence_loss(batch, here)
 
-    def _sequence_loss(self, batch: Batch, here: Tensor) -> Tensor:
+    def _compute_sequence_loss(self, batch: Batch, here: Tensor) -> Tensor:
         """Predict each category from the previous ones in the order of the batch, random in each epoch, then SEP."""
         begun, more = functional.pad(here, (1, 0), value=True), functional.pad(here, (0, 1))  # (B, T + 1)
         end = begun & ~more
@@ -239,7 +238,7 @@ class Bonus(nn.Module):
     """Compute a bonus for the logits of the customer's own categories: relu(A habit + B state) . c.
 
     ``state`` is that of the context's end. The bonus is not in the paper. It follows the pointers of copy mechanisms
-    (See, Liu, Manning, ACL 2017): what was bought often and recently is bought again.
+    (See, Liu, Manning, ACL 2017): articles bought often and recently are bought again.
     """
 
     def __init__(self, shape: Shape) -> None:

@@ -71,16 +71,16 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     network = Trex(tokens.categories, params.model)
     if len(train.user) == 0 or len(held.user) == 0:
         return {}
-    network.expect(np.bincount(train.target, minlength=tokens.categories))
+    network.initialise_output(np.bincount(train.target, minlength=tokens.categories))
     examples, shape = params.examples, params.model
 
     def epoch_of(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([seed, epoch])
-        selection = train.chosen(baskets.drawn(train, examples.splits, examples.recency, rng))
-        return baskets.batches(tokens, selection, shape.tokens, examples.batch, rng)
+        selection = train.select(baskets.sample_splits(train, examples.splits, examples.recency, rng))
+        return baskets.iterate_batches(tokens, selection, shape.tokens, examples.batch, rng)
 
     def measure(_: nn.Module) -> float:
-        return trex_answers.recall(network, tokens, held, K)
+        return trex_answers.compute_recall(network, tokens, held, K)
 
     each = np.minimum(np.bincount(train.user), examples.splits).sum()
     steps = -(-int(each) // examples.batch)
@@ -95,7 +95,7 @@ def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array])
     worth = history.decay(params.answer.sales_half_life)
     sales = np.bincount(log.item[known], weights=worth, minlength=log.items)
     category, categories = _category(shop, params)
-    shelf = trex_articles.shelf(category, sales, categories)
+    shelf = trex_articles.build_shelf(category, sales, categories)
     kept = {"share": shelf.share, "order": shelf.order, "ptr": shelf.ptr}
     return {**kept, **stored.to_state(weights)}
 
@@ -105,8 +105,8 @@ def propose(history: History, shop: Shop, state: dict[str, Array], users: Array,
     tokens, at, network, shelf, own = _prepare_query(history, shop, state, users, params)
     target, weight = np.zeros((len(users), params.take), np.uint32), np.zeros((len(users), params.take), np.float32)
     count = np.zeros(len(users), np.int64)
-    for rows, p in trex_answers.answers(network, tokens, at):
-        target[rows], weight[rows], count[rows] = trex_articles.best(
+    for rows, p in trex_answers.predict_blocks(network, tokens, at):
+        target[rows], weight[rows], count[rows] = trex_articles.select_best(
             rows, p, shelf, own, params.answer.smoothing, params.take
         )
     filled = np.arange(params.take) < count[:, None]
@@ -119,7 +119,7 @@ def score(
     """Score (n,) float32 pairs by p(category | customer) p(article | category, customer), 0 without a past."""
     tokens, at, network, shelf, own = _prepare_query(history, shop, state, users, params)
     out = np.zeros(len(items), np.float32)
-    for rows, p in trex_answers.answers(network, tokens, at):
+    for rows, p in trex_answers.predict_blocks(network, tokens, at):
         trex_articles.score_into(out, rows, p, shelf, own, params.answer.smoothing, ptr, items)
     return out
 
@@ -133,7 +133,7 @@ def _category(shop: Shop, params: Params) -> tuple[Array, int]:
 def _tokens(history: History, shop: Shop, params: Params) -> Tokens:
     def build_tokens() -> Tokens:
         shape = params.model
-        return baskets.tokens(history, *_category(shop, params), shape.half_lives, shape.sales_half_lives)
+        return baskets.build_tokens(history, *_category(shop, params), shape.half_lives, shape.sales_half_lives)
 
     tokens: Tokens = history.once(("trex", params.examples.category, str(params.model)), build_tokens)
     return tokens
@@ -142,10 +142,10 @@ def _tokens(history: History, shop: Shop, params: Params) -> Tokens:
 def _examples(tokens: Tokens, cutoff: int, params: Params) -> tuple[Splits, Splits]:
     """Split the latest (customer, label week) pairs before ``cutoff`` into training pairs and held-out last weeks."""
     back = -(-(cutoff - tokens.day) // 7)  # 1: the week before the cutoff
-    every = baskets.splits(tokens, -back, cutoff - 7 * back)
-    latest = every.chosen(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
+    every = baskets.build_splits(tokens, -back, cutoff - 7 * back)
+    latest = every.select(np.sort(np.argsort(every.cutoff, kind="stable")[-params.examples.most :]))
     held = np.isin(latest.cutoff, np.unique(latest.cutoff)[-params.examples.hold :])
-    return latest.chosen(~held), latest.chosen(held)
+    return latest.select(~held), latest.select(held)
 
 
 def _prepare_query(
@@ -157,6 +157,6 @@ def _prepare_query(
     network = Trex(categories, params.model)
     stored.with_arrays(network, weights)
     tokens = _tokens(history, shop, params)
-    at = baskets.at_cutoff(tokens, users, history.cutoff)
+    at = baskets.query_cutoff(tokens, users, history.cutoff)
     shelf = Shelf(category, state["share"], state["order"], state["ptr"])
     return tokens, at, network, shelf, lists.own(history, users, params.answer.own_half_life)

@@ -1,6 +1,6 @@
 """Make training batches of the two-tower network: customers of a label week and the articles to rank for them.
 
-A batch covers one label week, so that its articles and customers are described as of the same day.
+A batch covers one label week, so that articles and customers have features of the same day.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +21,10 @@ from retail.weeks import History
 from stage1_candidates.networks.two_tower.inputs import (
     Bag,
     Customers,
-    article_numbers,
-    bought,
+    build_customers,
+    compute_article_numbers,
     count_sales,
-    customers,
+    list_bought,
 )
 
 RECENT = 28  # days: window of the sales that define popularity
@@ -33,10 +33,10 @@ RECENT = 28  # days: window of the sales that define popularity
 class Examples(Block):
     """The training examples."""
 
-    weeks: Positive  # label weeks for training at most, before the held-out ones
+    weeks: Positive  # maximum number of label weeks for training, before the held-out ones
     hold: Positive  # held-out label weeks for early stopping
-    customers: Positive  # buyers used of a label week at most
-    most: Positive  # customers of an epoch at most, over all label weeks
+    customers: Positive  # maximum number of buyers used of a label week
+    most: Positive  # maximum number of customers of an epoch, over all label weeks
     batch: Positive  # customers
     negatives: NotNegative  # popular articles drawn per batch, shared by its customers
     power: Annotated[float, Field(ge=0)]  # exponent of an article's recent sales in the draw
@@ -69,7 +69,7 @@ class Week:
     popular: Array  # (items,) float64 probability of a draw as a negative
 
 
-def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
+def prepare_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
     """Prepare label week ``week``; all inputs are known before its first day."""
     history = weeks.history(log, week)
     user, item = weeks.truth(log, week)
@@ -83,16 +83,16 @@ def label_week(log: Log, week: int, examples: Examples, seed: int) -> Week:
         users=users,
         ptr=offsets(high - low),
         bought=purchases,
-        numbers=article_numbers(history),
+        numbers=compute_article_numbers(history),
         share=np.bincount(purchases, minlength=log.items) / max(len(purchases), 1),
         popular=popular / max(popular.sum(), 1e-9),
     )
 
 
-def batches(
+def iterate_batches(
     label_weeks: Sequence[Week], shop: Shop, bag: Bag, examples: Examples, seed: Sequence[int]
 ) -> Iterator[Batch]:
-    """Yield the ``count`` batches of an epoch in random order; each customer of each label week occurs at most once.
+    """Yield the batches of an epoch in random order; each customer of each label week occurs at most once.
 
     If ``examples.most`` limits the epoch, each epoch draws its customers at random.
     """
@@ -100,19 +100,19 @@ def batches(
     jobs = [
         (week, rows)
         for week in label_weeks
-        for rows in np.array_split(rng.permutation(len(week.users)), _count_batches(week, examples))
+        for rows in np.array_split(rng.permutation(len(week.users)), _count_week_batches(week, examples))
     ]
-    for job in rng.permutation(len(jobs))[: count(label_weeks, examples)]:
+    for job in rng.permutation(len(jobs))[: count_batches(label_weeks, examples)]:
         week, rows = jobs[job]
-        yield batch(week, np.sort(rows), shop, bag, examples, rng)
+        yield make_batch(week, np.sort(rows), shop, bag, examples, rng)
 
 
-def count(label_weeks: Sequence[Week], examples: Examples) -> int:
+def count_batches(label_weeks: Sequence[Week], examples: Examples) -> int:
     """Count the batches of an epoch."""
-    return min(sum(_count_batches(week, examples) for week in label_weeks), -(-examples.most // examples.batch))
+    return min(sum(_count_week_batches(week, examples) for week in label_weeks), -(-examples.most // examples.batch))
 
 
-def batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng: np.random.Generator) -> Batch:
+def make_batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng: np.random.Generator) -> Batch:
     """Make the batch of the customers ``rows`` of a label week; columns are their purchases and drawn articles.
 
     An article has one column, even if it was bought or drawn several times. ``correction`` is the log of these times
@@ -125,12 +125,12 @@ def batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng
     columns, times = np.unique(np.concatenate([item, drawn]), return_counts=True)
     expected = len(item) * week.share[columns] + draws * week.popular[columns]
     users = week.users[rows]
-    entry = bought(week.history, users, bag.entries)
+    entry = list_bought(week.history, users, bag.entries)
     items, row = np.unique(np.concatenate([entry, columns]), return_inverse=True)
     weight = (high - low)[pair_row] ** -examples.basket
     return Batch(
         items=torch.from_numpy(items),
-        customers=customers(week.history, shop, users, bag, row[: len(entry)]),
+        customers=build_customers(week.history, shop, users, bag, row[: len(entry)]),
         column=torch.from_numpy(row[len(entry) :]),
         numbers=torch.from_numpy(week.numbers[columns]),
         correction=torch.from_numpy(np.log(times / expected).astype(np.float32)),
@@ -140,5 +140,5 @@ def batch(week: Week, rows: Array, shop: Shop, bag: Bag, examples: Examples, rng
     )
 
 
-def _count_batches(week: Week, examples: Examples) -> int:
+def _count_week_batches(week: Week, examples: Examples) -> int:
     return -(-len(week.users) // examples.batch)

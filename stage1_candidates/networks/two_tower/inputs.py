@@ -1,6 +1,6 @@
 """Build the inputs of the two towers at a cutoff: bags of bought articles, and numbers of customers and articles.
 
-All label weeks, in training and in use, are read in the same way from their own history.
+Training and prediction build the inputs of a label week in the same way, from the history before it.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ WINDOWS = (7, 28, 91)  # days: windows of an article's recent sales
 PRICE_DAYS = 91  # days: window of an article's mean price
 ARTICLE_NUMBERS = 4 + len(WINDOWS)
 NEVER = 2000.0  # days since the last purchase if there is none
-SCALE = 4.0  # divisor of logs of days and counts, which then lie in about 0..2
+SCALE = 4.0  # divisor of logs of days and counts, so that they lie in about 0..2
 NO_PRICE = 1e-6  # least price, so that the log of a free article is finite
 
 
 class Customers(NamedTuple):
     """b customers at a cutoff and their e entries, customer after customer, oldest first."""
 
-    entry: Tensor  # (e,) int64 article of each entry, a row of some table of articles
+    entry: Tensor  # (e,) int64 article of each entry, as a row of a table of articles
     start: Tensor  # (b,) int64 first entry of each customer
     weight: Tensor  # (half-lives, e) weight of each entry
     traits: Tensor  # (b, traits) int64 rows of the table of traits
@@ -38,15 +38,15 @@ class Customers(NamedTuple):
 
 @dataclass(frozen=True)
 class Bag:
-    """The settings of a customer's bags; an entry has the weight 2^(-age / half-life) / (sum of these)^mass."""
+    """The settings of a customer's bags; an entry has the weight 2^(-age / half-life) / (sum of these powers)^mass."""
 
-    entries: int  # of a customer at most, the latest
+    entries: int  # maximum number of a customer's entries, the latest
     half_lives: Sequence[float]  # days, one bag each
     mass: float  # 1: a bag is the mean of its articles, 0: their sum
 
 
-def customers(history: History, shop: Shop, users: Array, bag: Bag, entry: Array) -> Customers:
-    """Build the tensors of ``users``; ``entry`` (e,): rows of their ``bought`` articles in a table of articles."""
+def build_customers(history: History, shop: Shop, users: Array, bag: Bag, entry: Array) -> Customers:
+    """Build the tensors of ``users``; ``entry`` (e,): the rows of their ``list_bought`` in a table of articles."""
     log = history.log
     begin, stop = _find_latest(history, users, bag.entries)
     weight = _compute_weights(begin, stop, log.day, history.cutoff, np.array(bag.half_lives, np.float64), bag.mass)
@@ -62,19 +62,19 @@ def customers(history: History, shop: Shop, users: Array, bag: Bag, entry: Array
     )
 
 
-def bought(history: History, users: Array, most: int) -> Array:
-    """Return the articles (e,) int64 of each customer's latest ``most`` entries, oldest first."""
+def list_bought(history: History, users: Array, most: int) -> Array:
+    """List the articles (e,) int64 of each customer's latest ``most`` entries, oldest first."""
     begin, stop = _find_latest(history, users, most)
     return history.log.item[positions(begin, stop - begin)].astype(np.int64)
 
 
-def trait_rows(shop: Shop) -> int:
+def count_trait_rows(shop: Shop) -> int:
     """Count the rows of the table of traits: one per code of each trait, and one per trait for a missing value."""
     return _count_rows(_list_traits(shop))
 
 
-def with_common_traits(shop: Shop, least: int) -> Shop:
-    """Return ``shop`` without rare traits: a value with fewer than ``least`` customers counts as missing.
+def drop_rare_traits(shop: Shop, least: int) -> Shop:
+    """Drop rare traits from ``shop``: a value with fewer than ``least`` customers counts as missing.
 
     Each value has a vector that every training step updates, and most postal codes have few customers.
     """
@@ -88,12 +88,12 @@ def with_common_traits(shop: Shop, least: int) -> Shop:
     return replace(shop, traits=traits)
 
 
-def attribute_codes(shop: Shop) -> Array:
+def encode_attributes(shop: Shop) -> Array:
     """Encode attributes (items, attributes) int64 as rows of one table, with a row per attribute for missing values."""
     return _stack_codes([*shop.attributes.values()], np.arange(shop.log.items))
 
 
-def article_numbers(history: History) -> Array:
+def compute_article_numbers(history: History) -> Array:
     """Compute the numbers (items, ARTICLE_NUMBERS) float32 of all articles at the cutoff.
 
     Columns: log days since the first and the last sale; mean log price minus its mean over articles, 0 if unknown;

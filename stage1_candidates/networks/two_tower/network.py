@@ -2,8 +2,8 @@
 
 Customers have no embedding table: a customer is described by purchases before the cutoff, by traits and by recency. New
 customers and new weeks thus need no training. A bag sums the vectors that are also the input of the article tower,
-so an article is close to the customers who bought it. Training drops the own vector of random articles, so that an
-article without training data is described by its attributes.
+so an article is close to the customers who bought it. Training drops the own vectors of random articles. An article
+without training data is thus described by its attributes.
 """
 
 from typing import Annotated
@@ -26,7 +26,7 @@ class Settings(Block):
 
     width: Positive  # of the vectors
     hidden: Positive  # units of the hidden layer of each tower
-    entries: Positive  # of a customer in the bags at most, the latest
+    entries: Positive  # maximum number of a customer's entries in the bags, the latest
     half_lives: tuple[Days, ...]  # days, one bag each
     mass: Share  # a bag is divided by (sum of its weights)^mass
     own_dropout: Share  # probability that an article's own vector is dropped
@@ -44,7 +44,10 @@ class TwoTower(nn.Module):
     """Unit vectors of customers and articles; their dot product over the temperature is the log-odds of a purchase."""
 
     def __init__(self, codes: Array, traits: int, settings: Settings) -> None:
-        """Build the network; ``codes`` (items, attributes): see ``attribute_codes``; ``traits``: see ``trait_rows``."""
+        """Build the network.
+
+        ``codes`` (items, attributes): see ``encode_attributes``. ``traits``: see ``count_trait_rows``.
+        """
         super().__init__()
         size, hidden, bags = settings.width, settings.hidden, len(settings.half_lives)
         self.own_dropout, self.temperature = settings.own_dropout, settings.temperature
@@ -53,8 +56,8 @@ class TwoTower(nn.Module):
         self.attributes = nn.EmbeddingBag(int(codes.max(initial=0)) + 1, size, mode="sum")
         self.traits = nn.Embedding(traits, size)
         self.gain = nn.Parameter(torch.ones(bags, size))
-        self.customer = _tower((bags + 1) * size + CUSTOMER_NUMBERS, hidden, size, settings.dropout)
-        self.article = _tower(size + ARTICLE_NUMBERS, hidden, size, settings.dropout)
+        self.customer = _build_tower((bags + 1) * size + CUSTOMER_NUMBERS, hidden, size, settings.dropout)
+        self.article = _build_tower(size + ARTICLE_NUMBERS, hidden, size, settings.dropout)
         nn.init.zeros_(self.own.weight)  # an article without training data keeps this vector
         nn.init.normal_(self.attributes.weight, std=SPREAD)
         nn.init.normal_(self.traits.weight, std=SPREAD)
@@ -90,10 +93,12 @@ class TwoTower(nn.Module):
         known = self.embed_articles(batch.items)
         customers = self.encode_customers(known, batch.customers)
         articles = self.encode_articles(known[batch.column], batch.numbers)
-        return corrected_softmax(customers @ articles.T / self.temperature, batch)  # (b, size) @ (size, c) -> (b, c)
+        return compute_corrected_softmax(
+            customers @ articles.T / self.temperature, batch
+        )  # (b, size) @ (size, c) -> (b, c)
 
 
-def corrected_softmax(scores: Tensor, batch: Batch) -> Tensor:
+def compute_corrected_softmax(scores: Tensor, batch: Batch) -> Tensor:
     """Compute the cross-entropy of every purchase against the columns that its customer did not buy in the week.
 
     loss = -s_p + log(exp(s_p) + sum_j exp(s_j + log(times_j / expected_j)))
@@ -109,5 +114,5 @@ def corrected_softmax(scores: Tensor, batch: Batch) -> Tensor:
     return (batch.pair_weight * (torch.logaddexp(positive, others[batch.pair_row]) - positive)).sum()
 
 
-def _tower(width: int, hidden: int, size: int, dropout: float) -> nn.Sequential:
+def _build_tower(width: int, hidden: int, size: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, size))

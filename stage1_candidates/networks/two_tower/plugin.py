@@ -22,10 +22,10 @@ from stage1_candidates.engine.lists import Lists
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.ann import Index, Search
-from stage1_candidates.networks.two_tower.batches import Examples, Week, batches, count, label_week
-from stage1_candidates.networks.two_tower.inputs import attribute_codes, trait_rows, with_common_traits
+from stage1_candidates.networks.two_tower.batches import Examples, Week, count_batches, iterate_batches, prepare_week
+from stage1_candidates.networks.two_tower.inputs import count_trait_rows, drop_rare_traits, encode_attributes
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower
-from stage1_candidates.networks.two_tower.vectors import article_vectors, customer_vectors
+from stage1_candidates.networks.two_tower.vectors import compute_article_vectors, compute_customer_vectors
 
 # The validation metric uses these constants instead of ``take``, ``sold_days`` and ``search``, so that a change of
 # these settings needs no retraining.
@@ -70,18 +70,18 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
     )
 
     torch.manual_seed(seed)
-    shop = with_common_traits(shop, params.model.trait_customers)
-    network = TwoTower(attribute_codes(shop), trait_rows(shop), params.model)
+    shop = drop_rare_traits(shop, params.model.trait_customers)
+    network = TwoTower(encode_attributes(shop), count_trait_rows(shop), params.model)
     first = max(1, history.week - params.examples.weeks - params.examples.hold)
-    parts = [label_week(history.log, week, params.examples, seed) for week in range(first, history.week)]
+    parts = [prepare_week(history.log, week, params.examples, seed) for week in range(first, history.week)]
     parts = [part for part in parts if len(part.users)]  # a week without sales has no examples
     train, held = parts[: -params.examples.hold], parts[-params.examples.hold :]
     if not train:
         return {}
     training.train(
         network,
-        lambda epoch: batches(train, shop, params.model.bag, params.examples, [seed, epoch]),
-        count(train, params.examples),
+        lambda epoch: iterate_batches(train, shop, params.model.bag, params.examples, [seed, epoch]),
+        count_batches(train, params.examples),
         lambda trained: _recall(trained, held, shop, params),
         params.training,
         seed,
@@ -94,15 +94,15 @@ def train(history: History, shop: Shop, params: Params, seed: int, folder: Path)
 def fit(history: History, shop: Shop, params: Params, weights: dict[str, Array]) -> dict[str, Array]:
     """Return the weights, the articles' vectors at the cutoff, and the articles that may be proposed."""
     known = stored.to_state(weights)
-    seen = with_common_traits(shop, params.model.trait_customers)
-    vectors = article_vectors(_network(seen, known, params), history)
+    seen = drop_rare_traits(shop, params.model.trait_customers)
+    vectors = compute_article_vectors(_network(seen, known, params), history)
     return {**known, "vectors": vectors, "sold": ann.sold_lately(history, params.answer.sold_days)}
 
 
 def propose(history: History, shop: Shop, state: dict[str, Array], users: Array, params: Params) -> Lists:
     """Propose for each customer the nearest articles; a customer without a past is described by its traits."""
     ready = prepare(history, shop, state, params)
-    vectors_of_users = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
+    vectors_of_users = compute_customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
     items, products = ann.search(ready.index, vectors_of_users, params.take)
     weight = _positive(products, params)
     order = np.lexsort((items, -weight), axis=1)  # different products may round to the same weight
@@ -118,7 +118,7 @@ def score(
     if not (history.stop > history.log.start[:-1]).any():
         return np.zeros(len(items), np.float32)
     ready = prepare(history, shop, state, params)
-    vectors_of_users = customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
+    vectors_of_users = compute_customer_vectors(ready.network, history, ready.shop, users, params.model.bag)
     return _positive(ann.dot(vectors_of_users, state["vectors"], row_of(ptr), items), params)
 
 
@@ -132,7 +132,7 @@ def prepare(history: History, shop: Shop, state: dict[str, Array], params: Param
 
     def build() -> Ready:
         index = ann.build(state["vectors"], state["sold"], params.answer.search)
-        seen = with_common_traits(shop, params.model.trait_customers)
+        seen = drop_rare_traits(shop, params.model.trait_customers)
         return Ready(state, _network(seen, state, params), seen, index)
 
     ready: Ready = history.once(("two_tower", id(state)), build)  # ``Ready`` holds the state: its id stays unique
@@ -142,7 +142,7 @@ def prepare(history: History, shop: Shop, state: dict[str, Array], params: Param
 def _network(shop: Shop, state: dict[str, Array], params: Params) -> TwoTower:
     """Build the trained network in double precision."""
     weights = stored.of_state(state)
-    network = TwoTower(attribute_codes(shop), trait_rows(shop), params.model)
+    network = TwoTower(encode_attributes(shop), count_trait_rows(shop), params.model)
     stored.with_arrays(network, weights)
     return network.double()
 
@@ -152,8 +152,8 @@ def _recall(network: nn.Module, held: list[Week], shop: Shop, params: Params) ->
     trained = copy.deepcopy(network).double().to(stored.device())
     hits, purchases = 0, 0
     for week in held:
-        vectors_of_users = customer_vectors(trained, week.history, shop, week.users, params.model.bag)  # type: ignore[arg-type]
-        vectors = article_vectors(trained, week.history)  # type: ignore[arg-type]
+        vectors_of_users = compute_customer_vectors(trained, week.history, shop, week.users, params.model.bag)  # type: ignore[arg-type]
+        vectors = compute_article_vectors(trained, week.history)  # type: ignore[arg-type]
         index = ann.build(vectors, ann.sold_lately(week.history, MEASURED_SOLD), EXACT)
         items, _ = ann.search(index, vectors_of_users, MEASURED)
         row = row_of(week.ptr)

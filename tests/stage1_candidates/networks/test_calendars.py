@@ -18,7 +18,7 @@ SHOP = drawn("a.a.b.. ..a.... .c.....".replace(" ", ""), "....c.. c...... c.....
 
 def build_at(week: int, horizon: int = 364, most: int = 99, rate: Array = NONE) -> Candidates:
     users = np.arange(2, dtype=np.uint32)
-    return calendars.calendars(weeks.history(SHOP.log, week), users, rate, horizon, most)
+    return calendars.build_calendars(weeks.history(SHOP.log, week), users, rate, horizon, most)
 
 
 def list_days(rows: Candidates) -> list[list[int]]:
@@ -56,31 +56,33 @@ def test_priors_by_hand() -> None:
 
 def test_labels_are_the_purchases_of_the_week() -> None:
     users = np.arange(2, dtype=np.uint32)
-    labels = [calendars.labelled(weeks.history(SHOP.log, week), users, NONE, 364, 99).label.tolist() for week in (1, 2)]
+    labels = [
+        calendars.build_labelled(weeks.history(SHOP.log, week), users, NONE, 364, 99).label.tolist() for week in (1, 2)
+    ]
     assert labels == [[1, 0, 1], [0, 0, 1]]  # in week 2 customer 0 bought c for the first time
 
 
 def test_rebuy_rates_by_hand() -> None:
-    counts = [calendars.rebuy_counts(SHOP.log, week, 99, 0) for week in (1, 2)]
+    counts = [calendars.count_rebuys(SHOP.log, week, 99, 0) for week in (1, 2)]
     assert counts[0].tolist() == [[1, 1, 1], [1, 0, 1]] and counts[1].tolist() == [[1, 1, 1], [0, 0, 1]]
-    rate = calendars.rebuy_rates(counts, 2.0, 3)  # mean 3 / 6
+    rate = calendars.compute_rebuy_rates(counts, 2.0, 3)  # mean 3 / 6
     assert rate.tolist() == [(1 + 1) / 4, (0 + 1) / 4, (2 + 1) / 4]
-    assert calendars.rebuy_rates([], 2.0, 3).tolist() == pytest.approx([0.05] * 3)
+    assert calendars.compute_rebuy_rates([], 2.0, 3).tolist() == pytest.approx([0.05] * 3)
 
 
 def test_rebuy_counts_equal_the_labelled_calendars() -> None:
     log = random_world(seed=3).shop.log
     for week in (1, 20, 57):
-        users = calendars.buyers_with_a_past(log, week, 9, 0)
+        users = calendars.sample_known_buyers(log, week, 9, 0)
         assert 0 < len(users) <= 9
         none = np.zeros(log.items, np.float32)
-        rows = calendars.labelled(weeks.history(log, week), users, none, 364, log.items)
+        rows = calendars.build_labelled(weeks.history(log, week), users, none, 364, log.items)
         slow = np.stack([np.bincount(rows.item - 1, w, log.items) for w in (np.ones(len(rows.item)), rows.label)])
-        assert np.array_equal(calendars.rebuy_counts(log, week, 9, 0), slow)
+        assert np.array_equal(calendars.count_rebuys(log, week, 9, 0), slow)
 
 
 def test_joined_calendars_hold_the_customers_of_both() -> None:
-    both = calendars.joined([build_at(1), build_at(2)])
+    both = calendars.join([build_at(1), build_at(2)])
     assert both.ptr.tolist() == [0, 2, 3, 5, 6] and both.item.tolist() == [1, 2, 3, 1, 2, 3]
     assert (
         list_days(both) == list_days(build_at(1)) + list_days(build_at(2)) and len(both.prior) == len(both.label) == 6
@@ -91,14 +93,14 @@ def test_an_article_bought_last_is_kept_beyond_the_horizon() -> None:
     """Ages 899, 409, 509 and 9 days, horizon 364: of the three older articles, the one of age 409 is kept."""
     shop = small([(0, 0, 10), (0, 1, 500), (0, 2, 400), (0, 3, 900)], 1, 4, 910)
     history = weeks.history(shop.log, 130)
-    rows = calendars.calendars(history, np.zeros(1, np.int64), np.full(4, 0.1, np.float32), 364, 2)
+    rows = calendars.build_calendars(history, np.zeros(1, np.int64), np.full(4, 0.1, np.float32), 364, 2)
     assert rows.item.tolist() == [2, 4] and rows.day.tolist() == [9] and rows.day_ptr.tolist() == [0, 0, 1]
 
 
 def test_the_weeks_held_out_are_the_last_with_sales(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """At week 14 the held-out weeks are 8 and 9, not 12 and 13."""
     shop = closed()
-    examples, joined = plugin._examples, calendars.joined
+    examples, join = plugin._examples, calendars.join
     week_of: dict[int, int] = {}
     parts_of: list[list[Candidates]] = []
 
@@ -109,10 +111,10 @@ def test_the_weeks_held_out_are_the_last_with_sales(monkeypatch: pytest.MonkeyPa
 
     def record_parts(parts: list[Candidates]) -> Candidates:
         parts_of.append(parts)
-        return joined(parts)
+        return join(parts)
 
     monkeypatch.setattr(plugin, "_examples", record_week)
-    monkeypatch.setattr(calendars, "joined", record_parts)
+    monkeypatch.setattr(calendars, "join", record_parts)
     _, params = network_of("case")
     few = params.model_copy(update={"examples": params.examples.model_copy(update={"hold": 2})})
     assert plugin.train(weeks.history(shop.log, 14), shop, few, 1, tmp_path)

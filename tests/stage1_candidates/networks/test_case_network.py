@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from retail.errors import InputError
 from retail.params import validate_block
-from stage1_candidates.networks.case.batches import Candidates, keep_recent, make_batch, shuffled
+from stage1_candidates.networks.case.batches import Candidates, iterate_shuffled, keep_recent, make_batch
 from stage1_candidates.networks.case.network import (
     Batch,
     Calendar,
@@ -15,8 +15,8 @@ from stage1_candidates.networks.case.network import (
     Fusion,
     RawCalendar,
     Settings,
-    listwise_loss,
-    margin_loss,
+    compute_listwise_loss,
+    compute_margin_loss,
 )
 from stage1_candidates.networks.case.set_layers import ISAB, PAGE, PermEqMean, PointsToMembers, build_sets
 
@@ -166,9 +166,9 @@ def test_the_margin_loss_pairs_positives_with_the_hardest_negatives_of_the_user(
     # user 0: one positive at 1; negatives 3, 2, -5, hard = 2 selects 3 and 2. User 1: no negative. User 2: no positive.
     score = torch.tensor([2.0, 1.0, -5.0, 3.0, 4.0, 9.0], requires_grad=True)
     label, where = torch.tensor([0.0, 1, 0, 0, 1, 0]), build_sets(torch.tensor([0, 4, 5, 6]))
-    loss = margin_loss(score, label, where, 2)
+    loss = compute_margin_loss(score, label, where, 2)
     assert loss.item() == ((1 - 1 + 3) + (1 - 1 + 2)) / 2
-    assert margin_loss(score[5:], label[5:], build_sets(torch.tensor([0, 1])), 2).item() == 0
+    assert compute_margin_loss(score[5:], label[5:], build_sets(torch.tensor([0, 1])), 2).item() == 0
 
 
 def test_the_listwise_loss_by_hand() -> None:
@@ -177,7 +177,7 @@ def test_the_listwise_loss_by_hand() -> None:
     score[0], score[1] = 0.0, float(np.log(3))
     label, where = torch.tensor([1.0, 1, 1, 0, 0]), build_sets(torch.tensor([0, 2, 4, 5]))
     expected = ((np.log(4) + np.log(4 / 3)) / 2 + np.log(2)) / 2
-    assert listwise_loss(score, label, where).item() == pytest.approx(expected, rel=1e-6)
+    assert compute_listwise_loss(score, label, where).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_most_recent_candidates_are_kept() -> None:
@@ -193,7 +193,7 @@ def test_the_most_recent_candidates_are_kept() -> None:
 
 def test_batches_are_deterministic_and_hold_every_user_once() -> None:
     history = draw_candidates(10, 4)
-    first, second = (list(shuffled(history, np.arange(10), 4, [1, 0])) for _ in range(2))
+    first, second = (list(iterate_shuffled(history, np.arange(10), 4, [1, 0])) for _ in range(2))
     assert all(torch.equal(a.item, b.item) for a, b in zip(first, second, strict=True))
     assert [len(part.ptr) - 1 for part in first] == [4, 4, 2]
     assert sorted(torch.cat([part.item for part in first]).tolist()) == sorted(history.item.tolist())
@@ -211,7 +211,7 @@ def test_a_tiny_set_can_be_overfitted(loss: str) -> None:
         optimiser.step()
     score, user = net.eval()(part).detach(), build_sets(part.ptr).row
     assert net.loss(part).item() < begin
-    for one in range(6):
-        own, wanted = score[user == one], part.label[user == one] > 0
-        if wanted.any() and not wanted.all():
-            assert own[wanted].min() > own[~wanted].max()
+    for u in range(6):
+        own, bought = score[user == u], part.label[user == u] > 0
+        if bought.any() and not bought.all():
+            assert own[bought].min() > own[~bought].max()

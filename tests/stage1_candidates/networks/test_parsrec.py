@@ -20,12 +20,12 @@ SHAPE = Shape(width=8, heads=2, dropout=0.3, history="mean", missed="first", pad
 ARTICLES = 12
 
 
-def network(seed: int = 0, **changes: object) -> Parsrec:
+def make_network(seed: int = 0, **changes: object) -> Parsrec:
     torch.manual_seed(seed)
-    made = Parsrec(3, ARTICLES, SHAPE.model_copy(update=changes)).eval()
+    network = Parsrec(3, ARTICLES, SHAPE.model_copy(update=changes)).eval()
     with torch.no_grad():  # vectors of a size that tells articles apart
-        made.item.weight.normal_()
-    return made
+        network.item.weight.normal_()
+    return network
 
 
 def rows(*items: list[int], past: list[list[int]] | None = None) -> Batch:
@@ -74,19 +74,19 @@ def test_the_cell_does_not_depend_on_the_order_of_articles() -> None:
     cell, order = Arnn(8, 2), torch.tensor([2, 0, 3, 1])
     user, state, vectors = torch.randn(5, 8), torch.randn(5, 8), torch.randn(5, 4, 8)
     chosen = torch.tensor([True, True, False, True]).expand(5, 4)
-    one = cell(user, state, cell.project(vectors), chosen)
+    first = cell(user, state, cell.project(vectors), chosen)
     other = cell(user, state, cell.project(vectors[:, order]), chosen[:, order])
-    assert torch.allclose(one[0], other[0], atol=1e-5) and torch.allclose(one[1], other[1], atol=1e-5)
-    assert torch.allclose(one[2][:, order], other[2], atol=1e-6)
+    assert torch.allclose(first[0], other[0], atol=1e-5) and torch.allclose(first[1], other[1], atol=1e-5)
+    assert torch.allclose(first[2][:, order], other[2], atol=1e-6)
 
 
 def test_the_target_is_the_predicted_article_if_it_remains() -> None:
     item = torch.tensor([[3, 5, 9], [3, 5, 9], [3, 5, 9], [3, 5, 9]])
     left = torch.tensor([[True, True, True], [True, False, True], [False, False, True], [False, False, False]])
     named = torch.nn.functional.one_hot(torch.tensor([5, 5, 1, 3]), ARTICLES + 2).float()
-    targets = network().choose_target(named, item, left)
+    targets = make_network().choose_target(named, item, left)
     assert targets.tolist() == [1, 0, 2, 0]  # predicted; taken: the first left; the only one
-    drawn = network(missed="random")
+    drawn = make_network(missed="random")
     places = {tuple(drawn.choose_target(named, item, left).tolist()) for _ in range(60)}
     assert places == {(1, 0, 2, 0), (1, 2, 2, 0)}  # the second row's 3 or 9
 
@@ -95,7 +95,7 @@ def test_the_loss_of_a_network_with_zero_logits() -> None:
     """Each step costs ln 14. Sessions of 3 and 1 have (3 + 1) / 2 steps on average, or 3 with padding counted."""
     batch = rows([1, 2, 3], [4])
     for padding, steps in (("ignored", 2), ("counted", 3)):
-        blank = network(padding=padding)
+        blank = make_network(padding=padding)
         with torch.no_grad():
             blank.item.weight.zero_()
         assert blank.loss(batch).item() == pytest.approx(steps * math.log(ARTICLES + 2), rel=1e-5)
@@ -103,25 +103,25 @@ def test_the_loss_of_a_network_with_zero_logits() -> None:
 
 def test_the_loss_does_not_depend_on_the_order_if_the_prediction_remains() -> None:
     for seed in range(5):
-        of = network(seed)
-        first = int(of.score_next(rows([0]), torch.zeros(1, 0, dtype=torch.int64)).argmax())
+        network = make_network(seed)
+        first = int(network.score_next(rows([0]), torch.zeros(1, 0, dtype=torch.int64)).argmax())
         other = (first + 4) % ARTICLES
-        there, back = of.loss(rows([first, other])), of.loss(rows([other, first]))
+        there, back = network.loss(rows([first, other])), network.loss(rows([other, first]))
         assert there.item() == pytest.approx(back.item(), rel=1e-5)
 
 
 def test_the_first_logits_do_not_depend_on_the_session() -> None:
-    of = network()
-    logits = [next(of.iterate_steps(rows(session))).logits for session in ([1, 2, 3], [9, 4, 6])]
+    network = make_network()
+    logits = [next(network.iterate_steps(rows(session))).logits for session in ([1, 2, 3], [9, 4, 6])]
     assert torch.equal(*logits)
 
 
 def test_training_and_inference_give_the_same_logits() -> None:
-    of, batch = network(), rows([1, 2, 3, 10], [4, 6], [11, 0, 5])
+    network, batch = make_network(), rows([1, 2, 3, 10], [4, 6], [11, 0, 5])
     given = torch.zeros(3, 0, dtype=torch.int64)
-    for step in of.iterate_steps(batch):
+    for step in network.iterate_steps(batch):
         due = step.due
-        assert torch.allclose(of.score_next(batch, given)[due], step.logits[due, :ARTICLES], atol=1e-5)
+        assert torch.allclose(network.score_next(batch, given)[due], step.logits[due, :ARTICLES], atol=1e-5)
         taught = batch.item.gather(1, step.place[:, None])
         given = torch.cat([given, taught.clamp(min=0)], dim=1)
         assert step.weight.sum(1).tolist() == pytest.approx([1] * 3, abs=1e-5)
@@ -131,22 +131,24 @@ def test_training_and_inference_give_the_same_logits() -> None:
 def test_a_score_depends_on_no_own_or_later_session() -> None:
     item = np.array([1, 2, 3, 4, 5, 6, 7, 8])
     later = np.array([1, 2, 3, 9, 9, 0, 11, 10])
-    asked = torch.tensor([[5]])
-    found = []
+    given = torch.tensor([[5]])
+    logits = []
     for log in (item, later):
         second = Sessions(np.array([0]), np.array([3]), np.array([6]), log, np.array([0]), np.array([3]), log)
-        found.append(network().score_next(sessions.make_batch(second), asked))
-    assert torch.equal(*found)
+        logits.append(make_network().score_next(sessions.make_batch(second), given))
+    assert torch.equal(*logits)
     earlier = Sessions(np.array([0]), np.array([3]), np.array([6]), item, np.array([0]), np.array([2]), item)
-    assert not torch.equal(found[0], network().score_next(sessions.make_batch(earlier), asked))  # the past it does know
+    assert not torch.equal(
+        logits[0], make_network().score_next(sessions.make_batch(earlier), given)
+    )  # the past it does know
 
 
 def test_the_first_state_is_the_mean_or_the_sum_of_the_past() -> None:
     batch = rows([1], [2], past=[[7, 8, 8], []])
-    vector: Tensor = network().item.weight
+    vector: Tensor = make_network().item.weight
     mean = (vector[7] + 2 * vector[8]) / 3
-    assert torch.allclose(network().make_states(batch)[1], torch.stack([mean, 0 * mean]), atol=1e-6)
-    assert torch.allclose(network(history="sum").make_states(batch)[1][0], 3 * mean, atol=1e-6)
+    assert torch.allclose(make_network().make_states(batch)[1], torch.stack([mean, 0 * mean]), atol=1e-6)
+    assert torch.allclose(make_network(history="sum").make_states(batch)[1][0], 3 * mean, atol=1e-6)
 
 
 def test_a_batch_holds_its_sessions_and_their_pasts() -> None:
@@ -159,11 +161,11 @@ def test_an_epoch_holds_each_session_once_in_batches_of_similar_length() -> None
     rng = np.random.default_rng(1)
     length = rng.integers(1, 7, 50)
     end = np.cumsum(length)
-    of = Sessions(np.arange(50), end - length, end, np.arange(end[-1]), 0 * end, 0 * end, np.zeros(0, np.int64))
-    found = list(sessions.iterate_batches(of, 8, np.random.default_rng(2)))
-    assert sorted(int(user) for batch in found for user in batch.user) == list(range(50))
-    padding = [int((batch.item == NONE).sum()) for batch in found]
-    assert sum(padding) <= 30 and [len(batch.user) for batch in found].count(8) == 6
+    whole = Sessions(np.arange(50), end - length, end, np.arange(end[-1]), 0 * end, 0 * end, np.zeros(0, np.int64))
+    batches = list(sessions.iterate_batches(whole, 8, np.random.default_rng(2)))
+    assert sorted(int(user) for batch in batches for user in batch.user) == list(range(50))
+    padding = [int((batch.item == NONE).sum()) for batch in batches]
+    assert sum(padding) <= 30 and [len(batch.user) for batch in batches].count(8) == 6
 
 
 # Label weeks as sessions
@@ -171,13 +173,13 @@ def test_an_epoch_holds_each_session_once_in_batches_of_similar_length() -> None
 FEW = Examples(most=100, hold=1, past=3, longest=2, batch=4)
 
 
-def listed(of: Sessions) -> list[tuple[int, list[int], list[int]]]:
-    """Customer, articles and past of each session."""
-    batch = sessions.make_batch(of)
+def list_sessions(query: Sessions) -> list[tuple[int, list[int], list[int]]]:
+    """List customer, articles and past of each session."""
+    batch = sessions.make_batch(query)
     ends = [*batch.past_start.tolist()[1:], len(batch.past)]
     pasts = [batch.past[start:end].tolist() for start, end in zip(batch.past_start.tolist(), ends, strict=True)]
     items = [sorted(row[row != NONE].tolist()) for row in batch.item]
-    return list(zip(of.user.tolist(), items, pasts, strict=True))
+    return list(zip(query.user.tolist(), items, pasts, strict=True))
 
 
 def test_a_label_week_is_a_session_with_all_earlier_purchases_as_past() -> None:
@@ -193,23 +195,27 @@ def test_a_label_week_is_a_session_with_all_earlier_purchases_as_past() -> None:
     history = weeks.history(shop.log, 3)
     train, held = label_weeks.split_sessions(history, FEW, 1)
     assert history.cutoff == 21
-    assert listed(train) == [(0, [0, 2], [0, 1])]
-    (user, items, past), *more = listed(held)
+    assert list_sessions(train) == [(0, [0, 2], [0, 1])]
+    (user, items, past), *more = list_sessions(held)
     assert (user, past, more) == (0, [1, 2, 0], []) and len(items) == 2 and set(items) <= {1, 2, 3, 4}
-    found = {tuple(listed(label_weeks.split_sessions(history, FEW, seed)[1])[0][1]) for seed in range(40)}
-    assert len(found) == 6  # any two of the four
+    samples = {tuple(list_sessions(label_weeks.split_sessions(history, FEW, seed)[1])[0][1]) for seed in range(40)}
+    assert len(samples) == 6  # any two of the four
     users = np.arange(3, dtype=np.uint32)
-    assert listed(label_weeks.query_cutoff(history, users, FEW)) == [(0, [], [2, 3, 4]), (1, [], [0]), (2, [], [])]
+    assert list_sessions(label_weeks.query_cutoff(history, users, FEW)) == [
+        (0, [], [2, 3, 4]),
+        (1, [], [0]),
+        (2, [], []),
+    ]
 
 
 def test_the_latest_sessions_are_kept() -> None:
     shop = random_world(seed=2, users=20, days=100, entries=400).shop
     history = weeks.history(shop.log, 14)
     every = label_weeks.split_sessions(history, FEW.model_copy(update={"hold": 3}), 1)
-    some = label_weeks.split_sessions(history, FEW.model_copy(update={"hold": 3, "most": len(every[1].user) + 5}), 1)
-    assert listed(some[1]) == listed(every[1]) and len(some[0].user) == 5
-    assert some[0].until.max() <= len(shop.log.day)
-    assert all(one in listed(every[0]) for one in listed(some[0]))
+    latest = label_weeks.split_sessions(history, FEW.model_copy(update={"hold": 3, "most": len(every[1].user) + 5}), 1)
+    assert list_sessions(latest[1]) == list_sessions(every[1]) and len(latest[0].user) == 5
+    assert latest[0].until.max() <= len(shop.log.day)
+    assert all(session in list_sessions(every[0]) for session in list_sessions(latest[0]))
 
 
 def test_the_held_out_week_is_the_last_with_sales() -> None:
@@ -226,11 +232,11 @@ def test_the_best_articles_are_those_of_a_full_sort() -> None:
 
 
 def test_recall_counts_the_articles_of_the_sessions() -> None:
-    of, past = network(), np.array([7, 8])
+    network, past = make_network(), np.array([7, 8])
     item = np.array([1, 2, 3])
-    one = np.array([0])
-    asked = Sessions(one, one, one + 3, item, one, one + 2, past)
-    _, chance = next(answers.predict_first(of, asked))
+    zero = np.array([0])
+    query = Sessions(zero, zero, zero + 3, item, zero, zero + 2, past)
+    _, chance = next(answers.predict_first(network, query))
     best = set(answers.pick_best(chance, 5)[0].tolist())
-    assert answers.measure_recall(of, asked, np.ones(ARTICLES, np.float32), 5) == len(best & {1, 2, 3}) / 3
-    assert answers.measure_recall(of, asked, np.isin(np.arange(ARTICLES), item).astype(np.float32), 3) == 1
+    assert answers.measure_recall(network, query, np.ones(ARTICLES, np.float32), 5) == len(best & {1, 2, 3}) / 3
+    assert answers.measure_recall(network, query, np.isin(np.arange(ARTICLES), item).astype(np.float32), 3) == 1

@@ -77,12 +77,12 @@ def test_a_killed_parent_leaves_no_child(child: Path) -> None:
 
 def test_the_peak_includes_the_memory_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "INTERVAL", 0.02)
-    with stage.ProcessTree() as family:
-        alone = family.peak()
+    with stage.ProcessTree() as tree:
+        alone = tree.peak()
         program = f"import time; block = b'x' * {alone}; print(len(block), flush=True); time.sleep(60)"
         process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
         assert process.stdout and process.stdout.readline()
-        grown = wait_until(lambda: family.peak() > 1.3 * alone)
+        grown = wait_until(lambda: tree.peak() > 1.3 * alone)
         process.kill()
         process.wait()
     assert grown

@@ -66,28 +66,28 @@ SHOP = drawn(("a..b...a", "b..c...d", "......."), ("..d..b.", "..e...."), ".....
 
 def make_network(categories: int = 5, seed: int = 0, **changes: Any) -> Trex:
     torch.manual_seed(seed)
-    made = Trex(categories, Shape(**{**SHAPE, **changes})).eval()
-    for value in made.parameters():  # including the bias, so that no two values are equal by chance
+    network = Trex(categories, Shape(**{**SHAPE, **changes})).eval()
+    for value in network.parameters():  # including the bias, so that no two values are equal by chance
         torch.nn.init.normal_(value, std=0.3)
-    return made
+    return network
 
 
 def build_tokens(shop: Shop, week: int | None = None) -> Tokens:
     history = weeks.history(shop.log, shop.log.weeks if week is None else week)
-    return baskets.tokens(history, shop.category, int(shop.category.max()) + 1, [2.0], [1.0])
+    return baskets.build_tokens(history, shop.category, int(shop.category.max()) + 1, [2.0], [1.0])
 
 
 @cache
 def world(bare: bool = False) -> Shop:
-    made = random_world(seed=1, users=150, entries=4500)
-    return (made.bare if bare else made).shop
+    whole = random_world(seed=1, users=150, entries=4500)
+    return (whole.bare if bare else whole).shop
 
 
 def draw_rows(count: int = 6) -> tuple[Tokens, Splits]:
     tokens = build_tokens(world())
-    every = baskets.splits(tokens, tokens.day, tokens.day)
+    every = baskets.build_splits(tokens, tokens.day, tokens.day)
     rng = np.random.default_rng(3)
-    return tokens, every.chosen(np.sort(rng.choice(len(every.user), count, replace=False)))
+    return tokens, every.select(np.sort(rng.choice(len(every.user), count, replace=False)))
 
 
 # Tokens
@@ -105,12 +105,12 @@ def test_tokens_by_hand() -> None:
 
 def test_rows_by_hand() -> None:
     tokens = build_tokens(SHOP)
-    splits = baskets.splits(tokens, tokens.day, tokens.day)
+    splits = baskets.build_splits(tokens, tokens.day, tokens.day)
     assert (
         splits.user.tolist() == [0, 0, 1] and splits.stop.tolist() == [2, 3, 6] and splits.cutoff.tolist() == [3, 7, 5]
     )
     assert splits.ptr.tolist() == [0, 1, 3, 4] and splits.target.tolist() == [1, 0, 2, 1]
-    row = baskets.make_batch(tokens, splits.chosen(np.array([1])), 8)
+    row = baskets.make_batch(tokens, splits.select(np.array([1])), 8)
     a, b, c = FIRST, FIRST + 1, FIRST + 2
     assert row.token.tolist() == [[PAD, PAD, BOS, a, b, SEP, b, SEP]]
     assert row.distance.tolist() == [[0, 0, 0, 2, 2, 2, 1, 1]]
@@ -123,7 +123,7 @@ def test_rows_by_hand() -> None:
     of_b: list[float] = [math.log(2), 0, math.log(5), 0, math.log(3), math.log(2**-2 + 2**-3.5)]
     of_a: list[float] = [0, math.log(0.5), math.log(8), math.log(2), math.log(3), math.log(2**-3.5)]
     assert np.allclose(row.habit[0, :2].numpy(), [of_b, of_a]) and not row.habit[0, 2:].any()
-    narrow = baskets.make_batch(tokens, splits.chosen(np.array([1])), 4)
+    narrow = baskets.make_batch(tokens, splits.select(np.array([1])), 4)
     assert narrow.token.tolist() == [[PAD, BOS, b, SEP]]  # the end of a basket that does not fit is left out, too
 
 
@@ -133,7 +133,7 @@ def test_the_sales_of_the_shop_by_hand() -> None:
     assert tokens.trend.shape == (9, 3, 1)  # nothing is known of day 8
     assert np.allclose(tokens.trend[0], np.log(1 / 3))
     assert np.allclose(tokens.trend[4, :, 0], np.log(sold / sold.sum()))
-    batch = baskets.make_batch(tokens, baskets.splits(tokens, tokens.day, tokens.day), 16)
+    batch = baskets.make_batch(tokens, baskets.build_splits(tokens, tokens.day, tokens.day), 16)
     assert np.array_equal(batch.trend, tokens.trend[[3, 7, 5]])
     net = make_network(3, sales_half_lives=[1.0])
     plain = Trex(3, Shape(**SHAPE)).eval()
@@ -155,9 +155,9 @@ def test_the_context_never_holds_the_target(period: str) -> None:
     tokens = build_tokens(world())
     week = tokens.day // 7
     splits = (
-        baskets.splits(tokens, tokens.day, tokens.day)
+        baskets.build_splits(tokens, tokens.day, tokens.day)
         if period == "baskets"
-        else baskets.splits(tokens, week, 7 * week)
+        else baskets.build_splits(tokens, week, 7 * week)
     )
     assert len(splits.user) > 500
     for k in range(len(splits.user)):
@@ -174,12 +174,12 @@ def test_the_context_never_holds_the_target(period: str) -> None:
 
 def test_each_epoch_draws_other_splits_and_recency_favours_late_ones() -> None:
     tokens = build_tokens(world())
-    splits = baskets.splits(tokens, tokens.day, tokens.day)
-    first, second = (baskets.drawn(splits, 2, 0.0, np.random.default_rng([1, epoch])) for epoch in (0, 1))
+    splits = baskets.build_splits(tokens, tokens.day, tokens.day)
+    first, second = (baskets.sample_splits(splits, 2, 0.0, np.random.default_rng([1, epoch])) for epoch in (0, 1))
     assert (np.bincount(splits.user[first]) == np.minimum(np.bincount(splits.user), 2)).all()
     assert not np.array_equal(first, second)
     cutoffs = [
-        splits.chosen(baskets.drawn(splits, 1, recency, np.random.default_rng(5))).cutoff.mean()
+        splits.select(baskets.sample_splits(splits, 1, recency, np.random.default_rng(5))).cutoff.mean()
         for recency in (0, 1, 4)
     ]
     assert cutoffs[0] < cutoffs[1] < cutoffs[2]
@@ -187,10 +187,10 @@ def test_each_epoch_draws_other_splits_and_recency_favours_late_ones() -> None:
 
 def test_batches_hold_every_row_once_and_shuffle_within_baskets() -> None:
     tokens, splits = draw_rows(50)
-    made = list(baskets.batches(tokens, splits, 32, 8, np.random.default_rng(1)))
-    assert sum(len(part.token) for part in made) == 50 and len({part.token.shape[1] for part in made}) == 2
-    plain = {tuple(sorted(row)) for part in _list_sorted_rows(tokens, splits, made) for row in part}
-    shuffled = {tuple(sorted(row)) for part in made for row in part.token.tolist()}
+    batches = list(baskets.iterate_batches(tokens, splits, 32, 8, np.random.default_rng(1)))
+    assert sum(len(part.token) for part in batches) == 50 and len({part.token.shape[1] for part in batches}) == 2
+    plain = {tuple(sorted(row)) for part in _list_sorted_rows(tokens, splits, batches) for row in part}
+    shuffled = {tuple(sorted(row)) for part in batches for row in part.token.tolist()}
     assert shuffled == plain
     first, second = (baskets.make_batch(tokens, splits, 32, np.random.default_rng(seed)) for seed in (1, 2))
     assert not torch.equal(first.token, second.token)
@@ -199,12 +199,12 @@ def test_batches_hold_every_row_once_and_shuffle_within_baskets() -> None:
     assert torch.equal(first.token == BOS, first.level == baskets.OUTSIDE)
 
 
-def _list_sorted_rows(tokens: Tokens, splits: Splits, made: list[Batch]) -> list[list[list[int]]]:
-    widths = {part.token.shape[1] for part in made}
+def _list_sorted_rows(tokens: Tokens, splits: Splits, batches: list[Batch]) -> list[list[list[int]]]:
+    widths = {part.token.shape[1] for part in batches}
     length = np.minimum(baskets.count_tokens(tokens, splits), 32)
     return [
         baskets.make_batch(
-            tokens, splits.chosen((length <= w) & (length > w // 2 if w > 16 else length > 0)), w
+            tokens, splits.select((length <= w) & (length > w // 2 if w > 16 else length > 0)), w
         ).token.tolist()
         for w in sorted(widths)
     ]
@@ -233,7 +233,7 @@ def test_the_time_encoding_by_hand() -> None:
 
 def test_the_time_encoding_does_not_depend_on_the_length_of_the_history() -> None:
     tokens = build_tokens(drawn("ab" + "." * 20 + "a..b.a", "." * 22 + "a..b.a", items=2))
-    pair = baskets.make_batch(tokens, baskets.at_cutoff(tokens, np.array([0, 1]), 28), 16)
+    pair = baskets.make_batch(tokens, baskets.query_cutoff(tokens, np.array([0, 1]), 28), 16)
     vectors = Adaptive(Shape(**SHAPE))(pair, pair.token[:, :0])
     assert torch.equal(vectors[0, -4:], vectors[1, -4:])
 
@@ -330,7 +330,7 @@ def test_a_row_has_the_same_probabilities_alone_and_in_a_block() -> None:
     whole = trex_answers.tabulate(net, tokens, splits)
     assert np.allclose(whole.sum(1), 1, atol=1e-5)
     for r in (0, 17, 39):
-        assert np.array_equal(trex_answers.tabulate(net, tokens, splits.chosen(np.array([r])))[0], whole[r])
+        assert np.array_equal(trex_answers.tabulate(net, tokens, splits.select(np.array([r])))[0], whole[r])
 
 
 # Scores of articles
@@ -338,20 +338,20 @@ def test_a_row_has_the_same_probabilities_alone_and_in_a_block() -> None:
 
 def test_scores_of_articles_by_hand() -> None:
     category = np.array([0, 0, 1, 1, -1], np.int32)
-    tokens = trex_articles.shelf(category, np.array([3.0, 1.0, 0.0, 2.0, 9.0]), 2)
+    shelf = trex_articles.build_shelf(category, np.array([3.0, 1.0, 0.0, 2.0, 9.0]), 2)
     assert (
-        tokens.share.tolist() == [0.75, 0.25, 0, 1, 0]
-        and tokens.order.tolist() == [0, 1, 3]
-        and tokens.ptr.tolist() == [0, 2, 3]
+        shelf.share.tolist() == [0.75, 0.25, 0, 1, 0]
+        and shelf.order.tolist() == [0, 1, 3]
+        and shelf.ptr.tolist() == [0, 2, 3]
     )
     # the customer bought article 1 three times, 2 once and 4 once; smoothing 1
     own = lists.gather(np.zeros(3, np.int64), np.array([1, 2, 4]), np.array([3.0, 1.0, 1.0]), 1)
     p = np.array([[0.6, 0.4]], np.float32)
     out = np.zeros(5, np.float32)
     every = np.arange(5, dtype=np.uint32)
-    trex_articles.score_into(out, np.array([0]), p, tokens, own, 1.0, np.array([0, 5]), every)
+    trex_articles.score_into(out, np.array([0]), p, shelf, own, 1.0, np.array([0, 5]), every)
     assert np.allclose(out, [0.6 * 0.75 / 4, 0.6 * 3.25 / 4, 0.4 * 1 / 2, 0.4 * 1 / 2, 0])
-    target, weight, count = trex_articles.best(np.array([0]), p, tokens, own, 1.0, 3)
+    target, weight, count = trex_articles.select_best(np.array([0]), p, shelf, own, 1.0, 3)
     assert target.tolist() == [[1, 2, 3]] and count.tolist() == [3]
     assert np.array_equal(weight[0], out[[1, 2, 3]])
 
@@ -360,13 +360,13 @@ def test_scores_of_articles_by_hand() -> None:
 def test_the_best_articles_are_those_of_a_full_sort(top: int) -> None:
     rng = np.random.default_rng(2)
     category = rng.integers(-1, 6, 50).astype(np.int32)
-    tokens = trex_articles.shelf(category, rng.integers(0, 5, 50).astype(np.float64), 6)
+    shelf = trex_articles.build_shelf(category, rng.integers(0, 5, 50).astype(np.float64), 6)
     own = lists.gather(rng.integers(0, 90, 400), rng.integers(0, 50, 400), np.ones(400), 90)
     p = rng.integers(0, 4, (90, 6)).astype(np.float32)  # with ties and categories of probability 0
     score = np.zeros(90 * 50, np.float32)
     rows = np.arange(90)
-    trex_articles.score_into(score, rows, p, tokens, own, 2.0, np.arange(91) * 50, np.tile(np.arange(50), 90))
-    target, weight, count = trex_articles.best(rows, p, tokens, own, 2.0, top)
+    trex_articles.score_into(score, rows, p, shelf, own, 2.0, np.arange(91) * 50, np.tile(np.arange(50), 90))
+    target, weight, count = trex_articles.select_best(rows, p, shelf, own, 2.0, top)
     for r, scores in enumerate(score.reshape(90, 50)):
         order = np.lexsort((np.arange(50), -scores))
         order = order[scores[order] > 0][:top]
@@ -423,15 +423,15 @@ def test_a_customers_scores_do_not_depend_on_the_others(bare: bool, tmp_path: Pa
 
 
 def test_training_is_deterministic_and_reads_no_future(tmp_path: Path) -> None:
-    made = random_world(seed=1, users=150, entries=4500)
-    cutoff = weeks.first_day(made.days, 30)
-    shops = (made.shop, made.shop, made.rewritten(cutoff, 1).shop, made.until(cutoff).shop)
+    whole = random_world(seed=1, users=150, entries=4500)
+    cutoff = weeks.first_day(whole.days, 30)
+    shops = (whole.shop, whole.shop, whole.rewritten(cutoff, 1).shop, whole.until(cutoff).shop)
     first, *others = (train_weights(shop, 30, tmp_path / str(k)) for k, shop in enumerate(shops))
     for other in others:
         assert list(other) == list(first)
         assert all(np.array_equal(other[name], first[name]) for name in other)
     assert any(
-        not np.array_equal(value, first[name]) for name, value in train_weights(made.shop, 40, tmp_path / "x").items()
+        not np.array_equal(value, first[name]) for name, value in train_weights(whole.shop, 40, tmp_path / "x").items()
     )
 
 
@@ -455,7 +455,7 @@ def test_the_weeks_held_out_are_the_last_with_sales(tmp_path: Path) -> None:
 
 def test_frequency_baselines_by_hand() -> None:
     tokens = build_tokens(SHOP)
-    splits = baskets.splits(tokens, tokens.day, tokens.day)
+    splits = baskets.build_splits(tokens, tokens.day, tokens.day)
     assert baselines.score_personal(tokens, splits, None).tolist() == [[1, 1, 0], [1, 2, 0], [0, 0, 1]]
     decayed = baselines.score_personal(tokens, splits, 2.0)
     expected = np.array([[2**-1.5, 2**-1.5, 0], [2**-3.5, 2**-3.5 + 2**-2, 0], [0, 0, 2**-1.5]])
@@ -468,10 +468,10 @@ def test_frequency_baselines_by_hand() -> None:
 
 
 def test_recall_and_precision_by_hand() -> None:
-    tokens = Splits(
+    splits = Splits(
         np.arange(2), np.zeros(2, np.int64), np.zeros(2, np.int64), np.array([0, 2, 3]), np.array([0, 3, 1])
     )
-    recall, precision = protocol.compute_recall_precision(np.array([[3, 1, 0], [2, -1, -1]]), tokens)
+    recall, precision = protocol.compute_recall_precision(np.array([[3, 1, 0], [2, -1, -1]]), splits)
     assert recall.tolist() == [[0.5, 0.5, 1], [0, 0, 0]]
     assert np.allclose(precision, [[1.0, 1 / 2, 2 / 3], [0.0, 0.0, 0.0]])
 

@@ -23,7 +23,7 @@ from stage1_candidates.networks.two_tower import inputs as tower_inputs
 from stage1_candidates.networks.two_tower import plugin
 from stage1_candidates.networks.two_tower.batches import Batch, Examples
 from stage1_candidates.networks.two_tower.inputs import Bag, Customers
-from stage1_candidates.networks.two_tower.network import Settings, TwoTower, corrected_softmax
+from stage1_candidates.networks.two_tower.network import Settings, TwoTower, compute_corrected_softmax
 
 SETTINGS = Settings(
     width=8,
@@ -62,8 +62,8 @@ def read_customers(half_lives: tuple[float, ...], mass: float, entries: int = 9)
     shop = draw_shop()
     history = weeks.history(shop.log, 1)
     users = np.arange(3)
-    entry = tower_inputs.bought(history, users, entries)
-    return entry, tower_inputs.customers(history, shop, users, Bag(entries, half_lives, mass), entry)
+    entry = tower_inputs.list_bought(history, users, entries)
+    return entry, tower_inputs.build_customers(history, shop, users, Bag(entries, half_lives, mass), entry)
 
 
 # Inputs at a cutoff
@@ -100,7 +100,7 @@ def test_numbers_of_articles_by_hand() -> None:
 
     The mean log price is log(16) / 3. The mean of sales over the articles sold in the last 7 days is 4/3.
     """
-    numbers = tower_inputs.article_numbers(weeks.history(draw_shop().log, 1))
+    numbers = tower_inputs.compute_article_numbers(weeks.history(draw_shop().log, 1))
     never, mean_price, mean = np.log(2001) / 4, np.log(16) / 3, np.log1p(4 / 3)
     assert np.allclose(numbers[0], [np.log(7) / 4, np.log(3) / 4, np.log(2) - mean_price, 1, *[np.log(3) - mean] * 3])
     assert np.allclose(numbers[2], [never, never, 0, 0, *[-mean] * 3])  # first sold on the cutoff
@@ -109,10 +109,10 @@ def test_numbers_of_articles_by_hand() -> None:
 def test_missing_codes_have_their_own_rows() -> None:
     codes: dict[str, Sequence[int]] = {"product_code": [0, 0, 1], "colour_group_code": [-1, 0, 1]}
     shop = small([(0, 0, 0)], 2, 3, 7, articles=codes, customers={"FN": [-1, 0], "Active": [1, -1]})
-    assert tower_inputs.attribute_codes(shop).tolist() == [[1, 3], [1, 4], [2, 5]]
-    assert tower_inputs.trait_rows(shop) == 2 + 3
+    assert tower_inputs.encode_attributes(shop).tolist() == [[1, 3], [1, 4], [2, 5]]
+    assert tower_inputs.count_trait_rows(shop) == 2 + 3
     bare = small([(0, 0, 0)], 2, 3, 7)
-    assert tower_inputs.trait_rows(bare) == 0
+    assert tower_inputs.count_trait_rows(bare) == 0
 
 
 def test_inputs_do_not_depend_on_days_from_the_cutoff_on() -> None:
@@ -125,11 +125,11 @@ def test_inputs_do_not_depend_on_days_from_the_cutoff_on() -> None:
     histories = [weeks.history(shop.log, 40) for shop in shops]
     bag = SETTINGS.bag
     inputs = [
-        tower_inputs.customers(h, s, users, bag, tower_inputs.bought(h, users, 50))
+        tower_inputs.build_customers(h, s, users, bag, tower_inputs.list_bought(h, users, 50))
         for h, s in zip(histories, shops, strict=True)
     ]
     assert all(torch.equal(left, right) for left, right in zip(*inputs, strict=True))
-    numbers = [tower_inputs.article_numbers(history) for history in histories]
+    numbers = [tower_inputs.compute_article_numbers(history) for history in histories]
     assert np.array_equal(numbers[0], numbers[1])
 
 
@@ -138,8 +138,8 @@ def test_inputs_do_not_depend_on_days_from_the_cutoff_on() -> None:
 
 def make_batch() -> tuple[Shop, tower_batches.Week, Batch]:
     shop = random_world(seed=3).shop
-    week = tower_batches.label_week(shop.log, 40, EXAMPLES, 1)
-    batch = tower_batches.batch(
+    week = tower_batches.prepare_week(shop.log, 40, EXAMPLES, 1)
+    batch = tower_batches.make_batch(
         week, np.arange(len(week.users)), shop, SETTINGS.bag, EXAMPLES, np.random.default_rng(1)
     )
     return shop, week, batch
@@ -154,15 +154,15 @@ def test_a_batch_holds_the_purchases_of_its_week() -> None:
     assert torch.equal(batch.numbers, torch.from_numpy(week.numbers[columns]))
     size = np.bincount(batch.pair_row)[batch.pair_row]
     assert np.allclose(batch.pair_weight, size**-0.5 / (size**-0.5).sum())
-    entry = tower_inputs.bought(week.history, week.users, SETTINGS.entries)
+    entry = tower_inputs.list_bought(week.history, week.users, SETTINGS.entries)
     assert batch.items[batch.customers.entry].tolist() == entry.tolist()
 
 
 def test_an_epoch_holds_every_customer_of_every_week_once_and_is_deterministic() -> None:
     shop = random_world(seed=3).shop
-    parts = [tower_batches.label_week(shop.log, week, EXAMPLES, 1) for week in (39, 40)]
-    epochs = [list(tower_batches.batches(parts, shop, SETTINGS.bag, EXAMPLES, [1, e])) for e in (0, 0, 1)]
-    assert len(epochs[0]) == tower_batches.count(parts, EXAMPLES)
+    parts = [tower_batches.prepare_week(shop.log, week, EXAMPLES, 1) for week in (39, 40)]
+    epochs = [list(tower_batches.iterate_batches(parts, shop, SETTINGS.bag, EXAMPLES, [1, e])) for e in (0, 0, 1)]
+    assert len(epochs[0]) == tower_batches.count_batches(parts, EXAMPLES)
     assert sum(len(batch.customers.start) for batch in epochs[0]) == sum(len(part.users) for part in parts)
     assert max(len(batch.customers.start) for batch in epochs[0]) <= EXAMPLES.batch
     assert all(torch.equal(a.items, b.items) for a, b in zip(epochs[0], epochs[1], strict=True))
@@ -172,13 +172,13 @@ def test_an_epoch_holds_every_customer_of_every_week_once_and_is_deterministic()
 def test_an_epoch_of_at_most_20_customers() -> None:
     """20 customers fill two batches of 16; the next epoch has others; the batches are those of an unlimited epoch."""
     shop = random_world(seed=3).shop
-    parts = [tower_batches.label_week(shop.log, week, EXAMPLES, 1) for week in (39, 40)]
+    parts = [tower_batches.prepare_week(shop.log, week, EXAMPLES, 1) for week in (39, 40)]
     few = EXAMPLES.model_copy(update={"most": 20})
     whole, first, second = (
-        list(tower_batches.batches(parts, shop, SETTINGS.bag, examples, [1, epoch]))
+        list(tower_batches.iterate_batches(parts, shop, SETTINGS.bag, examples, [1, epoch]))
         for examples, epoch in ((EXAMPLES, 0), (few, 0), (few, 1))
     )
-    assert tower_batches.count(parts, few) == 2 == len(first) == len(second) < len(whole)
+    assert tower_batches.count_batches(parts, few) == 2 == len(first) == len(second) < len(whole)
     assert all(torch.equal(a.items, b.items) for a, b in zip(first, whole, strict=False))
     assert any(not torch.equal(a.customers.traits, b.customers.traits) for a, b in zip(first, second, strict=True))
 
@@ -186,7 +186,7 @@ def test_an_epoch_of_at_most_20_customers() -> None:
 def test_a_trait_of_few_customers_counts_as_missing() -> None:
     """A code needs two customers; of the codes 0, 1, 2, 3 the first has one and the second none."""
     shop = small([(0, 0, 0)], 6, 3, 7, customers={"FN": [3, 0, 2, -1, 2, 3], "Active": [0, 1, 0, 1, 0, 1]})
-    common = tower_inputs.with_common_traits(shop, 2)
+    common = tower_inputs.drop_rare_traits(shop, 2)
     assert common.traits["FN"].tolist() == [1, -1, 0, -1, 0, 1] and common.traits["Active"].tolist() == [
         0,
         1,
@@ -195,8 +195,8 @@ def test_a_trait_of_few_customers_counts_as_missing() -> None:
         0,
         1,
     ]
-    assert common.traits["FN"].dtype == np.int32 and tower_inputs.trait_rows(common) == 3 + 3
-    assert tower_inputs.with_common_traits(shop, 0) is shop
+    assert common.traits["FN"].dtype == np.int32 and tower_inputs.count_trait_rows(common) == 3 + 3
+    assert tower_inputs.drop_rare_traits(shop, 0) is shop
 
 
 def test_the_correction_by_hand() -> None:
@@ -205,12 +205,12 @@ def test_the_correction_by_hand() -> None:
     Expected times: article 7 has 3 * 2/3 + 4 * 1/4 = 3, article 8 has 1, article 9 has 3.
     """
     shop = small([(u, i, d) for u, i, d in ((0, 7, 8), (1, 7, 8), (1, 8, 9), (2, 9, 3))], 3, 10, 14)
-    week = tower_batches.label_week(shop.log, 1, EXAMPLES, 1)
+    week = tower_batches.prepare_week(shop.log, 1, EXAMPLES, 1)
     popular = np.zeros(10)
     popular[[7, 9]] = 1 / 4, 3 / 4
     changed = tower_batches.Week(**{**vars(week), "popular": popular})
     four = EXAMPLES.model_copy(update={"negatives": 4})
-    batch = tower_batches.batch(changed, np.arange(2), shop, SETTINGS.bag, four, np.random.default_rng(1))
+    batch = tower_batches.make_batch(changed, np.arange(2), shop, SETTINGS.bag, four, np.random.default_rng(1))
     drawn = np.bincount(np.random.default_rng(1).choice(10, 4, p=popular), minlength=10)
     assert 0 < drawn[7] < 4  # both articles are drawn
     assert batch.items[batch.column].tolist() == [7, 8, 9]
@@ -222,7 +222,7 @@ def compute_loss(scores: list[list[float]], correction: list[float], pairs: list
     empty: Any = torch.zeros(0)
     weight = torch.full((len(pairs),), 1 / len(pairs))
     batch = Batch(empty, empty, empty, empty, torch.tensor(correction), row, column, weight)
-    return float(corrected_softmax(torch.tensor(scores), batch))
+    return float(compute_corrected_softmax(torch.tensor(scores), batch))
 
 
 def test_the_loss_by_hand() -> None:
@@ -249,7 +249,7 @@ def test_a_customer_who_bought_every_column_has_no_loss_and_finite_gradients() -
     empty: Any = torch.zeros(0)
     pairs = torch.tensor([[0, 0], [0, 1], [1, 0]]).T
     batch = Batch(empty, empty, empty, empty, torch.zeros(2), pairs[0], pairs[1], torch.full((3,), 1 / 3))
-    loss = corrected_softmax(scores, batch)
+    loss = compute_corrected_softmax(scores, batch)
     loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == pytest.approx(np.log(2) / 3)
     assert scores.grad is not None and torch.isfinite(scores.grad).all()
@@ -271,7 +271,7 @@ def test_the_corrected_sum_is_an_unbiased_estimate() -> None:
 
 def make_network(shop: Shop) -> TwoTower:
     torch.manual_seed(1)
-    return TwoTower(tower_inputs.attribute_codes(shop), tower_inputs.trait_rows(shop), SETTINGS)
+    return TwoTower(tower_inputs.encode_attributes(shop), tower_inputs.count_trait_rows(shop), SETTINGS)
 
 
 def test_the_loss_falls_on_one_batch() -> None:
@@ -306,7 +306,8 @@ def test_an_article_without_training_data_is_described_by_its_attributes() -> No
     network.own_dropout = 1.0
     every = torch.arange(40)
     assert torch.equal(
-        network.train().embed_articles(every), network.attributes(torch.from_numpy(tower_inputs.attribute_codes(shop)))
+        network.train().embed_articles(every),
+        network.attributes(torch.from_numpy(tower_inputs.encode_attributes(shop))),
     )
     assert network.embed_articles(torch.from_numpy(unseen)).abs().sum(1).min() > 0
     assert not torch.equal(network.eval().embed_articles(every), network.train().embed_articles(every))
@@ -345,18 +346,18 @@ def test_training_is_deterministic_and_reads_no_later_week(
     _, weights = trained
     world = random_world(seed=3, users=150, entries=4500)
     other = world.rewritten(weeks.first_day(world.days, 50), 1).shop
-    again = plugin.train(weeks.history(other.log, 50), other, PARAMS, 1, tmp_path)
-    assert list(again) == list(weights)
-    assert all(np.array_equal(again[name], weights[name]) for name in weights)
+    repeated = plugin.train(weeks.history(other.log, 50), other, PARAMS, 1, tmp_path)
+    assert list(repeated) == list(weights)
+    assert all(np.array_equal(repeated[name], weights[name]) for name in weights)
 
 
 def test_settings_of_the_search_do_not_affect_training(trained: tuple[Shop, dict[str, Array]], tmp_path: Path) -> None:
     """DVC therefore does not retrain if one of these three changes."""
     shop, weights = trained
     search = ann.Search(kind="ivf", effort=1)
-    asked = PARAMS.model_copy(update={"take": 3, "answer": plugin.Answer(sold_days=7, search=search)})
-    again = plugin.train(weeks.history(shop.log, 50), shop, asked, 1, tmp_path)
-    assert all(np.array_equal(again[name], weights[name]) for name in weights)
+    changed = PARAMS.model_copy(update={"take": 3, "answer": plugin.Answer(sold_days=7, search=search)})
+    repeated = plugin.train(weeks.history(shop.log, 50), shop, changed, 1, tmp_path)
+    assert all(np.array_equal(repeated[name], weights[name]) for name in weights)
 
 
 def test_a_customers_scores_do_not_depend_on_the_others(trained: tuple[Shop, dict[str, Array]]) -> None:
@@ -396,7 +397,9 @@ def test_a_shop_without_examples_gives_no_weights(week: int, tmp_path: Path) -> 
     shop = draw_shop()
     history = weeks.history(shop.log, week)
     assert plugin.train(history, shop, PARAMS, 1, tmp_path) == {}
-    weights = stored.arrays(TwoTower(tower_inputs.attribute_codes(shop), tower_inputs.trait_rows(shop), PARAMS.model))
+    weights = stored.arrays(
+        TwoTower(tower_inputs.encode_attributes(shop), tower_inputs.count_trait_rows(shop), PARAMS.model)
+    )
     state = plugin.fit(history, shop, PARAMS, weights)  # with random weights
     best = plugin.propose(history, shop, state, np.arange(3, dtype=np.uint32), PARAMS)
     assert np.diff(best.ptr).tolist() == [[0, 3, 4][week]] * 3
@@ -418,9 +421,9 @@ def test_recall_by_hand() -> None:
     shop = small([(0, 0, 15), (0, 1, 15), (1, 2, 20), (1, 0, 3)], 2, 3, 21)
     ranked = np.full((2, 200), -1)
     ranked[0, [0, 59]], ranked[1, 12] = (1, 0), 2
-    part = recall.hits(shop.log, 2, {"it": ranked, "nothing": np.full((2, 200), -1)})
+    part = recall.count_hits(shop.log, 2, {"ranked": ranked, "nothing": np.full((2, 200), -1)})
     assert part.bought.tolist() == [2, 1]
-    assert part.found["it"].tolist() == [[1, 1, 2, 2], [0, 1, 1, 1]]
-    values = recall.recalls([part], "it", 1)
+    assert part.counts["ranked"].tolist() == [[1, 1, 2, 2], [0, 1, 1, 1]]
+    values = recall.compute_recalls([part], "ranked", 1)
     assert np.allclose(values["pooled"][0], [1 / 3, 2 / 3, 1, 1])
     assert np.allclose(values["customer"][0], [1 / 4, 3 / 4, 1, 1])
