@@ -73,7 +73,7 @@ bench-kernels: .venv/ready  # compare the fast paths with plain polars; run `dvc
 gpu-check: .venv/ready  # check that the GPU, if there is one, gives the CPU's results
 	.venv/bin/python -m benchmarks.gpu_check
 
-MADE = plugins.json bench checkpoints costs demo evaluation features model final_model networks pool prepared sample sources table tuned tuning
+MADE = bench checkpoints costs demo evaluation features model final_model networks pool prepared sample sources table tuned tuning
 
 clean:  # everything that was made, the environment and your own files excepted
 	rm -rf outputs insights/report.html $(MADE:%=data/%) $(MADE:%=data/.%.part) .dvc/cache .dvc/tmp dvc_plots .*_cache .hypothesis && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -11,7 +11,6 @@ CUSTOMERS = PREPARED / "customers.parquet"
 ARTICLES = PREPARED / "articles.parquet"
 WANTED = PREPARED / "wanted.parquet"
 CALENDAR = PREPARED / "calendar.json"
-PLUGINS = DATA / "plugins.json"  # names of the sources, networks and feature groups in params.yaml
 NETWORKS = DATA / "networks"  # <network>/weights_<week>.safetensors, .json
 CHECKPOINTS = DATA / "checkpoints"  # of unfinished trainings; no stage depends on them
 SOURCES = DATA / "sources"  # <source>/state_<week>.npz, <source>/candidates_<week>.parquet

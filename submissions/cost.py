@@ -9,15 +9,16 @@ from retail import paths
 from retail.params import Params
 
 COST = paths.OUTPUTS / "cost.json"
+LATER = (  # stages after the networks, in the graph's order
+    "propose", "pool", "sample", "build_features", "table", "tune", "train", "train_final", "evaluate", "submit",
+    "explain",
+)  # fmt: skip
 
 
 def read_costs(params: Params) -> dict[str, Any]:
     """Read stage -> seconds and peak_mb (MiB), in the graph's order; a stage without a cost file is absent."""
     networks = [f"train_network_{name}" for name in params.networks]
-    groups = [f"build_features_{name}" for name in params.features]
-    sources = [f"propose_{name}" for name in params.sources] + [f"propose_network_{name}" for name in params.networks]
-    later = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
-    names = ["synthesize", "prepare", "list_plugins", *networks, *sources, "pool", "sample", *groups, *later]
+    names = ["synthesize", "prepare", *networks, *LATER]
     files = {name: paths.COSTS / f"{name}.json" for name in names}
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 

@@ -36,7 +36,7 @@ from stage1_candidates import pool
 from stage1_candidates.engine import proposals, propose, source
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.networks.base import propose_network, train_network
+from stage1_candidates.networks.base import train_network
 from stage2_ranker import sample, table, train, tune
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
@@ -433,15 +433,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
             for name in raw["networks"]:
                 patch.setattr(sys, "argv", ["train_network", name])
                 train_network.main()
-            for names, main in ((raw["sources"], propose.main), (raw["networks"], propose_network.main)):
-                for name in names:
-                    patch.setattr(sys, "argv", ["propose", name])
-                    main()
+            propose.main()
             pool.main()
             sample.main()
-            for name in raw["features"]:
-                patch.setattr(sys, "argv", ["build_features", name])
-                build_features.main()
+            build_features.main()
             table.main()
             tune.main()
             train.main()

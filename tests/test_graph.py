@@ -164,7 +164,7 @@ def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str) -> No
 
 
 def test_no_plugin_imports_a_plugin() -> None:
-    """DVC cannot express that an item of a foreach depends on the file of another item."""
+    """The fingerprint of a plug-in covers its own file, not those of other plug-ins."""
     every = {file for kind in KINDS for file in plugins(kind).values()}
     for file in every:
         assert not (imported(file) & every), file

@@ -17,12 +17,12 @@ from retail import params as parameters
 from retail import paths, shop, weeks
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates.engine import lists, proposals, source
+from stage1_candidates.engine import lists, proposals, propose, source
 from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.networks.base import propose_network
 from stage1_candidates.networks.base import train_network as learn
+from stage1_candidates.networks.base import trained_weights
 from stage1_candidates.pooling import pool
 
 WORLD = random_world(seed=2)
@@ -99,7 +99,7 @@ def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPat
         about = json.loads(paths.of_week(folder, "weights", week, "json").read_text())
         assert about["week"] == week and about["settings"] == json.loads(settings().model_dump_json())
     assert not (paths.CHECKPOINTS / "memory").exists()
-    used = {week: int(propose_network.load_weights("memory", trainings(3), week)["week"][0]) for week in PLAN.all}
+    used = {week: int(trained_weights.load("memory", trainings(3), week)["week"][0]) for week in PLAN.all}
     assert used == {50: 50, 51: 50, 53: 53, 54: 53, 55: 53, 56: 56, 57: 56, 58: 58}
 
 
@@ -176,10 +176,9 @@ def test_a_network_without_a_training_proposes_nothing_and_scores_nan(
         "memory: too little training data before label week 50; it proposes nothing in this week"
         in capsys.readouterr().out
     )
-    project.setattr(sys, "argv", ["propose_network", "memory"])
     project.setattr(weeks, "customers", lambda log, plan, week, settings, seed: np.arange(3, dtype=np.uint32))
     project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {}}}))
-    propose_network.main()
+    propose.main()
     rows = {
         week: pl.read_parquet(paths.of_week(paths.SOURCES / "memory", "candidates", week)).height for week in (51, 53)
     }

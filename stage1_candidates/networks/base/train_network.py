@@ -16,8 +16,9 @@ from safetensors.numpy import save_file
 
 from retail import kept, paths, shop, stage, weeks
 from retail import params as parameters
+from retail.cores import cores
 from retail.weeks import History
-from stage1_candidates.engine import proposals, source
+from stage1_candidates.engine import source
 from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.plugin_types import Weights
 from stage1_candidates.networks.base import side_by_side
@@ -49,14 +50,15 @@ def count_parallel(trainings: int) -> int:
     """Count the trainings that run in parallel: one on a GPU, else at most one per core."""
     import torch  # here, because torch is optional if no network is used
 
-    return 1 if torch.cuda.is_available() else min(side_by_side.cores(), trainings)
+    return 1 if torch.cuda.is_available() else min(cores(), trainings)
 
 
 def main() -> None:
     name = sys.argv[1]
     params = parameters.read()
     if source.is_off(name, params):
-        proposals.write_off(paths.NETWORKS / name)
+        with stage.whole_folder(paths.NETWORKS / name) as part:
+            (part / paths.SETTINGS).write_text('{"use": false}')
         return
     _, settings = source.load_network(name, params)
     with stage.whole_folder(paths.NETWORKS / name) as folder:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
+from retail.cores import cores
 from stage1_candidates.engine.blocks import Training
-from stage1_candidates.networks.base.side_by_side import cores
 
 Batches = Callable[[int], Iterable[Any]]
 Measure = Callable[[nn.Module], float]
