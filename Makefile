@@ -13,7 +13,7 @@ network-on network-off: .venv/ready  # NAME=lens: bring a network into params.ya
 repro: .venv/ready  # from CSV files to outputs/submission.csv; DATA=folder points it at another shop for good
 	$(if $(DATA),.venv/bin/python -m retail_input.point "$(DATA)",@true)
 	.venv/bin/python -m submissions.check
-	$(VENV_PATH) dvc repro
+	@began=$$(date +%s); $(VENV_PATH) dvc repro && .venv/bin/python -m retail.clock --since $$began
 
 PYTEST = $(VENV_PATH) python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 

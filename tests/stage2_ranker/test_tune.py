@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna import Trial
 from optuna.trial import FrozenTrial
+from tqdm import tqdm
 from world import PARAMS, World, random_world
 
 from retail import metrics, paths, weeks
@@ -234,6 +235,29 @@ def test_a_search_tries_the_starts_then_the_proposals_of_the_sampler(unbroken: l
     states = [row[3].name for row in unbroken]
     assert set(states) == {"COMPLETE", "PRUNED"} and states[:5] == ["COMPLETE"] * 5
     assert max(row[2][0] for row in unbroken) > 0.95
+
+
+def test_a_search_ends_where_progress_bars_are_off(
+    unbroken: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar that is off counts nothing: a loop that asks it for the ended trials would claim trials for ever."""
+    monkeypatch.setattr(search, "tqdm", partial(tqdm, disable=True))
+    claim, claims = search._claim, iter(range(14))
+
+    def claim_bounded(*arguments: Any) -> Any:
+        assert next(claims, None) is not None, "a trial was claimed after the last one"
+        return claim(*arguments)
+
+    monkeypatch.setattr(search, "_claim", claim_bounded)
+    assert run_search(tmp_path) == unbroken
+
+
+def test_the_bar_shows_the_ended_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(tqdm, "update", lambda _, n=1: steps.append(n))
+    run_search(tmp_path, proposals=2)
+    run_search(tmp_path, proposals=2)
+    assert steps == [0, 1, 1, 1, 1, 4]
 
 
 def test_a_killed_search_resumes_with_the_same_trials(unbroken: list[Any], tmp_path: Path) -> None:
