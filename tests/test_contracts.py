@@ -492,7 +492,7 @@ def test_the_evaluated_ranker_is_retrained_on_the_stopping_weeks_for_the_rounds_
     rows = Rows.from_tables(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)
     assert set(np.unique(rows.age)) == {plan.stop[-1] - week for week in [*plan.train, *plan.stop]}
     for model in recipe.of_params(params.ranker):
-        same = ranker.fit_model(rows, None, model, params.ranker, stopped.rounds[model.name], [])
+        same = ranker.fit_model(rows, None, model, params.ranker, stopped.rounds[model.name])
         assert same.model_to_string() == blend.models[model.name].model_to_string()
 
 

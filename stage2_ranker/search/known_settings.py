@@ -26,6 +26,7 @@ SET_ELSEWHERE = {  # LightGBM's name -> the key of params.yaml that sets it
     "objective": "'objective' next to 'settings'",
     "seed": "'seed' next to 'settings'",
     "num_iterations": "'ranker.rounds'",
+    "early_stopping_round": "'ranker.patience'",
 }
 
 

@@ -2,10 +2,8 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
@@ -229,10 +227,9 @@ def test_no_rows_have_no_scores(rows: tuple[Rows, Rows]) -> None:
 def feed_stopping(values: list[float], patience: int, smooth: int) -> ranker.Stopping:
     """Return a Stopping after these values of MAP@12, or after the value at which it ended the fit."""
     stopping = ranker.Stopping(patience, smooth)
-    for value in values:
-        try:
-            stopping(SimpleNamespace(evaluation_result_list=[("stop set", "map@12", value, True)]))
-        except lgb.callback.EarlyStopException:
+    for done, value in enumerate(values, 1):
+        stopping.add(done, value)
+        if stopping.ended:
             break
     return stopping
 
@@ -242,6 +239,15 @@ def test_stopping_by_the_moving_average() -> None:
     assert feed_stopping([0, 1, 1, 2, 2, 3, 1, 1], patience=9, smooth=3).best_round == 5
     # the peak of round 2 does not win against the plateau of rounds 5 to 7
     assert feed_stopping([0, 5, 0, 0, 3, 3, 3, 0], patience=9, smooth=3).best_round == 6
+
+
+def test_stopping_counts_rounds_between_measurements() -> None:
+    stopping = ranker.Stopping(patience=10, smooth=10)
+    for done, value in ((5, 1.0), (10, 2.0), (15, 4.0), (20, 3.0), (25, 1.0)):
+        stopping.add(done, value)  # means of two: 1.5 after 10 rounds, 3, 3.5, 2
+    assert stopping.best_round == 15 and not stopping.ended
+    stopping.add(30, 1.0)
+    assert stopping.ended
 
 
 def test_stopping_ends_the_fit_after_patience() -> None:
@@ -272,7 +278,7 @@ def test_aliases_and_small_shares_are_known(objective: Objective) -> None:
         ({"num_leaves": 1}, "LightGBM says: Check failed: (num_leaves) > (1); fix it"),
         ({"num_leaves": 15.5}, 'LightGBM says: Parameter num_leaves should be of type int, got "15.5"; fix it'),
         ({"min_data_in_leaf": float("inf")}, "LightGBM says: cannot convert float infinity to integer; fix it"),
-        ({"early_stopping_round": 5}, "LightGBM says: For early stopping, at least one dataset"),
+        ({"early_stopping_round": 5}, "'early_stopping_round' does not belong here; set 'ranker.patience' instead"),
         ({"random_state": 5}, "'random_state' does not belong here; set 'seed' next to 'settings' instead"),
         ({"loss": 1}, "'loss' does not belong here; set 'objective' next to 'settings' instead"),
         ({"n_estimators": 9}, "'n_estimators' does not belong here; set 'ranker.rounds' instead"),
@@ -294,7 +300,7 @@ def test_the_least_size_of_a_leaf_may_be_set_by_an_alias(rows: tuple[Rows, Rows]
     def fit_trees(**leaf_size: int) -> str:
         settings = {"num_leaves": 7, **ONE_THREAD, **leaf_size}
         recipe = make_recipe("a", "binary").model_copy(update={"settings": settings})
-        text: str = ranker.fit_model(rows[0], None, recipe, make_settings(), 3, []).model_to_string()
+        text: str = ranker.fit_model(rows[0], None, recipe, make_settings(), 3).model_to_string()
         return text.partition("\nparameters:")[0]
 
     assert fit_trees(min_child_samples=20) == fit_trees(min_data_in_leaf=20) != fit_trees(min_data_in_leaf=2)
