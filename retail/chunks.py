@@ -21,7 +21,6 @@ LEAST = 16  # rows of a chunk; below it a thread costs more than it saves
 CHUNKS = 64  # of a kernel that splits its rows itself
 
 kernel = numba.njit(nogil=True, cache=True, error_model="numpy")  # a division by zero is not checked
-inlined_kernel = numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 Arguments = Sequence[Any]  # arrays and numbers
 _limit: int | None = None
 _pools: dict[int, ThreadPoolExecutor] = {}  # threads -> pool

@@ -4,7 +4,7 @@ numba's own sort and argsort cost about three seconds of each kernel that uses t
 fraction of it, and none of them allocates.
 """
 
-from retail.chunks import inlined_kernel, kernel
+from retail.chunks import kernel
 from retail.log import Array
 
 RUN = 12  # codes that an insertion sort orders before runs are merged
@@ -66,12 +66,13 @@ def sort_ids(ids: Array, low: int, high: int, codes: Array, spare: Array) -> Non
         ids[low + k] = codes[k]
 
 
-@inlined_kernel
+@kernel
 def push(scores: Array, ids: Array, size: int, score: float, item: int) -> int:
     """Add ``item`` to a heap of the best ``len(scores)`` items, and return its new size.
 
     ``scores`` float64 and ``ids`` uint32 hold ``size`` items, the worst first. Ties are broken by id: a larger id is
     worse. A full heap drops its worst item. Start with ``np.int64(0)`` items: numba compiles again for a literal.
+    Calls cost time, so a kernel calls this only where ``size < len(scores) or score >= scores[0]``.
     """
     if size < len(scores):
         _rise(scores, ids, size, score, item)
@@ -90,7 +91,7 @@ def sort_best(scores: Array, ids: Array, size: int) -> None:
         _sink(scores, ids, end, score, item)
 
 
-@inlined_kernel
+@kernel
 def _is_worse(score: float, item: int, other_score: float, other: int) -> bool:
     return score < other_score or (score == other_score and item > other)
 

@@ -189,7 +189,8 @@ def _sum_best(low: int, high: int, start: Array, order: Array, target: Array, we
             sums[t] += weight[order[p]]
         size = np.int64(0)
         for k in range(n):
-            size = push(scores, ids, size, sums[met[k]], met[k])
+            if size < len(scores) or sums[met[k]] >= scores[0]:
+                size = push(scores, ids, size, sums[met[k]], met[k])
         sort_best(scores, ids, size)
         for k in range(size):
             unique[ptr[key] + k], total[ptr[key] + k] = ids[k], scores[k]

@@ -72,7 +72,9 @@ def _best_targets(
         size = np.int64(0)
         for k in range(n):
             t = touched[k]
-            size = push(scores, ids, size, np.float64(total[t]), t)
+            score = np.float64(total[t])
+            if size < len(scores) or score >= scores[0]:
+                size = push(scores, ids, size, score, t)
             total[t] = 0.0
             state[t] = 0
         sort_best(scores, ids, size)

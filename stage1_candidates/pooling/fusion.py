@@ -82,8 +82,10 @@ def _fuse(low: int, high: int, start: Array, target: Array, rrf: float, fused: A
                 total[t] += 1.0 / (rrf + (k - begin + 1))
         size = np.int64(0)
         for k in range(n):
-            size = push(scores, ids, size, total[met[k]], met[k])
-            total[met[k]] = 0.0
+            t = met[k]
+            if size < len(scores) or total[t] >= scores[0]:
+                size = push(scores, ids, size, total[t], t)
+            total[t] = 0.0
         sort_best(scores, ids, size)
         count[r] = size
         for k in range(size):
