@@ -63,6 +63,11 @@ def run(
         helper.result()
 
 
+def call(function: Callable[..., Any], inputs: Arguments, outputs: Arguments = ()) -> Any:
+    """Return ``function(*inputs, *outputs)``, a kernel that is not split into rows; arrays are passed as by ``run``."""
+    return function(*map(freeze, inputs), *outputs)
+
+
 def freeze(value: Any) -> Any:
     """Return a contiguous read-only view of an array, a copy if it is not contiguous; other values as they are.
 

@@ -152,8 +152,8 @@ def count_rebuys(begin: Array, stop: Array, item: Array, day: Array, cutoff: int
     then owners; owners who bought it again; the sum of gaps between purchases in days; the number of gaps.
     """
     out = np.zeros((items, 2 * len(windows) + 4))
-    inputs = map(chunks.freeze, (begin, stop, item, day, cutoff, windows))
-    _count_rebuys(*inputs, out, np.full(items, -1), np.zeros(items, np.int64), np.empty(items, np.uint32))
+    scratch = np.full(items, -1), np.zeros(items, np.int64), np.empty(items, np.uint32)
+    chunks.call(_count_rebuys, (begin, stop, item, day, cutoff, windows), (out, *scratch))
     return out
 
 

@@ -5,6 +5,7 @@ times articles x neighbours.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -187,7 +188,7 @@ def _sum_best(low: int, high: int, start: Array, order: Array, target: Array, we
                 met[n] = t
                 n += 1
             sums[t] += weight[order[p]]
-        size = np.int64(0)
+        size: Any = np.int64(0)
         for k in range(n):
             if size < len(scores) or sums[met[k]] >= scores[0]:
                 size = push(scores, ids, size, sums[met[k]], met[k])

@@ -4,6 +4,8 @@ Each thread computes one row at a time in a dense buffer of a few bytes per targ
 pairs is needed.
 """
 
+from typing import Any
+
 import numpy as np
 
 from retail import chunks
@@ -69,7 +71,7 @@ def _best_targets(
                     touched[n] = t
                     n += 1
                 total[t] += row_weight[k] * step_weight[p]
-        size = np.int64(0)
+        size: Any = np.int64(0)
         for k in range(n):
             t = touched[k]
             score = np.float64(total[t])

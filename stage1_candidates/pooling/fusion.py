@@ -5,6 +5,7 @@ buffer (items,) per thread and resets it after each customer. No sort over all c
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def _fuse(low: int, high: int, start: Array, target: Array, rrf: float, fused: A
                     met[n] = t
                     n += 1
                 total[t] += 1.0 / (rrf + (k - begin + 1))
-        size = np.int64(0)
+        size: Any = np.int64(0)
         for k in range(n):
             t = met[k]
             if size < len(scores) or total[t] >= scores[0]:

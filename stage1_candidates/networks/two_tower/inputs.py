@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from retail.chunks import freeze, kernel
+from retail.chunks import call, kernel
 from retail.log import Array
 from retail.ragged import offsets, positions
 from retail.shop import Shop
@@ -50,11 +50,11 @@ def build_customers(history: History, shop: Shop, users: Array, bag: Bag, entry:
     log = history.log
     begin, stop = _find_latest(history, users, bag.entries)
     weight = np.empty((len(bag.half_lives), int((stop - begin).sum())))
-    inputs = (begin, stop, log.day, history.cutoff, np.array(bag.half_lives, np.float64), float(bag.mass))
-    _compute_weights(*map(freeze, inputs), weight)
+    half_lives = np.array(bag.half_lives, np.float64)
+    call(_compute_weights, (begin, stop, log.day, history.cutoff, half_lives, float(bag.mass)), (weight,))
     numbers = np.zeros((len(users), CUSTOMER_NUMBERS))
-    inputs = (log.start[users], history.stop[users], log.day, log.visit, log.price, history.cutoff)
-    _compute_customer_numbers(*map(freeze, inputs), numbers)
+    entries = log.start[users], history.stop[users], log.day, log.visit, log.price
+    call(_compute_customer_numbers, (*entries, history.cutoff), (numbers,))
     return Customers(
         entry=torch.from_numpy(entry.astype(np.int64)),
         start=torch.from_numpy(offsets(stop - begin)[:-1]),
@@ -104,8 +104,8 @@ def compute_article_numbers(history: History) -> Array:
     log = history.log
     first, last = (np.full(log.items, NEVER) for _ in range(2))
     price = np.full(log.items, np.nan)
-    inputs = (log.item_start, history.item_stop, log.by_item, log.item_day, log.price, history.cutoff)
-    _compute_article_numbers(*map(freeze, inputs), first, last, price)
+    entries = log.item_start, history.item_stop, log.by_item, log.item_day, log.price
+    call(_compute_article_numbers, (*entries, history.cutoff), (first, last, price))
     known = np.isfinite(price)
     mean_price = price[known].mean() if known.any() else 0.0
     columns = [np.log1p(first) / SCALE, np.log1p(last) / SCALE, np.where(known, price - mean_price, 0.0), known]
@@ -118,7 +118,7 @@ def compute_article_numbers(history: History) -> Array:
 def count_sales(history: History, days: int) -> Array:
     """Count the entries (items,) int64 of each article in the last ``days`` before the cutoff."""
     log, counts = history.log, np.zeros(history.log.items, np.int64)
-    _count_sales(*map(freeze, (log.item_start, history.item_stop, log.item_day, history.cutoff, days)), counts)
+    call(_count_sales, (log.item_start, history.item_stop, log.item_day, history.cutoff, days), (counts,))
     return counts
 
 
