@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
-import numba
 import numpy as np
 
+from retail import chunks
 from retail.log import Array
 from stage2_ranker.fast_trees.forest import Forest
 from stage2_ranker.model.blend import Blend
@@ -59,12 +59,8 @@ def load_masks(file: Path, threads: int, folder: Path) -> Score:
         raise ValueError("a tree has too many leaves or thresholds")
 
     def score(rows: Array) -> Array:
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, before))
-        try:
+        with chunks.limit_threads(threads):
             return forest.score(rows)
-        finally:
-            numba.set_num_threads(before)
 
     return score
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,9 +17,8 @@ from typing import Generic, TypeVar
 from tqdm import tqdm
 
 from retail import kept, paths, stage
-from retail.cores import cores
+from retail.threads import map_weeks
 
-ROWS_IN_WORK = 20_000_000  # rows of the log times weeks in parallel, at most: a thread holds arrays as long as the log
 DONE = ".week_{:03d}"  # marks a finished week in an unfinished folder
 W = TypeVar("W")  # what the plug-ins of a week share, such as its history
 
@@ -67,12 +65,12 @@ def fill(
         if task.name in folders and not all((folders[task.name] / DONE.format(week)).exists() for week in weeks)
     ]  # fmt: skip
     together, alone = ([task for task in waiting if task.parallel is parallel] for parallel in (True, False))
-    threads = max(1, min(cores(), len(weeks), ROWS_IN_WORK // max(rows, 1)))
     with tqdm(total=len(weeks) * len(waiting), desc=name, unit="file") as bar:
         if together:
-            _run_in_threads(lambda week: run_week(week, together), weeks, threads)
+            map_weeks(lambda week: run_week(week, together), weeks, rows)
         for task in alone:
-            _run_in_threads(lambda week, task=task: run_week(week, [task]), weeks, 1)  # type: ignore[misc]
+            for week in weeks:
+                run_week(week, [task])
     with stage.whole_folder(root) as part:
         for task in tasks:
             (part / task.name).mkdir()
@@ -108,19 +106,3 @@ def _remove_others(folder: Path, names: set[str]) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name not in names:
             shutil.rmtree(path)
-
-
-def _run_in_threads(run: Callable[[int], None], weeks: Sequence[int], threads: int) -> None:
-    """Call ``run`` for every week; after an error no further week starts, and the first error is raised."""
-    if threads == 1:
-        for week in weeks:
-            run(week)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(run, week) for week in weeks]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

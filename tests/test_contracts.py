@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import polars as pl
 import pytest
@@ -22,8 +21,8 @@ from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_
 from world import SOURCES as PLAIN
 
 from features.engine import build_features, group
+from retail import chunks, paths, schema, weeks
 from retail import params as parameters
-from retail import paths, schema, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
@@ -375,15 +374,12 @@ def test_a_history_that_includes_the_cutoff_day_is_noticed(name: str, monkeypatc
 
 @plugins(SOURCES + GROUPS)
 def test_one_thread_and_two_have_the_same_outputs(name: str) -> None:
-    if numba.config.NUMBA_NUM_THREADS < 2:  # type: ignore[attr-defined]
+    if chunks.count_threads() < 2:
         pytest.skip("this machine has a single core")
-    before, outputs = numba.get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            numba.set_num_threads(threads)
+    outputs = []
+    for threads in (1, 2):
+        with chunks.limit_threads(threads):
             outputs.append(compute_outputs(name, shop(), 56))
-    finally:
-        numba.set_num_threads(before)
     assert_same(*outputs)
 
 

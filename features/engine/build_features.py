@@ -59,7 +59,9 @@ def write_week(
         raise InputError(
             f"features {name}: expected {expected} rows of Float32; got {rows.height}; wrong dtype: {wrong}"
         )
-    rows.filter(pl.Series(shared.kept)).write_parquet(paths.of_week(folder, "rows", week))
+    rows.filter(pl.Series(shared.kept)).write_parquet(
+        paths.of_week(folder, "rows", week), compression=paths.COMPRESSION
+    )
 
 
 def make_task(name: str, params: Params, shop: Shop, inputs: list[str]) -> Task[Candidates]:

@@ -58,4 +58,4 @@ class Proposer:
         users = weeks.customers(self.whole.log, self.plan, week, self.params.weeks, self.params.seed)
         best = fitted.propose(history, self.whole, users)
         rows = schema.check(frame(users, best), schema.CANDIDATES, f"source {self.name}", key=("user", "item"))
-        rows.write_parquet(paths.of_week(folder, "candidates", week))
+        rows.write_parquet(paths.of_week(folder, "candidates", week), compression=paths.COMPRESSION)

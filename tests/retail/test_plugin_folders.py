@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retail import paths, plugin_folders
+from retail import paths, plugin_folders, threads
 from retail.plugin_folders import Task
 
 WEEKS = [7, 8, 9]
@@ -73,7 +73,7 @@ def test_a_plugin_that_is_off_has_its_settings_alone(fill: Callable[..., dict[st
 def test_a_killed_run_resumes_after_its_last_finished_week(
     fill: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch, parallel: bool
 ) -> None:
-    monkeypatch.setattr(plugin_folders, "cores", lambda: 1)  # so that week 7 ends before week 8 begins
+    monkeypatch.setattr(threads, "cores", lambda: 1)  # so that week 7 ends before week 8 begins
     killed, resumed = Counter("a", fails_in=8), Counter("a")
     with pytest.raises(KeyboardInterrupt):
         fill(task(killed, parallel=parallel))
@@ -85,9 +85,9 @@ def test_a_killed_run_resumes_after_its_last_finished_week(
 def test_weeks_run_in_parallel_unless_a_plugin_forbids_it(
     fill: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_folders, "cores", lambda: 3)
+    monkeypatch.setattr(threads, "cores", lambda: 3)
     together = threading.Barrier(3, timeout=20)  # passes when all three weeks run at the same time
-    threads = set()
+    used = set()
 
     class Meeting(Counter):
         def __call__(self, week: int, shared: str, folder: Path) -> None:
@@ -96,11 +96,11 @@ def test_weeks_run_in_parallel_unless_a_plugin_forbids_it(
 
     class Alone(Counter):
         def __call__(self, week: int, shared: str, folder: Path) -> None:
-            threads.add(threading.get_ident())
+            used.add(threading.get_ident())
             super().__call__(week, shared, folder)
 
     fill(task(Meeting("a")), task(Alone("b"), parallel=False))
-    assert threads == {threading.get_ident()}
+    assert used == {threading.get_ident()}
 
 
 def test_outputs_that_were_removed_are_linked_again(fill: Callable[..., dict[str, list[str]]]) -> None:
