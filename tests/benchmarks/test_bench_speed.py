@@ -331,3 +331,30 @@ def test_the_expected_rest_by_hand() -> None:
     tasks = [speed.Task("demo", 3, "base"), speed.Task("demo", 3, "new"), speed.Task("grocery", 1, "new")]
     measured = {key: MEASURED[key] for key in ("demo 1 base", "demo 2 base", "demo 1 new", "demo 2 new")}
     assert speed.estimate_rest(tasks, measured) == pytest.approx(100 + 25 + 1860 * 0.3)
+
+
+def test_repro_compiles_the_kernels_where_none_is_compiled(tmp_path: Path) -> None:
+    environment = tmp_path / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    for name in ("python", "dvc"):
+        program = environment / "bin" / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> calls\n')
+        program.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "constraints.txt", ".venv/ready"):  # the environment is the newest
+        (tmp_path / name).touch()
+
+    def repro() -> list[str]:
+        (tmp_path / "calls").unlink(missing_ok=True)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        subprocess.run(["make", "repro"], cwd=tmp_path, env=clean, check=True, capture_output=True)
+        return [" ".join(line.split()[:3]) for line in (tmp_path / "calls").read_text().splitlines()]
+
+    compiling, graph = "python -m benchmarks.compile_kernels", ["dvc repro", "python -m retail.clock"]
+    for folder in (environment / "lib", tmp_path / "data" / "bench"):  # kernels of others
+        folder.mkdir(parents=True)
+        (folder / "a.nbi").touch()
+    assert repro() == ["python -m submissions.check", compiling, *graph]
+    (tmp_path / "features" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "features" / "__pycache__" / "kernels.nbi").touch()
+    assert repro() == ["python -m submissions.check", *graph]
