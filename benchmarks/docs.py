@@ -31,6 +31,7 @@ TABLES: Mapping[str, Callable[[Json], str]] = {  # name of the JSON file -> func
     "ablate": result_tables.tabulate_ablation,
     "tuning": result_tables.tabulate_tuning,
     "scale": result_tables.tabulate_scale,
+    "speed": result_tables.tabulate_speed,
     "sources_table": result_tables.tabulate_sources,
     "scoring": result_tables.tabulate_scoring,
     "kernels": result_tables.tabulate_kernels,
@@ -67,6 +68,12 @@ SECTIONS = (  # of docs/results.md: table, title, description
         "Cost by stage",
         "An invented shop as large as the competition's. An exponent of 1: twice the transactions cost twice as much. "
         f"Stages under {result_tables.LEAST_SECONDS} seconds are left out.",
+    ),
+    (
+        "speed",
+        "Speed compared with an earlier commit",
+        "`make bench-speed` runs the same work at two commits, one directly after the other. Seconds and ratios are "
+        "geometric means over the repeats. Ratios are new to base. A target is an upper limit for new.",
     ),
     (
         "sources_table",
