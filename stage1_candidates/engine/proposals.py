@@ -1,7 +1,10 @@
 """Compute and store the candidates of a source for the stages ``propose@`` and ``propose_network@``."""
 
+import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import polars as pl
@@ -27,9 +30,18 @@ def frame(users: Array, best: Lists) -> pl.DataFrame:
 
 
 def load_state(name: str, week: int) -> State:
-    """Load the state of source ``name`` for ``week``."""
-    with np.load(paths.of_week(paths.SOURCES / name, "state", week, "npz")) as stored:
-        return dict(stored)
+    """Load the state of source ``name`` for ``week``.
+
+    ``np.savez`` stores arrays uncompressed. They are read from the file itself, at half the cost of ``np.load``, which
+    reads small parts and sums their bits.
+    """
+    state = {}
+    with paths.of_week(paths.SOURCES / name, "state", week, "npz").open("rb") as file, ZipFile(file) as stored:
+        for member in stored.infolist():
+            file.seek(member.header_offset + 26)  # the lengths of the name and of a field, which precede the array
+            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+            state[member.filename.removesuffix(".npy")] = np.lib.format.read_array(file)
+    return state
 
 
 def write_off(folder: Path) -> None:
