@@ -75,7 +75,7 @@ class Ranker(Block):
     patience: Positive
     smooth: Positive
     retrain: bool
-    final_growth: Annotated[float, Field(gt=0)]
+    retrain_rounds: Positive
     average: Average
     models: dict[str, Model]
 

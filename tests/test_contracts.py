@@ -480,15 +480,17 @@ def test_all_rows_of_stopping_weeks_and_of_the_tuning_set_are_kept(built: Built)
         assert rows["kept"].equals(kept, check_names=False) and not rows["sampled"].all()
 
 
-def test_the_evaluated_ranker_is_retrained_on_the_stopping_weeks_for_the_rounds_they_chose(built: Built) -> None:
+def test_the_evaluated_ranker_goes_on_from_the_stopped_one_on_the_stopping_weeks(built: Built) -> None:
     plan, params, blend = built.plan, built.params, built.blend
     assert len(plan.stop) == 2 and params.ranker.retrain
     stopped = train.train_with_stopping(plan, params)
-    assert (blend.rounds, blend.spreads) == (stopped.rounds, stopped.spreads)
+    assert blend.spreads == stopped.spreads
+    assert blend.rounds == {name: n + params.ranker.retrain_rounds for name, n in stopped.rounds.items()}
     rows = Rows.from_tables(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)
     assert set(np.unique(rows.age)) == {plan.stop[-1] - week for week in [*plan.train, *plan.stop]}
     for model in recipe.of_params(params.ranker):
-        same = ranker.fit_model(rows, None, model, params.ranker, stopped.rounds[model.name])
+        old = stopped.models[model.name]
+        same = ranker.continue_model(old, rows, model, params.ranker.retrain_rounds)
         assert same.model_to_string() == blend.models[model.name].model_to_string()
 
 

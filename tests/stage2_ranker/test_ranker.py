@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
@@ -77,7 +78,7 @@ BOTH = [make_recipe("lambdarank", "lambdarank"), make_recipe("binary", "binary",
 
 def make_settings(rounds: int = 25, average: Average = "scores") -> Ranker:
     return Ranker(
-        rounds=rounds, patience=5, retrain=True, final_growth=1.0, half_life=20.0, smooth=2, average=average, models={}
+        rounds=rounds, patience=5, retrain=True, retrain_rounds=3, half_life=20.0, smooth=2, average=average, models={}
     )
 
 
@@ -211,6 +212,35 @@ def test_early_stopping_ends_before_the_last_round_and_retraining_takes_the_give
     retrained = ranker.fit(rows[0], None, BOTH, make_settings(rounds=400), {"lambdarank": 3, "binary": 5}, stopped)
     assert retrained.rounds == {"lambdarank": 3, "binary": 5} and retrained.spreads == stopped.spreads
     assert {name: model.num_trees() for name, model in retrained.models.items()} == retrained.rounds
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_continued_model_is_that_of_lightgbm(rows: tuple[Rows, Rows], objective: Objective) -> None:
+    """LightGBM's own way, ``init_model``, scores the rows itself and thereby takes many times as long."""
+    recipe = make_recipe("a", objective)
+    old = ranker.fit_model(*rows, recipe, make_settings(), 9)
+    newer = rows[1]
+    parameters = ranker.make_parameters(recipe, len(newer.label))
+    data = lgb.Dataset(
+        newer.features, newer.label, weight=newer.compute_weights(recipe.half_life), group=newer.groups,
+        feature_name=newer.names, params=parameters,
+    )  # fmt: skip
+    first = lgb.Booster(model_str=old.model_to_string())
+    expected = lgb.train(parameters, data, 4, init_model=first, keep_training_booster=True)
+    continued = ranker.continue_model(old, newer, recipe, 4)
+    assert continued.num_trees() == old.best_iteration + 4
+    raw = continued.predict(newer.features, raw_score=True)
+    assert raw == pytest.approx(expected.predict(newer.features, raw_score=True), abs=1e-9)
+    before = np.asarray(old.predict(newer.features, raw_score=True))
+    assert np.array_equal(continued.predict(newer.features, raw_score=True, num_iteration=old.best_iteration), before)
+    assert not np.array_equal(raw, before)
+
+
+def test_a_continued_blend_keeps_weights_and_spreads(rows: tuple[Rows, Rows]) -> None:
+    stopped = ranker.fit(*rows, BOTH, make_settings(rounds=9), None, None)
+    longer = ranker.continue_blend(stopped, rows[1], BOTH, make_settings())
+    assert longer.rounds == {name: n + make_settings().retrain_rounds for name, n in stopped.rounds.items()}
+    assert (longer.weights, longer.spreads) == (stopped.weights, stopped.spreads)
 
 
 def test_a_saved_model_ends_at_the_round_that_early_stopping_chose(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
