@@ -226,7 +226,7 @@ def continue_model(old: lgb.Booster, rows: Rows, recipe: Recipe, rounds: int) ->
     first = lgb.Booster(model_str=old.model_to_string())  # without trees after its best iteration
     # what lgb.train(init_model=first) does in the end, without LightGBM's own slow scoring of the rows
     basic._safe_call(basic._LIB.LGBM_BoosterMerge(fitted._handle, first._handle))
-    data.set_init_score(None)
+    data.set_field("init_score", None)  # set_init_score(None) would leave the old values in place
     return lgb.Booster(model_str=fitted.model_to_string(num_iteration=-1))
 
 

@@ -236,6 +236,14 @@ def test_a_continued_model_is_that_of_lightgbm(rows: tuple[Rows, Rows], objectiv
     assert not np.array_equal(raw, before)
 
 
+def test_continuing_leaves_nothing_behind_in_the_shared_bins(rows: tuple[Rows, Rows]) -> None:
+    recipe = make_recipe("a", "binary")
+    before = ranker.fit_model(rows[0], None, recipe, make_settings(), 4)
+    ranker.continue_model(before, rows[0], recipe, 2)
+    after = ranker.fit_model(rows[0], None, recipe, make_settings(), 4)
+    assert after.model_to_string() == before.model_to_string()
+
+
 def test_a_continued_blend_keeps_weights_and_spreads(rows: tuple[Rows, Rows]) -> None:
     stopped = ranker.fit(*rows, BOTH, make_settings(rounds=9), None, None)
     longer = ranker.continue_blend(stopped, rows[1], BOTH, make_settings())
