@@ -92,8 +92,14 @@ class Evaluate(Block):
     half_life: Days
 
 
+class Cascade(Block):
+    rounds: Positive
+    keep: Annotated[int, Field(ge=0, description="0 or at least 12")]
+
+
 class Submit(Block):
     shard: Positive
+    cascade: Cascade
 
 
 class Explain(Block):

@@ -52,9 +52,13 @@ class Forest:
             return None
         return _assemble(model.num_feature(), forest, min(bits for bits in WIDTHS if bits >= most))
 
-    def score(self, features: Array) -> Array:
-        """Compute raw scores (n,) float64 of ``features`` (n, f) float32; column-major features are fastest."""
-        out = np.zeros(len(features))
+    def score(self, features: Array, start: Array | None = None) -> Array:
+        """Compute raw scores (n,) float64 of ``features`` (n, f) float32; column-major features are fastest.
+
+        ``start`` (n,): the sum over earlier trees, to which these trees are added one by one. So the scores of two
+        parts of a model are bitwise those of the whole.
+        """
+        out = np.zeros(len(features)) if start is None else start.copy()
         columns = np.ascontiguousarray(features.T, np.float32)  # (f, n)
         kind, spread = WIDTHS[self.value.shape[1]]
         shift = kind(self.value.shape[1] - int(self.value.shape[1]).bit_length() + 1)
@@ -142,6 +146,8 @@ def _score(low: int, high: int, columns: Array, cut_start: Array, cut: Array, na
                 right[k] = MISSING if np.isnan(x[k]) else passed[k]
         for k in range(BLOCK):
             total[k] = 0.0
+        for k in range(rows):
+            total[k] = out[begin + k]
         for tree in range(len(split_start) - 1):
             for k in range(BLOCK):
                 alive[k] = ~mask.dtype.type(0)
