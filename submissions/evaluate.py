@@ -156,7 +156,8 @@ def main() -> None:
             table.write_csv(folder / f"{name}.csv")
         bootstrap_intervals(ap, params.evaluate.bootstrap, params.seed).write_csv(folder / "intervals.csv")
         figures = summarise(ap, params.evaluate.bootstrap, params.seed)
-        print(f"evaluate: the cascade leaves the lists of {figures['cascade']['same_lists']:.2%} of customers unchanged")
+        same = ap["same_without_cascade"].mean()
+        print(f"evaluate: the cascade leaves the lists of {same:.2%} of {ap.height:,} customers unchanged")
         (folder / "evaluation.json").write_text(json.dumps(figures, indent=1))
 
 
