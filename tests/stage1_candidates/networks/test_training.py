@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from retail.log import Array
 from stage1_candidates.engine.blocks import Training
-from stage1_candidates.networks.base import training
+from stage1_candidates.networks.base import several_devices, training
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.training import Curve
 
@@ -127,6 +127,19 @@ def test_two_processes_share_the_batches(tmp_path: Path) -> None:
     assert curve.metric == [0.1, 0.5] and curve == repeated and same(weights, repeated_weights)
     _, alone = run(tmp_path / "alone", Measure([0.1, 0.5]), SETTINGS.model_copy(update={"epochs": 2}))
     assert not same(weights, alone)  # two devices take half the steps with twice the batch
+
+
+def test_the_plain_loop_trains_as_lightning_does(tmp_path: Path) -> None:
+    """Warm-up, clipping and dropout included: the same losses and weights, bit for bit."""
+    metrics = [0.1, 0.5, 0.3, 0.4, 0.6]
+    for name, precision in (("full", "32-true"), ("half", "bf16-mixed")):
+        settings = SETTINGS.model_copy(update={"clip": 0.5, "weight_decay": 0.1, "precision": precision})
+        plain, weights = run(tmp_path / f"{name}_plain", Measure(metrics[:]), settings)
+        torch.manual_seed(3)
+        network = Sum()
+        measure, folder = Measure(metrics[:]), tmp_path / f"{name}_lightning"
+        assert several_devices.train(network, batches, 6, measure, settings, 7, folder, "sum") == plain
+        assert same(weights, stored.arrays(network))
 
 
 def test_weights_convert_to_arrays_and_back() -> None:
