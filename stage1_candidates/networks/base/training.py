@@ -64,27 +64,25 @@ def train(
     torch.manual_seed(seed * SEED_STEP)
     network.train().to(stored.device())
     optimiser, schedule = make_optimiser(network, steps, settings)
+    parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
     progress, file = _Progress(), folder / LAST
     if file.exists():
         state = torch.load(file, map_location=stored.device(), weights_only=True)
         progress = _Progress(state["losses"], state["metrics"], state["best"])
-        for part, name in ((network, "network"), (optimiser, "optimiser"), (schedule, "schedule")):
-            part.load_state_dict(state[name])
+        for name, value in parts.items():
+            value.load_state_dict(state[name])
     with _deterministic():
         while not has_ended(progress.metrics, settings):
             epoch = len(progress.metrics)
-            with tqdm(
-                batches(epoch), label_epoch(label, progress.metrics), steps, False, unit="batch", mininterval=1
-            ) as bar:
-                progress.losses.append(
-                    _train_epoch(network, bar, optimiser, schedule, settings, seed * SEED_STEP + epoch)
-                )
+            text = label_epoch(label, progress.metrics)
+            with tqdm(batches(epoch), text, steps, False, unit="batch", mininterval=1) as bar:
+                loss = _train_epoch(network, bar, optimiser, schedule, settings, seed * SEED_STEP + epoch)
+            progress.losses.append(loss)
             progress.metrics.append(measure_epoch(network, measure))
             if int(np.argmax(progress.metrics)) == epoch:
                 progress.best = {name: value.detach().clone() for name, value in network.state_dict().items()}
-            parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
             with stage.whole_file(file) as part:
-                torch.save({**vars(progress), **{name: held.state_dict() for name, held in parts.items()}}, part)
+                torch.save({**vars(progress), **{name: value.state_dict() for name, value in parts.items()}}, part)
     network.load_state_dict(progress.best)
     network.eval().cpu()
     return Curve(progress.losses, progress.metrics, int(np.argmax(progress.metrics)))
@@ -95,7 +93,9 @@ def make_optimiser(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     """Make the optimiser and its learning rates, which rise from 0 in the first share ``warmup`` of all steps."""
     kind = torch.optim.AdamW if settings.decoupled else torch.optim.Adam
-    optimiser = kind(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    fused = settings.devices == 1  # Lightning cannot clip the gradients of a fused optimiser
+    rate, decay = settings.learning_rate, settings.weight_decay
+    optimiser = kind(network.parameters(), lr=rate, weight_decay=decay, fused=fused)
     rise = max(round(settings.warmup * steps * settings.epochs), 1)
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / rise))
 
@@ -162,13 +162,14 @@ def move_batch(batch: Any, device: torch.device) -> Any:
 def _deterministic() -> Iterator[None]:
     """Use deterministic algorithms in a ``with`` block, where torch has them."""
     before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    debugging: Any = torch.utils.deterministic
+    filled = debugging.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
+    debugging.fill_uninitialized_memory = False  # it only shows errors, and costs time
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*deterministic")
             yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warned)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        debugging.fill_uninitialized_memory = filled
