@@ -50,8 +50,8 @@ class _Loop(lightning.LightningModule):
     """Run the training loop of a network, and record losses and metrics."""
 
     def __init__(
-        self, network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int,
-        label: str,
+        self, network: nn.Module, batches: Batches, steps: int, measure: Measure | None, settings: Training,
+        seed: int, label: str,
     ) -> None:  # fmt: skip
         super().__init__()
         self.network, self.batches, self.steps, self.measure = network, batches, steps, measure
@@ -81,7 +81,7 @@ class _Loop(lightning.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        metric = measure_epoch(self.network, self.measure)
+        metric = measure_epoch(self.network, self.measure, self.epoch)
         self.losses.append(self._sum / max(self._count, 1))
         self.metrics.append(metric)
         self.log("metric", metric, rank_zero_only=True)
@@ -93,13 +93,13 @@ class _Loop(lightning.LightningModule):
         self.losses, self.metrics = (list(values) for values in checkpoint["curve"])
 
     def configure_optimizers(self) -> Any:
-        optimiser, schedule = make_optimiser(self.network, self.steps, self.settings)
+        optimiser, schedule = make_optimiser(self.network, self.steps, self.settings, falls=self.measure is None)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def train(
-    network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int, folder: Path,
-    label: str,
+    network: nn.Module, batches: Batches, steps: int, measure: Measure | None, settings: Training, seed: int,
+    folder: Path, label: str,
 ) -> Curve:  # fmt: skip
     """Train as ``training.train`` does; each of n devices takes every n-th batch."""
     silence_lightning()

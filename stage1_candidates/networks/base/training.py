@@ -48,13 +48,14 @@ class _Progress:
 
 
 def train(
-    network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int, folder: Path,
-    label: str,
+    network: nn.Module, batches: Batches, steps: int, measure: Measure | None, settings: Training, seed: int,
+    folder: Path, label: str,
 ) -> Curve:  # fmt: skip
     """Train ``network`` in place; leave it in evaluation mode with the weights of its best epoch.
 
     ``batches(epoch)``: the batches of an epoch, the same at each call. ``steps``: their approximate number.
-    ``measure(network)``: the validation metric, larger is better, called in evaluation mode without gradients.
+    ``measure(network)``: the validation metric, larger is better, called in evaluation mode without gradients. None:
+    train for all epochs and keep the last; the learning rate then falls to 0, because the last step is known.
     ``folder``: the checkpoints; a killed training resumes from its last finished epoch. ``label``: of the progress bar.
     """
     if settings.devices > 1:
@@ -63,7 +64,7 @@ def train(
         return several_devices.train(network, batches, steps, measure, settings, seed, folder, label)
     torch.manual_seed(seed * SEED_STEP)
     network.train().to(stored.device())
-    optimiser, schedule = make_optimiser(network, steps, settings)
+    optimiser, schedule = make_optimiser(network, steps, settings, falls=measure is None)
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
     progress, file = _Progress(), folder / LAST
     if file.exists():
@@ -78,7 +79,7 @@ def train(
             with tqdm(batches(epoch), text, steps, False, unit="batch", mininterval=1) as bar:
                 loss = _train_epoch(network, bar, optimiser, schedule, settings, seed * SEED_STEP + epoch)
             progress.losses.append(loss)
-            progress.metrics.append(measure_epoch(network, measure))
+            progress.metrics.append(measure_epoch(network, measure, epoch))
             if int(np.argmax(progress.metrics)) == epoch:
                 progress.best = {name: value.detach().clone() for name, value in network.state_dict().items()}
             with stage.whole_file(file) as part:
@@ -89,19 +90,32 @@ def train(
 
 
 def make_optimiser(
-    network: nn.Module, steps: int, settings: Training
+    network: nn.Module, steps: int, settings: Training, falls: bool
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    """Make the optimiser and its learning rates, which rise from 0 in the first share ``warmup`` of all steps."""
+    """Make the optimiser and its learning rates, which rise from 0 in the first share ``warmup`` of all steps.
+
+    If it ``falls``, a rate is also at most the share of steps that are left.
+    """
     kind = torch.optim.AdamW if settings.decoupled else torch.optim.Adam
     fused = settings.devices == 1  # Lightning cannot clip the gradients of a fused optimiser
     rate, decay = settings.learning_rate, settings.weight_decay
     optimiser = kind(network.parameters(), lr=rate, weight_decay=decay, fused=fused)
     rise = max(round(settings.warmup * steps * settings.epochs), 1)
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / rise))
+    total = max(steps * settings.epochs, 1)
+
+    def scale(step: int) -> float:
+        return min(1.0, (step + 1) / rise, max(1 - step / total, 0.0) if falls else 1.0)
+
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, scale)
 
 
-def measure_epoch(network: nn.Module, measure: Measure) -> float:
-    """Measure the validation metric in evaluation mode; return it rounded, so that a checkpoint holds it exactly."""
+def measure_epoch(network: nn.Module, measure: Measure | None, epoch: int) -> float:
+    """Measure the validation metric in evaluation mode, rounded because Lightning compares in single precision.
+
+    Without ``measure`` it is the number of the epoch, so that the last one is the best.
+    """
+    if measure is None:
+        return float(epoch)
     network.eval()
     torch.set_num_threads(cores())  # numba changes the number, and with it the last bit of sums
     with torch.no_grad():

@@ -15,7 +15,7 @@ from stage1_candidates.engine.plugin_types import Weights
 
 
 class WarmTraining(Training):
-    warm_epochs: NotNegative  # epochs at most of a training that starts from earlier weights; 0: each starts anew
+    warm_epochs: NotNegative  # epochs of a training that starts from earlier weights; 0: each starts from random ones
 
     def after(self, start: Weights) -> Training:
         """Return the settings of a training that starts from ``start``; {}: from random weights."""

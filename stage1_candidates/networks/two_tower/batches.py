@@ -34,7 +34,7 @@ class Examples(Block):
     """The training examples."""
 
     weeks: Positive  # maximum number of label weeks for training, before the held-out ones
-    warm_weeks: Positive  # the same of a training that starts from earlier weights
+    warm_weeks: Positive  # the same of a training that starts from earlier weights, which holds out none
     hold: Positive  # held-out label weeks for early stopping
     customers: Positive  # maximum number of buyers used of a label week
     most: Positive  # maximum number of customers of an epoch, over all label weeks

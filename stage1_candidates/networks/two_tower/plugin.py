@@ -68,9 +68,10 @@ def train(
 ) -> Weights:
     """Train on the label weeks before ``history.week``; the last ``hold`` ones are held out for early stopping.
 
-    Each week uses the history before its own first day. ``start``: weights trained before an earlier cutoff, from which
-    the network learns the last ``warm_weeks`` only; an article that was not for sale then starts as in a new network.
-    Returns ``start`` if no training week is left, by default no weights.
+    Each week uses the history before its own first day. ``start``: weights trained before an earlier cutoff. From them
+    the network learns the last ``warm_weeks`` only, for a fixed number of epochs without held-out weeks. An article
+    that was not for sale then starts as in a new network. Returns ``start``, by default no weights, if there is no
+    label week to learn.
     """
     from stage1_candidates.networks.base import training  # here, because only training needs it
 
@@ -79,10 +80,12 @@ def train(
     shop = drop_rare_traits(shop, params.model.trait_customers)
     network = TwoTower(encode_attributes(shop), count_trait_rows(shop), params.model)
     examples = params.examples.bounded(history)
-    first = max(1, history.week - (examples.warm_weeks if start else examples.weeks) - examples.hold)
+    newest = examples.warm_weeks if start else examples.weeks + examples.hold
+    first = max(1, history.week - newest)
     parts = [prepare_week(history.log, week, examples, seed) for week in range(first, history.week)]
     parts = [part for part in parts if len(part.users)]  # a week without sales has no examples
-    train, held = parts[: -examples.hold], parts[-examples.hold :]
+    held = [] if start else parts[-examples.hold :]
+    train = parts[: len(parts) - len(held)]
     if not train:
         return start
     if start:
@@ -91,7 +94,7 @@ def train(
         network,
         lambda epoch: iterate_batches(train, shop, params.model.bag, examples, [seed, epoch]),
         count_batches(train, examples),
-        lambda trained: _recall(trained, held, shop, params),
+        None if start else lambda trained: _recall(trained, held, shop, params),
         params.training.after(start),
         seed,
         folder,

@@ -140,6 +140,27 @@ def test_the_plain_loop_trains_as_lightning_does(tmp_path: Path) -> None:
     assert curve == plain and same(weights, stored.arrays(network))
 
 
+def test_without_a_metric_the_last_epoch_is_kept_and_the_rate_falls(tmp_path: Path) -> None:
+    """Six steps an epoch, two epochs, warm-up of three steps: the rate rises to its third, then falls by twelfths."""
+    settings = SETTINGS.model_copy(update={"epochs": 2, "patience": 1, "warmup": 0.25})
+    torch.manual_seed(3)
+    network = Sum()
+    optimiser, schedule = training.make_optimiser(network, 6, settings, falls=True)
+    rates = []
+    for _ in range(12):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    scale = [1 / 3, 2 / 3, 10 / 12, 9 / 12, 8 / 12, 7 / 12, 6 / 12, 5 / 12, 4 / 12, 3 / 12, 2 / 12, 1 / 12]
+    assert np.allclose(rates, np.array(scale) * 0.01)
+    curve = training.train(network, batches, 6, None, settings, 7, tmp_path / "plain", "sum")
+    assert curve.metric == [0.0, 1.0] and curve.best == 1 and not network.training
+    torch.manual_seed(3)
+    other = Sum()
+    assert several_devices.train(other, batches, 6, None, settings, 7, tmp_path / "lightning", "sum") == curve
+    assert same(stored.arrays(network), stored.arrays(other))
+
+
 def test_half_precision_trains_close_to_full_precision(tmp_path: Path) -> None:
     metrics = [0.1, 0.2, 0.3, 0.4, 0.5]
     half = SETTINGS.model_copy(update={"precision": "bf16-mixed"})
