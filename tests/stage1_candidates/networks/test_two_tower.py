@@ -366,7 +366,7 @@ def test_a_warm_training_reads_the_newest_weeks_and_keeps_what_it_does_not_see(
 ) -> None:
     shop, start = trained
     read: list[int] = []
-    prepare = plugin.prepare_week
+    prepare = tower_batches.prepare_week
 
     def note(log: Any, week: int, *rest: Any) -> tower_batches.Week:
         read.append(week)
