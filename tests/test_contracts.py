@@ -23,6 +23,7 @@ from world import SOURCES as PLAIN
 from features.engine import build_features, group
 from retail import chunks, paths, schema, weeks
 from retail import params as parameters
+from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
@@ -35,7 +36,7 @@ from stage1_candidates import pool
 from stage1_candidates.engine import proposals, propose, source
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.networks.base import train_network
+from stage1_candidates.networks.base import train_network, warm_start
 from stage2_ranker import sample, table, train, tune
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
@@ -367,6 +368,34 @@ def test_a_history_that_includes_the_cutoff_day_is_noticed(name: str, monkeypatc
     monkeypatch.setattr(weeks, "history", leak)
     with pytest.raises(AssertionError):
         assert_blind(name, make_untrained_world(), 56)
+
+
+WARM = [name for name in NETWORKS if warm_start.starts_warm(network_of(name)[1])]
+
+
+@pytest.mark.parametrize("name", WARM)
+def test_warm_trainings_are_blind_to_the_future(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rewrite all purchases from the third cutoff on: the weights at the first three cutoffs stay the same bytes."""
+    plan = weeks.Plan(train=[20], stop=[28], validation=[36, 44], final=[28, 36, 44], submission=52)
+    small = random_world(seed=6, users=60, entries=1500)
+    module, block = network_of(name, retrain_every=8)
+    assert warm_start.starts_warm(block) and block.training_weeks(plan) == [20, 28, 36, 44, 52]
+    monkeypatch.setattr(sys, "argv", ["train_network", name])
+    monkeypatch.setattr(parameters, "read", lambda: PARAMS)
+    monkeypatch.setattr(source, "is_off", lambda name, params: False)
+    monkeypatch.setattr(source, "load_network", lambda name, params: (module, block))
+    monkeypatch.setattr(weeks, "plan", lambda log, settings: plan)
+    written = []
+    for part, world in enumerate((small, small.rewritten(weeks.first_day(small.days, 36), 1))):
+        monkeypatch.setattr(shops, "read", lambda world=world: world.shop)
+        folder = tmp_path / str(part)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        train_network.main()
+        written.append([paths.of_week(paths.NETWORKS / name, "weights", week, "safetensors").read_bytes()
+                        for week in (20, 28, 36, 44)])  # fmt: skip
+    assert written[0][:3] == written[1][:3] and len(set(written[0])) == 4
+    assert written[0][3] != written[1][3]
 
 
 # Threads
