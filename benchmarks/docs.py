@@ -52,7 +52,8 @@ SECTIONS = (  # of docs/results.md: table, title, description
         "shop_details",
         "Differences and limits",
         "A perfect ranker would put all bought articles of the pool first. It can score far above recall@100: "
-        "recall counts all purchases, while MAP@12 needs at most twelve per customer. Its pool may also hold more than 100 candidates.",
+        "recall counts all purchases, while MAP@12 needs at most twelve per customer. "
+        "Its pool may also hold more than 100 candidates.",
     ),
     (
         "networks",
