@@ -7,7 +7,7 @@ validation weeks, two training weeks and two stopping weeks (s: early stopping, 
     evaluated   t   t   s   s   v   v   v   v
     submitted                   t   t   t   t   answered
 
-The ranker is trained on t and stopped by s. Then it is trained once more on both, for the same number of rounds. The
+The ranker is trained on t and stopped by s. Then its training continues on both for a few rounds. The
 last training weeks are also tuning weeks. A search for settings trains its models on the weeks before them, stops them
 by s, and compares them on the tuning weeks. Then the ranker with the chosen settings is trained on all of t.
 """

@@ -123,7 +123,10 @@ def summarise(ap: pl.DataFrame, draws: int, seed: int) -> dict[str, object]:
     segments = ap.group_by("recency").agg(pl.len().alias("customers"), *columns)
     rows = {row["recency"]: row for row in segments.to_dicts()}
     return {
-        "cascade": {"customers": ap.height, "same_lists": round(float(ap["same_without_cascade"].mean()), 6)},
+        "cascade": {
+            "customers": ap.height,
+            "same_lists": round(float(ap["same_without_cascade"].to_numpy().mean()), 6),
+        },
         "map12": {name: average_over_weeks(values[name]) for name in EVALUATED_LISTS},
         "twelve_minus": minus,
         "by_week": {
@@ -156,7 +159,7 @@ def main() -> None:
             table.write_csv(folder / f"{name}.csv")
         bootstrap_intervals(ap, params.evaluate.bootstrap, params.seed).write_csv(folder / "intervals.csv")
         figures = summarise(ap, params.evaluate.bootstrap, params.seed)
-        same = ap["same_without_cascade"].mean()
+        same = float(ap["same_without_cascade"].to_numpy().mean())
         print(f"evaluate: the cascade leaves the lists of {same:.2%} of {ap.height:,} customers unchanged")
         (folder / "evaluation.json").write_text(json.dumps(figures, indent=1))
 

@@ -172,7 +172,7 @@ def fit_model(
     data = train.bin(parameters)
     data.set_weight(train.compute_weights(recipe.half_life))
     if not keep.all():
-        data = data.subset(np.flatnonzero(keep)).construct()
+        data = data.subset(np.flatnonzero(keep).tolist()).construct()
     booster = lgb.Booster(parameters, data)
     stopping = None
     if stop is not None:
@@ -216,7 +216,7 @@ def continue_model(old: lgb.Booster, rows: Rows, recipe: Recipe, rounds: int) ->
     data.set_weight(rows.compute_weights(recipe.half_life))
     scores = score_raw(old, rows.features)
     if not keep.all():
-        data, scores = data.subset(np.flatnonzero(keep)).construct(), scores[keep]
+        data, scores = data.subset(np.flatnonzero(keep).tolist()).construct(), scores[keep]
     data.set_init_score(scores)
     booster = lgb.Booster(parameters, data)
     for _ in range(rounds):
@@ -225,7 +225,7 @@ def continue_model(old: lgb.Booster, rows: Rows, recipe: Recipe, rounds: int) ->
     fitted = lgb.Booster(model_str=booster.model_to_string(num_iteration=-1))
     first = lgb.Booster(model_str=old.model_to_string())  # without trees after its best iteration
     # what lgb.train(init_model=first) does in the end, without LightGBM's own slow scoring of the rows
-    basic._safe_call(basic._LIB.LGBM_BoosterMerge(fitted._handle, first._handle))
+    basic._safe_call(basic._LIB.LGBM_BoosterMerge(fitted._handle, first._handle))  # type: ignore[attr-defined]
     data.set_field("init_score", None)  # set_init_score(None) would leave the old values in place
     return lgb.Booster(model_str=fitted.model_to_string(num_iteration=-1))
 

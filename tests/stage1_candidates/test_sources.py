@@ -264,8 +264,8 @@ def test_next_basket_pairs_a_purchase_with_its_first_followers() -> None:
     for followers, pairs in ((1, "ab bc cb"), (2, "ab bc cb ac bb"), (9, "ab bc cb ac bb ab")):
         fitted = Loaded.fit(*source_of("next_basket", followers=followers, **flat), *board_history("a.b.c.b"))
         follows = np.zeros((3, 3))
-        for first, second in pairs.split():
-            follows["abc".index(first), "abc".index(second)] += 1
+        for pair in pairs.split():
+            follows["abc".index(pair[0]), "abc".index(pair[1])] += 1
         assert dense(Lists.of(fitted.state, "near"), 3) == pytest.approx(follows / sales[:, None], rel=1e-6)
 
 
