@@ -25,7 +25,7 @@ class ScorerBlend(Blend):
     """A blend whose models are ``ScorerModel``; none of them is read into bit masks."""
 
     def score_raw(self, features: Array, begin: int = 0, end: int | None = None, start: Array | None = None) -> Array:
-        """Compute raw scores (models, n) float64 with each model's own ``predict``; ValueError for a part of a model."""
+        """Compute raw scores (models, n) with each model's own ``predict``; ValueError for a part of a model."""
         if begin or end is not None or start is not None:
             raise ValueError("other scorers score whole models only; set submit.cascade.keep to 0")
         return np.stack([np.asarray(model.predict(features, raw_score=True)) for model in self.models.values()])

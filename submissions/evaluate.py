@@ -26,6 +26,7 @@ from submissions.scoring import baselines, calibration
 from submissions.scoring.recency import NEVER, SEGMENTS, name_segments
 from submissions.scoring.variety import measure_variety
 
+SAME = "same_without_cascade"  # column: is the list the same if all trees score all candidates?
 ALL_CANDIDATES = Cascade(rounds=1, keep=0)
 EVALUATED_LISTS = ("twelve", "popular", "repurchase_popular")  # this recommender first, then the baselines
 
@@ -55,7 +56,7 @@ def evaluate_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[s
         "repurchase_popular": baselines.recommend_repurchase(history, users, params.evaluate.half_life),
     }
     ap = {name: metrics.average_precision(start, items, lists) for name, lists in predicted.items()}
-    ap["same_without_cascade"] = np.concatenate(same)
+    ap[SAME] = np.concatenate(same)
     entries = {name: (np.repeat(users, metrics.K), lists.ravel()) for name, lists in predicted.items()}
     tables = {
         "ap": pl.DataFrame({"user": users, "recency": assign_segments(history, users), **ap}),
@@ -125,7 +126,7 @@ def summarise(ap: pl.DataFrame, draws: int, seed: int) -> dict[str, object]:
     return {
         "cascade": {
             "customers": ap.height,
-            "same_lists": round(float(ap["same_without_cascade"].to_numpy().mean()), 6),
+            "same_lists": round(float(ap[SAME].to_numpy().mean()), 6),
         },
         "map12": {name: average_over_weeks(values[name]) for name in EVALUATED_LISTS},
         "twelve_minus": minus,
@@ -159,7 +160,7 @@ def main() -> None:
             table.write_csv(folder / f"{name}.csv")
         bootstrap_intervals(ap, params.evaluate.bootstrap, params.seed).write_csv(folder / "intervals.csv")
         figures = summarise(ap, params.evaluate.bootstrap, params.seed)
-        same = float(ap["same_without_cascade"].to_numpy().mean())
+        same = float(ap[SAME].to_numpy().mean())
         print(f"evaluate: the cascade leaves the lists of {same:.2%} of {ap.height:,} customers unchanged")
         (folder / "evaluation.json").write_text(json.dumps(figures, indent=1))
 

@@ -195,7 +195,7 @@ def test_folders_count_sources_alone() -> None:
         ("    depth: 1000", "    deph: 1000", "unknown key 'sources.popular.deph'; expected one of: depth"),
         ("  match:\n", "  macth:\n", "unknown 'features.macth'; expected the name of a file in"),
         ("hazard_smoothing: 20", "hazard_smoothing: -1", "'features.own.hazard_smoothing' is -1; Input should be"),
-        ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: shard"),
+        ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: cascade, shard"),
         ("num_leaves: 31", "num_leafs: 31", "params.yaml: 'ranker.models.binary_deep.settings': unknown 'num_leafs'"),
         ("num_leaves: 31", "num_leaves: 1", "'ranker.models.binary_deep.settings': LightGBM says: Check failed: "),
     ],
