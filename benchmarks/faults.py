@@ -32,7 +32,7 @@ from retail import paths, stage
 from retail.errors import InputError
 from retail.kept import digest
 
-LONG = ("prepare", "propose item_cf", "pool", "build_features own", "table", "train", "evaluate", "submit")
+LONG = ("prepare", "propose", "pool", "build_features", "table", "train", "evaluate", "submit")
 STARTING = 1.5  # seconds of Python's startup and imports, which a stage's cost does not include
 KILLED = (0.3, 0.8)  # a stage is killed after these fractions of its seconds
 PART = 0.5  # fraction of the disk or memory a stage needs that a limit grants

@@ -13,7 +13,7 @@ from retail import paths, stage, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from stage2_ranker.model.blend import Blend
-from stage2_ranker.train import retrain
+from stage2_ranker.train import train_for_rounds
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     reference, params = Blend.load(folder), parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
     newest = [*plan.train, *plan.stop] if params.ranker.retrain else plan.train
-    blend = retrain(newest, reference, 1.0, plan, params)
+    blend = train_for_rounds(newest, reference, plan, params)
     with stage.whole_folder(paths.MODEL) as part:
         blend.save(part)
 

@@ -35,7 +35,10 @@ SETTINGS = Settings(  # without dropout: the devices draw different random numbe
     trait_customers=0,
     temperature=0.08,
 )
-EXAMPLES = Examples(weeks=1, hold=1, customers=2000, most=2000, batch=512, negatives=1000, power=0.75, basket=0.5)
+EXAMPLES = Examples(
+    weeks=1, warm_weeks=1, hold=1, customers=2000, most=2000, per_customer=1, batch=512, negatives=1000, power=0.75,
+    basket=0.5,
+)  # fmt: skip
 
 
 def main() -> None:

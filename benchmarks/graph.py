@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from retail import graph
 
-GRAPH = Path(__file__).parent.parent / "dvc.yaml"
 KEY = "${key}"  # what dvc.yaml writes for an item of a foreach stage
 
 
@@ -26,17 +25,7 @@ def read_steps(raw: Mapping[str, Any]) -> list[Step]:
 
     The order is that of dvc.yaml; items of a foreach stage come in the order of their blocks in ``raw``.
     """
-    stages = YAML(typ="safe", pure=True).load(GRAPH.read_text(encoding="utf-8"))["stages"]
-    steps = []
-    for name, block in stages.items():
-        if name == "synthesize":
-            continue
-        if "foreach" not in block:
-            steps.append(_make_step(name, block, ""))
-            continue
-        section = block["foreach"].removeprefix("${").removesuffix("}")
-        steps += [_make_step(name, block["do"], key) for key in raw[section]]
-    return steps
+    return [_make_step(name, block, key) for name, key, block in graph.read_stages(raw) if name != "synthesize"]
 
 
 def _make_step(name: str, block: Mapping[str, Any], key: str) -> Step:

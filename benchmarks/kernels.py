@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numba
 import numpy as np
 import polars as pl
 from rich.console import Console
@@ -23,7 +22,7 @@ from rich.table import Table
 from benchmarks import record, scratch
 from features.engine import group, kernels
 from features.engine.kernels import D7, D14, D28, D91, DECAY, FIRST_DAY, LAST_DAY, VISITS
-from retail import metrics, paths, stage, weeks
+from retail import chunks, metrics, paths, stage, weeks
 from retail import params as parameters
 from retail import shop as shops
 from retail.log import Array
@@ -188,7 +187,7 @@ def time_features(
     def counts() -> Array:
         return kernels.summarise_affinity(history, items, len(items), pairs.users, pairs.ptr, wanted, [90.0], COUNTS)
 
-    work, unit = len(pairs.items) / numba.get_num_threads(), "rows a second and core"
+    work, unit = len(pairs.items) / chunks.count_threads(), "rows a second and core"
     rows = {
         "the customer's counts of the article alone": summarise(*time_in_turns(counts, plain, rounds), unit, work),
         "all feature groups (polars: the counts)": summarise(

@@ -13,9 +13,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from retail.cores import cores
 from retail.kept import digest
 from retail.stage import whole_file
-from stage1_candidates.networks.base.side_by_side import cores
 
 RESULTS = Path("benchmarks/results")
 LIBRARIES = ("torch", "lightning", "numpy", "scipy", "numba", "lightgbm", "optuna", "polars")

@@ -12,6 +12,14 @@ Json = Mapping[str, Any]
 SHOPS = {"online_retail": "Online Retail", "hm_sample": "H&M sample", "demo": "demo shop"}  # file name -> row name
 LEAST_SECONDS = 10  # stages shorter than this are left out of the table of scale
 PART_OF_RUN = {"source": "propose", "deep": "propose_network", "network": "train_network", "features": "build_features"}
+WORK = {  # row of benchmarks.speed -> what it times
+    "demo": "demo shop from nothing",
+    "feature": "demo shop, one feature group changed, to metrics.json",
+    "nothing": "demo shop, nothing changed",
+    "online_retail": "Online Retail from nothing",
+    "grocery": "grocery from nothing",
+    "competition": "invented shop of the competition's size",
+}
 STAGES = {"refit": "train_final", "report": "summary", "page": "report"}  # names of earlier runs -> names of today
 
 
@@ -164,6 +172,33 @@ def tabulate_scoring(figures: Json) -> str:
         if not row["fault"]
     ]
     return markdown_table(["scorer", "threads", "rows per second", "times LightGBM"], rows)
+
+
+def list_speed_cells(figures: Json) -> list[list[str]]:
+    """List the header and the rows of the table of two commits' speed."""
+    header = ["work", "repeats", "base, s", "new, s", "ratio [lowest..highest]", "CPU ratio", "base, peak MB",
+              "new, peak MB", "target", "reached"]  # fmt: skip
+    rows = []
+    for name, row in figures["rows"].items():
+        wall, sides = row["wall_ratio"], (row["base"], row["new"])
+        ratio = f"{wall['mean']:.3f} [{wall['low']:.3f}..{wall['high']:.3f}]"
+        peaks = ["" if side["peak_mb"] is None else f"{side['peak_mb']:,.0f}" for side in sides]
+        cells = [*(f"{side['wall']:,.1f}" for side in sides), ratio, f"{row['cpu_ratio']['mean']:.3f}", *peaks]
+        rows.append(
+            [WORK[name], str(row["repeats"]), *cells, _format_target(row["target"]), "yes" if row["reached"] else "no"]
+        )
+    return [header, *rows]
+
+
+def _format_target(target: Json) -> str:
+    forms = {"ratio": "{:.2f}", "seconds": "{:g} s", "peak_mb": "{:,.0f} MB"}
+    return ", ".join(forms[what].format(most) for what, most in target.items())
+
+
+def tabulate_speed(figures: Json) -> str:
+    """Make the table of two commits' speed: seconds and memory of both, and their ratios."""
+    header, *rows = list_speed_cells(figures)
+    return markdown_table(header, rows)
 
 
 def tabulate_kernels(figures: Json) -> str:

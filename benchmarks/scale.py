@@ -115,7 +115,7 @@ def read_cost(folder: Path, step: Step) -> dict[str, float]:
     cost = json.loads((folder / paths.COSTS / f"{file}.json").read_text())
     files = [file for out in step.outputs for file in [folder / out, *(folder / out).rglob("*")]]
     disk = sum(file.stat().st_size for file in files if file.is_file())
-    return {**cost, "disk_mb": disk / 1e6}
+    return {"seconds": cost["seconds"], "peak_mb": cost["peak_mb"], "disk_mb": disk / 1e6}
 
 
 def read_finished(folder: Path) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
-import numba
 import numpy as np
 
+from retail import chunks
 from retail.log import Array
 from stage2_ranker.fast_trees.forest import Forest
 from stage2_ranker.model.blend import Blend
@@ -24,10 +24,11 @@ Compile = Callable[[Path, int, Path], Score]  # (the model's file, threads, a fo
 class ScorerBlend(Blend):
     """A blend whose models are ``ScorerModel``; none of them is read into bit masks."""
 
-    @property
-    def forests(self) -> dict[str, Forest | None]:
-        """Return None for every model, so that each scores with its own ``predict``."""
-        return dict.fromkeys(self.models)
+    def score_raw(self, features: Array, begin: int = 0, end: int | None = None, start: Array | None = None) -> Array:
+        """Compute raw scores (models, n) with each model's own ``predict``; ValueError for a part of a model."""
+        if begin or end is not None or start is not None:
+            raise ValueError("other scorers score whole models only; set submit.cascade.keep to 0")
+        return np.stack([np.asarray(model.predict(features, raw_score=True)) for model in self.models.values()])
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,8 @@ def load_masks(file: Path, threads: int, folder: Path) -> Score:
         raise ValueError("a tree has too many leaves or thresholds")
 
     def score(rows: Array) -> Array:
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, before))
-        try:
+        with chunks.limit_threads(threads):
             return forest.score(rows)
-        finally:
-            numba.set_num_threads(before)
 
     return score
 

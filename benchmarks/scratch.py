@@ -17,7 +17,6 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
-from features.engine import group
 from retail import kept, paths
 from retail import params as parameters
 from retail.errors import InputError
@@ -121,10 +120,7 @@ def make_base(folder: Path, raw: dict[str, Any], drop: int = 0) -> Scratch:
     params = scratch.params
     for name in params.networks:
         scratch.run_stage(paths.NETWORKS / name, "stage1_candidates.networks.base.train_network", name, silent=False)
-    for name in params.sources:
-        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.engine.propose", name, silent=False)
-    for name in params.networks:
-        scratch.run_stage(paths.SOURCES / name, "stage1_candidates.networks.base.propose_network", name, silent=False)
+    scratch.run_stage(paths.SOURCES, "stage1_candidates.engine.propose", silent=False)
     return scratch
 
 
@@ -163,8 +159,7 @@ def build_table(scratch: Scratch) -> None:
     """Run the stages ``pool``, ``sample``, ``build_features`` and ``table``."""
     scratch.run_stage(paths.POOL, "stage1_candidates.pool")
     scratch.run_stage(paths.SAMPLE, "stage2_ranker.sample")
-    for name in group.switched_on(scratch.params):
-        scratch.run_stage(paths.FEATURES / name, "features.engine.build_features", name)
+    scratch.run_stage(paths.FEATURES, "features.engine.build_features")
     scratch.run_stage(paths.TABLE, "stage2_ranker.table")
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import polars as pl
+
+from retail.chunks import freeze, kernel
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -50,7 +51,7 @@ class Log:
 def build(tx: pl.DataFrame, users: int, items: int, days: int) -> Log:
     """Build the log of ``tx`` (rows as in schema.LOG, in any order) for dense codes below ``users`` and ``items``."""
     user, item, day = (tx[name].to_numpy() for name in CODES)
-    if not _is_sorted(user, item, day):  # the prepared log is sorted
+    if not _is_sorted(freeze(user), freeze(item), freeze(day)):  # the prepared log is sorted
         tx = tx.sort("user", "day", "item")
         user, item, day = (tx[name].to_numpy() for name in CODES)
     by_day = _sort_stably(day, days, np.arange(len(day), dtype=np.uint32))
@@ -76,7 +77,7 @@ def _find_starts(sorted_codes: Array, n: int) -> Array:
     return np.searchsorted(sorted_codes, np.arange(n + 1)).astype(np.int64)
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_sorted(user: Array, item: Array, day: Array) -> bool:
     """Return whether the entries ascend by user, day, item."""
     for k in range(1, len(user)):
@@ -87,26 +88,34 @@ def _is_sorted(user: Array, item: Array, day: Array) -> bool:
     return True
 
 
-@numba.njit(cache=True)
 def _sort_stably(key: Array, keys: int, order: Array) -> Array:
     """Sort ``order`` (n,) by key[order] and keep the order of equal keys: a counting sort in two passes."""
-    place = np.zeros(keys + 1, np.int64)
+    out = np.empty_like(order)
+    _sort_by_counting(freeze(key), freeze(order), np.zeros(keys + 1, np.int64), out)
+    return out
+
+
+@kernel
+def _sort_by_counting(key: Array, order: Array, place: Array, out: Array) -> None:
     for k in range(len(key)):
         place[key[k] + 1] += 1
-    place = np.cumsum(place)
-    out = np.empty_like(order)
+    for k in range(1, len(place)):
+        place[k] += place[k - 1]
     for k in range(len(order)):
         entry = order[k]
         out[place[key[entry]]] = entry
         place[key[entry]] += 1
-    return out
 
 
-@numba.njit(cache=True)
 def _number_visits(user: Array, day: Array) -> Array:
     """Number each customer's days with a purchase from 0: (n,) uint16."""
     visit = np.zeros(len(user), np.uint16)
+    _number_visits_of(freeze(user), freeze(day), visit)
+    return visit
+
+
+@kernel
+def _number_visits_of(user: Array, day: Array, visit: Array) -> None:
     for k in range(1, len(user)):
         if user[k] == user[k - 1]:
             visit[k] = visit[k - 1] + (1 if day[k] != day[k - 1] else 0)
-    return visit

@@ -1,8 +1,9 @@
 """Compute MAP@12 as the competition does, and bootstrap intervals over customers."""
 
-import numba
 import numpy as np
 
+from retail import chunks
+from retail.chunks import kernel
 from retail.log import Array
 from retail.ragged import offsets, positions
 
@@ -21,7 +22,9 @@ def average_precision(start: Array, items: Array, predicted: Array) -> Array:
     """
     if np.any(np.diff(start) < 1):
         raise ValueError("average precision is not defined for a customer without a purchase; leave such customers out")
-    return _average_precision(start, items.astype(np.int64), predicted.astype(np.int64))
+    ap = np.zeros(len(start) - 1)
+    chunks.run(_average_precision, len(ap), (start, items.astype(np.int64), predicted.astype(np.int64)), (ap,))
+    return ap
 
 
 def truth_runs(user: Array, item: Array, users: Array) -> tuple[Array, Array]:
@@ -58,10 +61,9 @@ def interval(means: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-@numba.njit(parallel=True, cache=True)
-def _average_precision(start: Array, items: Array, predicted: Array) -> Array:
-    ap = np.zeros(len(start) - 1)
-    for c in numba.prange(len(ap)):
+@kernel
+def _average_precision(low: int, high: int, start: Array, items: Array, predicted: Array, ap: Array) -> None:
+    for c in range(low, high):
         hits = 0
         for r in range(min(predicted.shape[1], K)):
             item = predicted[c, r]
@@ -78,4 +80,3 @@ def _average_precision(start: Array, items: Array, predicted: Array) -> Array:
                     ap[c] += hits / (r + 1)
                     break
         ap[c] /= min(start[c + 1] - start[c], K)
-    return ap

@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 
+from retail import chunks
+from retail.chunks import kernel
 from retail.log import Array
 from retail.ragged import row_of
+from retail.selection import sort_codes
+
+SIGN, NO_SIGN, INFINITY = np.uint64(0x80000000), np.uint64(0x7FFFFFFF), np.uint64(0x7F800000)  # bits of a float32
+HALF, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,16 @@ def build_pairs(user: Array, item: Array) -> Pairs:
     return Pairs(users, ptr, item)
 
 
-@numba.njit(parallel=True, cache=True)
 def divide_by_best(ptr: Array, values: Array) -> Array:
     """Divide each value by the largest of its run: (n,) float32. Negative values and NaN count as 0; 0 / 0 is 0."""
     out = np.zeros(len(values), np.float32)
-    for r in numba.prange(len(ptr) - 1):
+    chunks.run(_divide_by_best, len(ptr) - 1, (ptr, values.astype(np.float32, copy=False)), (out,))
+    return out
+
+
+@kernel
+def _divide_by_best(low: int, high: int, ptr: Array, values: Array, out: Array) -> None:
+    for r in range(low, high):
         best = 0.0
         for k in range(ptr[r], ptr[r + 1]):
             if values[k] > best:
@@ -48,19 +58,36 @@ def divide_by_best(ptr: Array, values: Array) -> Array:
         if best > 0.0:
             for k in range(ptr[r], ptr[r + 1]):
                 out[k] = values[k] / best if values[k] > 0 else 0.0
-    return out
 
 
-@numba.njit(parallel=True, cache=True)
 def rank_in_run(ptr: Array, values: Array) -> Array:
     """Rank each value in its run: (n,) float32, 1 is the largest; ties share a rank. NaN counts as -infinity."""
     out = np.zeros(len(values), np.float32)
-    for r in numba.prange(len(ptr) - 1):
-        low, high = ptr[r], ptr[r + 1]
-        run = np.empty(high - low, np.float32)
-        for k in range(low, high):
-            run[k - low] = values[k] if not np.isnan(values[k]) else -np.inf
-        ascending = np.sort(run)
-        for k in range(high - low):
-            out[low + k] = 1 + (high - low) - np.searchsorted(ascending, run[k], side="right")
+    longest = int(np.diff(ptr).max(initial=0))
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    chunks.run(
+        _rank_in_run, len(ptr) - 1, (ptr, bits), (out,),
+        lambda: (np.empty(longest, np.uint64), np.empty(longest, np.uint64)),
+    )  # fmt: skip
     return out
+
+
+@kernel
+def _rank_in_run(low: int, high: int, ptr: Array, bits: Array, out: Array, codes: Array, spare: Array) -> None:
+    """Sort each run by codes: 32 bits that grow as the float32 value falls, then the value's position in the run."""
+    for r in range(low, high):
+        begin, n = ptr[r], ptr[r + 1] - ptr[r]
+        for k in range(n):
+            value = np.uint64(bits[begin + k])
+            if value & NO_SIGN > INFINITY:  # NaN
+                value = SIGN | INFINITY
+            elif value == SIGN:  # -0 is as large as 0
+                value = np.uint64(0)
+            falling = value if value & SIGN else value ^ NO_SIGN
+            codes[k] = falling << HALF | np.uint64(k)
+        sort_codes(codes, n, spare)
+        rank = 1
+        for k in range(n):
+            if k > 0 and codes[k] >> HALF != codes[k - 1] >> HALF:
+                rank = k + 1
+            out[begin + np.int64(codes[k] & LOW_HALF)] = rank

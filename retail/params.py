@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -14,6 +14,7 @@ Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[float, Field(gt=0)]
+LIST = 12  # length of a list, as ``metrics.K``, whose module takes a second to import
 OnUnknown = Literal["error", "drop"]
 
 
@@ -75,7 +76,7 @@ class Ranker(Block):
     patience: Positive
     smooth: Positive
     retrain: bool
-    final_growth: Annotated[float, Field(gt=0)]
+    retrain_rounds: Positive
     average: Average
     models: dict[str, Model]
 
@@ -92,8 +93,21 @@ class Evaluate(Block):
     half_life: Days
 
 
+class Cascade(Block):
+    rounds: Positive
+    keep: NotNegative
+
+    @field_validator("keep")
+    @classmethod
+    def _leave_a_whole_list(cls, keep: int) -> int:
+        if 0 < keep < LIST:
+            raise ValueError(f"expected 0, which switches the cascade off, or at least {LIST}, the length of a list")
+        return keep
+
+
 class Submit(Block):
     shard: Positive
+    cascade: Cascade
 
 
 class Explain(Block):

@@ -1,6 +1,7 @@
 """Paths of all tables, relative to the project's root (the folder that holds dvc.yaml)."""
 
 from pathlib import Path
+from typing import Literal
 
 PARAMS = Path("params.yaml")
 DATA = Path("data")
@@ -11,7 +12,6 @@ CUSTOMERS = PREPARED / "customers.parquet"
 ARTICLES = PREPARED / "articles.parquet"
 WANTED = PREPARED / "wanted.parquet"
 CALENDAR = PREPARED / "calendar.json"
-PLUGINS = DATA / "plugins.json"  # names of the sources, networks and feature groups in params.yaml
 NETWORKS = DATA / "networks"  # <network>/weights_<week>.safetensors, .json
 CHECKPOINTS = DATA / "checkpoints"  # of unfinished trainings; no stage depends on them
 SOURCES = DATA / "sources"  # <source>/state_<week>.npz, <source>/candidates_<week>.parquet
@@ -21,6 +21,7 @@ FEATURES = DATA / "features"  # <group>/rows_<week>.parquet
 TABLE = DATA / "table"  # table_<week>.parquet
 MODEL = DATA / "model"  # the ranker that is evaluated
 FINAL_MODEL = DATA / "final_model"  # the ranker that answers the submission
+COMPRESSION: Literal["lz4"] = "lz4"  # of tables that later stages read: half again as large as zstd, twice as quick
 SETTINGS = "settings.json"  # in a plug-in's folder: its block of params.yaml, so that later stages depend on it
 COSTS = DATA / "costs"  # seconds and memory of each stage; no stage depends on them
 EVALUATION = DATA / "evaluation"

@@ -16,7 +16,7 @@ from typing import Self
 
 import psutil
 
-from retail import paths
+from retail import clock, paths
 from retail.errors import InputError
 
 # LightGBM loads OpenMP, which reads this variable; so it must be set before. Threads that wait in a busy loop make
@@ -36,19 +36,21 @@ _NO_FILE = {errno.EISDIR}
 
 
 def run(main: Callable[[], None], name: str) -> None:
-    """Run a stage's ``main`` as ``guarded`` does, and record its cost.
+    """Run a stage's ``main`` as ``guarded`` does, say how long it will take, and record its cost.
 
-    Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process and its children.
+    Writes ``data/costs/<name>.json``: wall seconds and peak resident memory in MB of this process and its children, and
+    the values of ``retail.clock``.
     """
 
     def run_and_record() -> None:
+        watch = clock.start(name)
         started = time.perf_counter()
         with ProcessTree() as tree:
             main()
         seconds = time.perf_counter() - started
         cost = {"seconds": round(seconds, 2), "peak_mb": round(tree.peak() / 2**20)}
         with whole_file(paths.COSTS / f"{name}.json") as part:
-            part.write_text(json.dumps(cost))
+            part.write_text(json.dumps({**cost, **watch.stop()}))
 
     guarded(run_and_record, name)
 

@@ -7,7 +7,7 @@ validation weeks, two training weeks and two stopping weeks (s: early stopping, 
     evaluated   t   t   s   s   v   v   v   v
     submitted                   t   t   t   t   answered
 
-The ranker is trained on t and stopped by s. Then it is trained once more on both, for the same number of rounds. The
+The ranker is trained on t and stopped by s. Then its training continues on both for a few rounds. The
 last training weeks are also tuning weeks. A search for settings trains its models on the weeks before them, stops them
 by s, and compares them on the tuning weeks. Then the ranker with the chosen settings is trained on all of t.
 """
@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 
+from retail import chunks
+from retail.chunks import freeze, kernel
 from retail.errors import InputError
 from retail.log import Array, Log
 from retail.params import Weeks
 from retail.ragged import pair_codes, pairs_of_codes
+from retail.selection import find_first
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class History:
     @cached_property
     def known(self) -> Array:
         """Return the positions (k,) int64 of the known entries, in the log's order by user, day, item."""
-        return _list_positions(self.log.start, self.stop)
+        start = self.log.start[:-1]
+        positions = np.empty(int((self.stop - start).sum()), np.int64)
+        _list_positions(freeze(start), freeze(self.stop), positions)
+        return positions
 
     def decay(self, half_life: float) -> Array:
         """Return the weight 2^(-age / half_life) (k,) float of each known entry, in the order of ``known``.
@@ -195,48 +200,40 @@ def plan(log: Log, settings: Weeks) -> Plan:
 
 def count_buyers(log: Log) -> list[int]:
     """Count the customers with a purchase in each week of the data."""
-    return [int(n) for n in _count_buyers(log.user, log.day, first_day(log.days, 0), log.weeks)]
+    count = np.zeros(log.weeks, np.int64)
+    _count_buyers(freeze(log.user), freeze(log.day), first_day(log.days, 0), count)
+    return [int(n) for n in count]
 
 
-@numba.njit(cache=True)
-def _count_buyers(user: Array, day: Array, first: int, weeks: int) -> Array:
-    """Count the customers of each week: (weeks,) int64. The entries ascend by user and day."""
-    count = np.zeros(weeks, np.int64)
+@kernel
+def _count_buyers(user: Array, day: Array, first: int, count: Array) -> None:
+    """Count the customers of each week in ``count`` (weeks,). The entries ascend by user and day."""
     last = -1
     for k in range(len(user)):
         week = (day[k] - first) // 7
         if week != last or user[k] != user[k - 1]:
             count[week] += 1
             last = week
-    return count
 
 
-@numba.njit(cache=True)
 def _find_stops(start: Array, day: Array, cutoff: int) -> Array:
     """Find in each run ``start[k]:start[k+1]`` of ascending days the first position at or after ``cutoff``."""
     stop = np.empty(len(start) - 1, np.int64)
-    for k in range(len(stop)):
-        low, high = start[k], start[k + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if day[middle] < cutoff:
-                low = middle + 1
-            else:
-                high = middle
-        stop[k] = low
+    chunks.run(_find_stops_of, len(stop), (start, day, cutoff), (stop,))
     return stop
 
 
-@numba.njit(cache=True)
-def _list_positions(start: Array, stop: Array) -> Array:
+@kernel
+def _find_stops_of(low: int, high: int, start: Array, day: Array, cutoff: int, stop: Array) -> None:
+    for k in range(low, high):
+        stop[k] = find_first(day, start[k], start[k + 1], cutoff)
+
+
+@kernel
+def _list_positions(start: Array, stop: Array, positions: Array) -> None:
     """List the positions in the runs ``start[k]:stop[k]``, run after run."""
-    n = 0
-    for k in range(len(stop)):
-        n += stop[k] - start[k]
-    positions = np.empty(n, np.int64)
     n = 0
     for k in range(len(stop)):
         for p in range(start[k], stop[k]):
             positions[n] = p
             n += 1
-    return positions

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Run a shop as large as the competition's: 31.8 million transactions, 1.37 million customers.
-# Measured on an invented shop of this size, on two cores, environment included: 36 min 48 s, 5.5 GB of memory, 8.5 GB of disk.
+# Measured before trainings became shorter, on an invented shop of this size, on two cores,
+# environment included: 36 min 48 s, 5.5 GB of memory, 8.5 GB of disk.
 # With two_tower instead of use=false (settings below): 55 min 36 s from its training on, 7.6 GB.
 # Usage: runs/competition.sh FOLDER     (docs/data.md says how to get or make the files)
 set -eu

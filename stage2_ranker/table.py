@@ -6,11 +6,10 @@ rows, and tuning weeks hold all rows of their customers in the tuning set.
 """
 
 import polars as pl
-from tqdm import tqdm
 
 from features.engine import group
 from retail import params as parameters
-from retail import paths, schema, stage, weeks
+from retail import paths, schema, stage, threads, weeks
 from retail import shop as shops
 from retail.errors import InputError
 from retail.params import Params
@@ -35,11 +34,14 @@ def build_week(week: int, params: Params) -> pl.DataFrame:
 
 def main() -> None:
     params = parameters.read()
-    plan = weeks.plan(shops.read().log, params.weeks)
+    log = shops.read().log
     with stage.whole_folder(paths.TABLE) as folder:
-        for week in tqdm(plan.labelled, desc="table", unit="week"):
+
+        def write_week(week: int) -> None:
             rows = schema.check(build_week(week, params), schema.TABLE, "table", key=("user", "item"), more=True)
-            rows.write_parquet(paths.of_week(folder, "table", week))
+            rows.write_parquet(paths.of_week(folder, "table", week), compression=paths.COMPRESSION)
+
+        threads.map_weeks(write_week, weeks.plan(log, params.weeks).labelled, len(log.day), "table")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """Stage ``train``: train the evaluated ranker on the training weeks, with early stopping on the stopping weeks.
 
-With ``ranker.retrain`` the ranker is then retrained for the same number of rounds on training and stopping weeks,
-because the stopping weeks are the newest that it may know. The validation weeks are neither trained on nor used to
-stop. The models are those of data/tuned/best.json. Writes data/model/: LightGBM text files, blend.json, gain.csv.
+With ``ranker.retrain`` its training continues for a few rounds on training and stopping weeks, because the stopping
+weeks are the newest that it may know. The validation weeks are neither trained on nor used to stop. The models are
+those of data/tuned/best.json. Writes data/model/: LightGBM text files, blend.json, gain.csv.
 """
-
-import math
 
 import polars as pl
 
@@ -18,6 +16,7 @@ from retail.weeks import Plan
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
 from stage2_ranker.model.ranker import Rows
+from stage2_ranker.model.recipe import Recipe
 
 
 def read_weeks(label_weeks: list[int], only_sampled: bool) -> dict[int, pl.DataFrame]:
@@ -55,16 +54,28 @@ def train_with_stopping(plan: Plan, params: Params) -> Blend:
     return ranker.fit(train, stop, recipe.read(), params.ranker, rounds=None, evaluated=None)
 
 
-def retrain(label_weeks: list[int], evaluated: Blend, growth: float, plan: Plan, params: Params) -> Blend:
-    """Retrain the models of ``evaluated`` on ``label_weeks`` for their rounds times ``growth``, with the same weights.
+def train_for_rounds(label_weeks: list[int], evaluated: Blend, plan: Plan, params: Params) -> Blend:
+    """Train the models from the start on ``label_weeks``, each for its rounds and with its weight in ``evaluated``."""
+    rows = Rows.from_tables(read_weeks(label_weeks, True), only_sampled=True)
+    return ranker.fit(rows, None, list_newer_recipes(plan), params.ranker, evaluated.rounds, evaluated)
+
+
+def retrain(label_weeks: list[int], old: Blend, plan: Plan, params: Params) -> Blend:
+    """Continue the training of ``old`` on ``label_weeks``, which hold newer weeks than it has seen."""
+    rows = Rows.from_tables(read_weeks(label_weeks, True), only_sampled=True)
+    print(
+        f"retrain: {len(rows.label):,} rows of weeks {label_weeks[0]}..{label_weeks[-1]}, "
+        f"{params.ranker.retrain_rounds} more trees for each model of {old.rounds}"
+    )
+    return ranker.continue_blend(old, rows, list_newer_recipes(plan), params.ranker)
+
+
+def list_newer_recipes(plan: Plan) -> list[Recipe]:
+    """List the recipes for rows that include the stopping weeks.
 
     A model that is trained on its newest weeks only gets the stopping weeks in addition, which are no longer held out.
     """
-    rounds = {name: math.ceil(n * growth) for name, n in evaluated.rounds.items()}
-    recipes = [old.model_copy(update={"weeks": old.weeks and old.weeks + len(plan.stop)}) for old in recipe.read()]
-    rows = Rows.from_tables(read_weeks(label_weeks, True), only_sampled=True)
-    print(f"retrain: {len(rows.label):,} rows of weeks {label_weeks[0]}..{label_weeks[-1]}, rounds {rounds}")
-    return ranker.fit(rows, None, recipes, params.ranker, rounds, evaluated)
+    return [old.model_copy(update={"weeks": old.weeks and old.weeks + len(plan.stop)}) for old in recipe.read()]
 
 
 def main() -> None:
@@ -72,7 +83,7 @@ def main() -> None:
     plan = weeks.plan(shops.read().log, params.weeks)
     blend = train_with_stopping(plan, params)
     if params.ranker.retrain:
-        blend = retrain([*plan.train, *plan.stop], blend, 1.0, plan, params)
+        blend = retrain([*plan.train, *plan.stop], blend, plan, params)
     with stage.whole_folder(paths.MODEL) as folder:
         blend.save(folder)
         compute_gains(blend).write_csv(folder / "gain.csv")

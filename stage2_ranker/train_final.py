@@ -1,8 +1,8 @@
 """Stage ``train_final``: train the ranker that answers the submission, on the newest weeks.
 
-The number of rounds is that of the evaluated ranker times ``ranker.final_growth``, because no later week is left for
-early stopping. The models keep their weights in the blend. Writes LightGBM text files and blend.json to
-data/final_model/.
+It continues the training of the evaluated ranker for ``ranker.retrain_rounds`` on the newest weeks, those of validation
+included. No later week is left for early stopping. The models keep their weights in the blend. Writes LightGBM text
+files and blend.json to data/final_model/.
 """
 
 from retail import params as parameters
@@ -15,7 +15,7 @@ from stage2_ranker.train import retrain
 def main() -> None:
     params = parameters.read()
     plan = weeks.plan(shops.read().log, params.weeks)
-    blend = retrain(plan.final, Blend.load(paths.MODEL), params.ranker.final_growth, plan, params)
+    blend = retrain(plan.final, Blend.load(paths.MODEL), plan, params)
     with stage.whole_folder(paths.FINAL_MODEL) as folder:
         blend.save(folder)
 

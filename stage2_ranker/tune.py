@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 from optuna import Trial
 from optuna.trial import FrozenTrial, TrialState
@@ -69,10 +70,11 @@ class Task:
         Writes the scores next to the study, and stores rounds and spread in the trial.
         """
         model, settings = self.make_recipe(trial.number, trial.params), self.params.ranker
-        rows = self.train.select(model, self.params.tuning.rows)
         no_trees = np.zeros(len(self.tuning.features))
         callback = TuningCallback(trial, self.tuning, no_trees, prune=trial.number >= len(self.starts))
-        booster = ranker.fit_model(rows, self.stop, model, settings, settings.rounds, [callback])
+        booster = ranker.fit_model(
+            self.train, self.stop, model, settings, settings.rounds, callback, self.params.tuning.rows
+        )
         score = score_raw(booster, self.tuning.features).astype(np.float32)
         with stage.whole_file(self.scores_path(trial.number)) as part, part.open("wb") as file:
             np.save(file, score)
@@ -93,20 +95,19 @@ class Task:
         return Candidate(self.make_recipe(completed.number, completed.params), normalised)
 
 
-@dataclass(frozen=True, eq=False)  # LightGBM keeps callbacks in a set
+@dataclass(frozen=True)
 class TuningCallback:
-    """A callback of LightGBM that reports MAP@12 on the tuning weeks every ``REPORT_EVERY`` rounds."""
+    """Report MAP@12 on the tuning weeks every ``REPORT_EVERY`` rounds; called after every round."""
 
     trial: Trial
     tuning: TuningSet
     score: Array  # (n,) float64 raw scores by the trees so far
     prune: bool
 
-    def __call__(self, env: Any) -> None:
-        done = env.iteration + 1
+    def __call__(self, booster: lgb.Booster, done: int, map12: float | None) -> None:
         if done % REPORT_EVERY == 0:
             since = done - REPORT_EVERY
-            np.add(self.score, score_raw(env.model, self.tuning.features, since, REPORT_EVERY), out=self.score)
+            np.add(self.score, score_raw(booster, self.tuning.features, since, REPORT_EVERY), out=self.score)
             search.report(self.trial, self.tuning.compute_map12(self.score), done, self.prune)
 
 

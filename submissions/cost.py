@@ -1,34 +1,36 @@
 """Collect the seconds and peak memory of every stage's last run, and print them as a table."""
 
-import json
-from typing import Any
+import itertools
+from collections.abc import Mapping
 
 from rich.table import Table
 
-from retail import paths
-from retail.params import Params
+from retail import clock, paths
+from retail.clock import Cost, Run
 
 COST = paths.OUTPUTS / "cost.json"
 
 
-def read_costs(params: Params) -> dict[str, Any]:
-    """Read stage -> seconds and peak_mb (MiB), in the graph's order; a stage without a cost file is absent."""
-    networks = [f"train_network_{name}" for name in params.networks]
-    groups = [f"build_features_{name}" for name in params.features]
-    sources = [f"propose_{name}" for name in params.sources] + [f"propose_network_{name}" for name in params.networks]
-    later = ("table", "tune", "train", "train_final", "evaluate", "submit", "explain")
-    names = ["synthesize", "prepare", "list_plugins", *networks, *sources, "pool", "sample", *groups, *later]
-    files = {name: paths.COSTS / f"{name}.json" for name in names}
-    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+def read_costs() -> dict[str, Cost]:
+    """Read the costs of the stages before ``summary``, in the graph's order; a stage without a cost file is absent."""
+    return clock.read_costs(itertools.takewhile(lambda name: name != "summary", clock.list_stages()))
 
 
-def make_cost_table(costs: dict[str, Any]) -> Table:
+def to_rows(costs: Mapping[str, Cost]) -> dict[str, dict[str, float]]:
+    """Return the name of each cost file -> seconds and peak_mb (MiB)."""
+    return {name.replace("@", "_"): {"seconds": cost.seconds, "peak_mb": cost.peak_mb} for name, cost in costs.items()}
+
+
+def make_cost_table(costs: Mapping[str, Cost]) -> Table:
     """Make a terminal table of ``read_costs``: one row per stage, then the total seconds and the largest memory."""
     table = Table("stage", "seconds", "peak memory, MiB", title="Time and memory of each stage")
-    for name, row in costs.items():
-        table.add_row(name, f"{row['seconds']:.1f}", f"{row['peak_mb']:,}")
+    for name, cost in costs.items():
+        table.add_row(name, f"{cost.seconds:.1f}", f"{cost.peak_mb:,}")
     table.add_section()
-    largest = max((row["peak_mb"] for row in costs.values()), default=0)
-    table.add_row("all", f"{sum(row['seconds'] for row in costs.values()):.1f}", f"{largest:,}", style="bold")
+    largest = max((cost.peak_mb for cost in costs.values()), default=0)
+    table.add_row("all", f"{sum(cost.seconds for cost in costs.values()):.1f}", f"{largest:,}", style="bold")
     table.caption = "Each stage's last run; the last row gives the total time and the largest memory of any stage."
+    if ran := clock.select_run(costs.values(), Run.find()):
+        time = clock.describe_time(ran)
+        table.caption += f" Seconds count neither Python's start nor DVC. With both, this run took until here: {time}."
     return table

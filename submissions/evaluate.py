@@ -15,7 +15,7 @@ from retail import metrics, paths, stage, weeks
 from retail import params as parameters
 from retail import shop as shops
 from retail.log import Array
-from retail.params import Params
+from retail.params import Cascade, Params
 from retail.ragged import pair_codes
 from retail.shop import Shop
 from retail.weeks import History
@@ -26,6 +26,8 @@ from submissions.scoring import baselines, calibration
 from submissions.scoring.recency import NEVER, SEGMENTS, name_segments
 from submissions.scoring.variety import measure_variety
 
+SAME = "same_without_cascade"  # column: is the list the same if all trees score all candidates?
+ALL_CANDIDATES = Cascade(rounds=1, keep=0)
 EVALUATED_LISTS = ("twelve", "popular", "repurchase_popular")  # this recommender first, then the baselines
 
 
@@ -39,10 +41,13 @@ def evaluate_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[s
     users = weeks.buyers(shop.log, week)
     start, items = metrics.truth_runs(*truth, users)
     sources = load_sources(week, params)
-    top_lists, scores, purchases = [], [], []
+    top_lists, scores, purchases, same = [], [], [], []
     for shard in answer.split_shards(users, params.submit.shard):
-        pairs, _, score = answer.score_candidates(history, shop, shard, sources, blend, params)
-        top_lists.append(answer.select_top(pairs, score, answer.list_cached_best_sellers(history)))
+        pairs, rows, cut_score = answer.score_candidates(history, shop, shard, sources, blend, params)
+        filler = answer.list_cached_best_sellers(history)
+        top_lists.append(answer.select_top(pairs, cut_score, filler))
+        score = answer.score_rows(pairs, rows, blend, ALL_CANDIDATES)
+        same.append((top_lists[-1] == answer.select_top(pairs, score, filler)).all(axis=1))
         scores.append(score)
         purchases.append(label_pairs(pairs, truth))
     predicted = {
@@ -51,6 +56,7 @@ def evaluate_week(shop: Shop, week: int, blend: Blend, params: Params) -> dict[s
         "repurchase_popular": baselines.recommend_repurchase(history, users, params.evaluate.half_life),
     }
     ap = {name: metrics.average_precision(start, items, lists) for name, lists in predicted.items()}
+    ap[SAME] = np.concatenate(same)
     entries = {name: (np.repeat(users, metrics.K), lists.ravel()) for name, lists in predicted.items()}
     tables = {
         "ap": pl.DataFrame({"user": users, "recency": assign_segments(history, users), **ap}),
@@ -118,6 +124,10 @@ def summarise(ap: pl.DataFrame, draws: int, seed: int) -> dict[str, object]:
     segments = ap.group_by("recency").agg(pl.len().alias("customers"), *columns)
     rows = {row["recency"]: row for row in segments.to_dicts()}
     return {
+        "cascade": {
+            "customers": ap.height,
+            "same_lists": round(float(ap[SAME].to_numpy().mean()), 6),
+        },
         "map12": {name: average_over_weeks(values[name]) for name in EVALUATED_LISTS},
         "twelve_minus": minus,
         "by_week": {
@@ -150,6 +160,8 @@ def main() -> None:
             table.write_csv(folder / f"{name}.csv")
         bootstrap_intervals(ap, params.evaluate.bootstrap, params.seed).write_csv(folder / "intervals.csv")
         figures = summarise(ap, params.evaluate.bootstrap, params.seed)
+        same = float(ap[SAME].to_numpy().mean())
+        print(f"evaluate: the cascade leaves the lists of {same:.2%} of {ap.height:,} customers unchanged")
         (folder / "evaluation.json").write_text(json.dumps(figures, indent=1))
 
 

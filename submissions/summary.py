@@ -10,7 +10,6 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from retail import params as parameters
 from retail import paths, stage
 from stage1_candidates.pooling.recall import AT, ORACLE
 from submissions import cost
@@ -72,15 +71,14 @@ def _format_interval(row: dict[str, float]) -> str:
 
 def main() -> None:
     """Print the tables and write the files of outputs/ that they come from."""
-    params = parameters.read()
     evaluation = json.loads((paths.EVALUATION / "evaluation.json").read_text())
     recall = json.loads((paths.POOL / "recall.json").read_text())
     names = list_sources(recall)
-    costs = cost.read_costs(params)
+    costs = cost.read_costs()
     with stage.whole_file(paths.METRICS) as part:
         part.write_text(json.dumps({**evaluation, "recall": recall}, indent=1))
     with stage.whole_file(cost.COST) as part:
-        part.write_text(json.dumps(costs, indent=1))
+        part.write_text(json.dumps(cost.to_rows(costs), indent=1))
     weekly = [{"week": int(week), **row} for week, row in evaluation["by_week"].items()]
     with stage.whole_file(paths.OUTPUTS / "map_by_week.csv") as part:
         pl.DataFrame(weekly).write_csv(part)

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import polars as pl
 import pytest
@@ -22,8 +21,9 @@ from world import GROUPS, NETWORKS, PARAMS, World, group_of, network_of, random_
 from world import SOURCES as PLAIN
 
 from features.engine import build_features, group
+from retail import chunks, paths, schema, weeks
 from retail import params as parameters
-from retail import paths, schema, weeks
+from retail import shop as shops
 from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
@@ -36,7 +36,7 @@ from stage1_candidates import pool
 from stage1_candidates.engine import proposals, propose, source
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.networks.base import propose_network, train_network
+from stage1_candidates.networks.base import train_network, warm_start
 from stage2_ranker import sample, table, train, tune
 from stage2_ranker.model import ranker, recipe
 from stage2_ranker.model.blend import Blend
@@ -370,20 +370,45 @@ def test_a_history_that_includes_the_cutoff_day_is_noticed(name: str, monkeypatc
         assert_blind(name, make_untrained_world(), 56)
 
 
+WARM = [name for name in NETWORKS if warm_start.starts_warm(network_of(name)[1])]
+
+
+@pytest.mark.parametrize("name", WARM)
+def test_warm_trainings_are_blind_to_the_future(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rewrite all purchases from the third cutoff on: the weights at the first three cutoffs stay the same bytes."""
+    plan = weeks.Plan(train=[20], stop=[28], validation=[36, 44], final=[28, 36, 44], submission=52)
+    small = random_world(seed=6, users=60, entries=1500)
+    module, block = network_of(name, retrain_every=8)
+    assert warm_start.starts_warm(block) and block.training_weeks(plan) == [20, 28, 36, 44, 52]
+    monkeypatch.setattr(sys, "argv", ["train_network", name])
+    monkeypatch.setattr(parameters, "read", lambda: PARAMS)
+    monkeypatch.setattr(source, "is_off", lambda name, params: False)
+    monkeypatch.setattr(source, "load_network", lambda name, params: (module, block))
+    monkeypatch.setattr(weeks, "plan", lambda log, settings: plan)
+    written = []
+    for part, world in enumerate((small, small.rewritten(weeks.first_day(small.days, 36), 1))):
+        monkeypatch.setattr(shops, "read", lambda world=world: world.shop)
+        folder = tmp_path / str(part)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        train_network.main()
+        written.append([paths.of_week(paths.NETWORKS / name, "weights", week, "safetensors").read_bytes()
+                        for week in (20, 28, 36, 44)])  # fmt: skip
+    assert written[0][:3] == written[1][:3] and len(set(written[0])) == 4
+    assert written[0][3] != written[1][3]
+
+
 # Threads
 
 
 @plugins(SOURCES + GROUPS)
 def test_one_thread_and_two_have_the_same_outputs(name: str) -> None:
-    if numba.config.NUMBA_NUM_THREADS < 2:  # type: ignore[attr-defined]
+    if chunks.count_threads() < 2:
         pytest.skip("this machine has a single core")
-    before, outputs = numba.get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            numba.set_num_threads(threads)
+    outputs = []
+    for threads in (1, 2):
+        with chunks.limit_threads(threads):
             outputs.append(compute_outputs(name, shop(), 56))
-    finally:
-        numba.set_num_threads(before)
     assert_same(*outputs)
 
 
@@ -433,15 +458,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
             for name in raw["networks"]:
                 patch.setattr(sys, "argv", ["train_network", name])
                 train_network.main()
-            for names, main in ((raw["sources"], propose.main), (raw["networks"], propose_network.main)):
-                for name in names:
-                    patch.setattr(sys, "argv", ["propose", name])
-                    main()
+            propose.main()
             pool.main()
             sample.main()
-            for name in raw["features"]:
-                patch.setattr(sys, "argv", ["build_features", name])
-                build_features.main()
+            build_features.main()
             table.main()
             tune.main()
             train.main()
@@ -489,15 +509,17 @@ def test_all_rows_of_stopping_weeks_and_of_the_tuning_set_are_kept(built: Built)
         assert rows["kept"].equals(kept, check_names=False) and not rows["sampled"].all()
 
 
-def test_the_evaluated_ranker_is_retrained_on_the_stopping_weeks_for_the_rounds_they_chose(built: Built) -> None:
+def test_the_evaluated_ranker_goes_on_from_the_stopped_one_on_the_stopping_weeks(built: Built) -> None:
     plan, params, blend = built.plan, built.params, built.blend
     assert len(plan.stop) == 2 and params.ranker.retrain
     stopped = train.train_with_stopping(plan, params)
-    assert (blend.rounds, blend.spreads) == (stopped.rounds, stopped.spreads)
+    assert blend.spreads == stopped.spreads
+    assert blend.rounds == {name: n + params.ranker.retrain_rounds for name, n in stopped.rounds.items()}
     rows = Rows.from_tables(train.read_weeks([*plan.train, *plan.stop], True), only_sampled=True)
     assert set(np.unique(rows.age)) == {plan.stop[-1] - week for week in [*plan.train, *plan.stop]}
     for model in recipe.of_params(params.ranker):
-        same = ranker.fit_model(rows, None, model, params.ranker, stopped.rounds[model.name], [])
+        old = stopped.models[model.name]
+        same = ranker.continue_model(old, rows, model, params.ranker.retrain_rounds)
         assert same.model_to_string() == blend.models[model.name].model_to_string()
 
 

@@ -164,7 +164,7 @@ def test_every_plugin_has_its_block_and_every_block_its_plugin(block: str) -> No
 
 
 def test_no_plugin_imports_a_plugin() -> None:
-    """DVC cannot express that an item of a foreach depends on the file of another item."""
+    """The fingerprint of a plug-in covers its own file, not those of other plug-ins."""
     every = {file for kind in KINDS for file in plugins(kind).values()}
     for file in every:
         assert not (imported(file) & every), file
@@ -195,7 +195,7 @@ def test_folders_count_sources_alone() -> None:
         ("    depth: 1000", "    deph: 1000", "unknown key 'sources.popular.deph'; expected one of: depth"),
         ("  match:\n", "  macth:\n", "unknown 'features.macth'; expected the name of a file in"),
         ("hazard_smoothing: 20", "hazard_smoothing: -1", "'features.own.hazard_smoothing' is -1; Input should be"),
-        ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: shard"),
+        ("shard: 5000", "shart: 5000", "unknown key 'submit.shart'; expected one of: cascade, shard"),
         ("num_leaves: 31", "num_leafs: 31", "params.yaml: 'ranker.models.binary_deep.settings': unknown 'num_leafs'"),
         ("num_leaves: 31", "num_leaves: 1", "'ranker.models.binary_deep.settings': LightGBM says: Check failed: "),
     ],

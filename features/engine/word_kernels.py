@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 
 from features.engine import kernels
-from retail.chunks import CHUNKS, bounds
+from retail import chunks
+from retail.chunks import kernel
 from retail.log import Array
 from retail.shop import Shop
 from retail.weeks import History
@@ -58,67 +58,77 @@ def compare_words(
     ages = np.arange(history.cutoff + 1)
     decay = np.stack([np.exp2(-ages / life) for life in half_lives])  # (h, ages)
     out = np.zeros((len(half_lives), len(COLUMNS), len(wanted)), np.float32)
-    _compare_words(
-        log.start[users], history.stop[users], log.item, log.day, history.cutoff, log.items, decay,
-        wording.ptr, wording.word, wording.weight, average, ptr, wanted, out,
+    words, lives = len(average), len(half_lives)
+    chunks.run(
+        _compare_words, len(users),
+        (log.start[users], history.stop[users], log.item, log.day, history.cutoff, decay, wording.ptr, wording.word,
+         wording.weight, average, ptr, wanted),
+        (out,),
+        lambda: (
+            np.zeros((words, lives)), np.zeros((log.items, lives)), np.zeros((words, lives)), np.zeros(lives),
+            np.zeros((len(COLUMNS), lives)),
+        ),
     )  # fmt: skip
     return out
 
 
-@numba.njit(parallel=True, cache=True)
+@kernel
 def _compare_words(
-    begin: Array, end: Array, item: Array, day: Array, cutoff: int, items: int, decay: Array, word_ptr: Array,
-    word: Array, weight: Array, average: Array, ptr: Array, wanted: Array, out: Array,
+    low: int, high: int, begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: Array, word_ptr: Array,
+    word: Array, weight: Array, average: Array, ptr: Array, wanted: Array, out: Array, bought: Array, mass: Array,
+    lift: Array, total: Array, sums: Array,
 ) -> None:  # fmt: skip
+    """Fill ``out`` as ``compare_words`` says, with zeros in the scratch arrays at the start and the end.
+
+    ``bought`` (words, h): weighted sum of the word weights of the customer's purchases. ``mass`` (items, h): total
+    weight of the customer's purchases of each article. ``lift`` (words, h): LIFT's logarithm for an article that the
+    customer did not buy.
+    """
     lives = len(decay)
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, len(begin))
-        if low == high:
-            continue
-        bought = np.zeros((len(average), lives))  # weighted sum of the word weights of the customer's purchases
-        mass = np.zeros((items, lives))  # total weight of the customer's purchases of each article
-        lift = np.zeros((len(average), lives))  # LIFT's logarithm for an article that the customer did not buy
-        total, sums = np.zeros(lives), np.zeros((len(COLUMNS), lives))
-        for r in range(low, high):
-            total[:] = 0
-            for p in range(begin[r], end[r]):
-                i = item[p]
-                for h in range(lives):
-                    value = decay[h, cutoff - day[p]]
-                    mass[i, h] += value
-                    total[h] += value
-                    for q in range(word_ptr[i], word_ptr[i + 1]):
-                        bought[word[q], h] += value * weight[q]
-            for p in range(begin[r], end[r]):
-                i = item[p]
+    for r in range(low, high):
+        for h in range(lives):
+            total[h] = 0
+        for p in range(begin[r], end[r]):
+            i = item[p]
+            for h in range(lives):
+                value = decay[h, cutoff - day[p]]
+                mass[i, h] += value
+                total[h] += value
                 for q in range(word_ptr[i], word_ptr[i + 1]):
-                    c = word[q]
-                    if lift[c, 0] == 0:  # logarithms dominate the cost: compute them once per customer and word
-                        for h in range(lives):
-                            lift[c, h] = np.log1p(bought[c, h] / max(total[h], TINY) / (average[c] + RARE))
-            for k in range(ptr[r], ptr[r + 1]):
-                i = wanted[k]
-                sums[:] = 0
-                for q in range(word_ptr[i], word_ptr[i + 1]):
-                    c, own = word[q], weight[q]
+                    bought[word[q], h] += value * weight[q]
+        for p in range(begin[r], end[r]):
+            i = item[p]
+            for q in range(word_ptr[i], word_ptr[i + 1]):
+                c = word[q]
+                if lift[c, 0] == 0:  # logarithms dominate the cost: compute them once per customer and word
                     for h in range(lives):
-                        common = bought[c, h] - mass[i, h] * own
-                        if common > ROUNDING * total[h]:
-                            step = lift[c, h]
-                            if mass[i, h] > 0:
-                                others = total[h] - mass[i, h]
-                                step = np.log1p(common / others / (average[c] + RARE))
-                            sums[SUM, h] += common * own
-                            sums[LIFT, h] += own * own * step
-                            sums[BEST, h] = max(sums[BEST, h], common * own)
+                        lift[c, h] = np.log1p(bought[c, h] / max(total[h], TINY) / (average[c] + RARE))
+        for k in range(ptr[r], ptr[r + 1]):
+            i = wanted[k]
+            for h in range(lives):
+                for c in range(len(sums)):
+                    sums[c, h] = 0
+            for q in range(word_ptr[i], word_ptr[i + 1]):
+                c, own = word[q], weight[q]
                 for h in range(lives):
-                    others = total[h] - mass[i, h]
-                    if others > ROUNDING * total[h]:
-                        out[h, SUM, k], out[h, MEAN, k] = sums[SUM, h], sums[SUM, h] / others
-                        out[h, LIFT, k], out[h, BEST, k] = sums[LIFT, h], sums[BEST, h] / others
-            for p in range(begin[r], end[r]):
-                i = item[p]
-                mass[i] = 0
+                    common = bought[c, h] - mass[i, h] * own
+                    if common > ROUNDING * total[h]:
+                        step = lift[c, h]
+                        if mass[i, h] > 0:
+                            others = total[h] - mass[i, h]
+                            step = np.log1p(common / others / (average[c] + RARE))
+                        sums[SUM, h] += common * own
+                        sums[LIFT, h] += own * own * step
+                        sums[BEST, h] = max(sums[BEST, h], common * own)
+            for h in range(lives):
+                others = total[h] - mass[i, h]
+                if others > ROUNDING * total[h]:
+                    out[h, SUM, k], out[h, MEAN, k] = sums[SUM, h], sums[SUM, h] / others
+                    out[h, LIFT, k], out[h, BEST, k] = sums[LIFT, h], sums[BEST, h] / others
+        for p in range(begin[r], end[r]):
+            i = item[p]
+            for h in range(lives):
+                mass[i, h] = 0
                 for q in range(word_ptr[i], word_ptr[i + 1]):
-                    bought[word[q]] = 0
-                    lift[word[q]] = 0
+                    bought[word[q], h] = 0
+                    lift[word[q], h] = 0

@@ -17,7 +17,7 @@ from research.lens import planted, report, rows, tasks
 from research.lens.trainings import OURS
 from research.trex import shops
 from retail import paths, stage
-from stage1_candidates.networks.base.side_by_side import cores
+from retail.cores import cores
 
 FOLDER = paths.DATA / "bench/lens"
 TAFENG = shops.ROOT.parent / "shared/data/case_tafeng"

@@ -5,13 +5,15 @@ times articles x neighbours.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-import numba
 import numpy as np
 
-from retail.chunks import CHUNKS, bounds
+from retail import chunks
+from retail.chunks import kernel
 from retail.log import Array
 from retail.ragged import offsets, row_of
+from retail.selection import push, sort_best, sort_ids
 from retail.weeks import History
 
 
@@ -46,12 +48,33 @@ def gather(key: Array, target: Array, weight: Array, keys: int, top: int | None 
 
     Entries with a negative key (a missing attribute) are skipped. With ``top=None`` targets ascend instead.
     """
-    order, start = _sort_by_key(key, keys)
+    key, target, weight = (
+        key.astype(np.int64, copy=False),
+        target.astype(np.uint32, copy=False),
+        weight.astype(float, copy=False),
+    )
+    start, order = np.zeros(keys + 1, np.int64), np.empty(np.count_nonzero(key >= 0), np.uint32)
+    _sort_by_key(chunks.freeze(key), start, np.zeros_like(start), order)
     targets = int(target.max(initial=0)) + 1
-    sizes = _count_targets(start, order, target, targets)
+    sizes = np.zeros(keys, np.int64)
+    chunks.run(_count_targets, keys, (start, order, target), (sizes,), lambda: (np.full(targets, -1),))
     ptr = offsets(sizes if top is None else np.minimum(sizes, top))
     unique, total = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
-    _sum_weights(start, order, target, weight, targets, top is not None, ptr, unique, total)
+    inputs, outputs, most = (start, order, target, weight, ptr), (unique, total), int(sizes.max(initial=0))
+    if top is None:
+        chunks.run(
+            _sum_weights, keys, inputs, outputs,
+            lambda: (np.empty(targets), np.full(targets, -1), np.empty(most, np.uint64), np.empty(most, np.uint64)),
+        )  # fmt: skip
+    else:
+        best = min(most, top)
+        chunks.run(
+            _sum_best, keys, inputs, outputs,
+            lambda: (
+                np.empty(targets), np.full(targets, -1), np.empty(most, np.uint32), np.empty(best),
+                np.empty(best, np.uint32),
+            ),
+        )  # fmt: skip
     return Lists(ptr, unique, total)
 
 
@@ -75,11 +98,15 @@ def own(history: History, users: Array, half_life: float) -> Lists:
     """
     log = history.log
     begin, end = log.start[users], history.stop[users]
-    sizes = _count_articles(begin, end, log.item, log.items)
-    ptr = offsets(sizes)
+    sizes = np.zeros(len(users), np.int64)
+    chunks.run(_count_articles, len(users), (begin, end, log.item), (sizes,), lambda: (np.full(log.items, -1),))
+    ptr, most = offsets(sizes), int(sizes.max(initial=0))
     decay = np.exp2(-np.arange(history.cutoff + 1) / half_life)  # (ages,) indexed by age in days
     target, weight = np.empty(ptr[-1], np.uint32), np.empty(ptr[-1], np.float32)
-    _sum_decayed(begin, end, log.item, log.day, history.cutoff, decay, log.items, ptr, target, weight)
+    chunks.run(
+        _sum_decayed, len(users), (begin, end, log.item, log.day, history.cutoff, decay, ptr), (target, weight),
+        lambda: (np.zeros(log.items), np.empty(most, np.uint64), np.empty(most, np.uint64)),
+    )  # fmt: skip
     return Lists(ptr, target, weight)
 
 
@@ -98,97 +125,99 @@ def favourites(history: History, group: Array, weight: Array) -> Array:
     return favourite
 
 
-@numba.njit(cache=True)
-def _sort_by_key(key: Array, keys: int) -> tuple[Array, Array]:
-    """Sort the positions of the entries by key, stable; also return the start of each key (keys + 1,)."""
-    start = np.zeros(keys + 1, np.int64)
+@kernel
+def _sort_by_key(key: Array, start: Array, place: Array, order: Array) -> None:
+    """Sort the positions of the entries by key, stable; ``start`` (keys + 1,) and ``place`` are zeros at first."""
     for k in range(len(key)):
         if key[k] >= 0:
             start[key[k] + 1] += 1
-    start = np.cumsum(start)
-    place = start[:-1].copy()
-    order = np.empty(start[-1], np.uint32)
+    for k in range(1, len(start)):
+        start[k] += start[k - 1]
+        place[k] = start[k]
     for k in range(len(key)):
         if key[k] >= 0:
             order[place[key[k]]] = k
             place[key[k]] += 1
-    return order, start
 
 
-@numba.njit(parallel=True, cache=True)
-def _count_targets(start: Array, order: Array, target: Array, targets: int) -> Array:
-    """Count the distinct targets of each key: (keys,)."""
-    sizes = np.zeros(len(start) - 1, np.int64)
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, len(start) - 1)
-        if low == high:
-            continue
-        seen_by = np.full(targets, -1, np.int64)
-        for key in range(low, high):
-            for p in range(start[key], start[key + 1]):
-                t = target[order[p]]
-                if seen_by[t] != key:
-                    seen_by[t] = key
-                    sizes[key] += 1
-    return sizes
+@kernel
+def _count_targets(
+    low: int, high: int, start: Array, order: Array, target: Array, sizes: Array, seen_by: Array
+) -> None:
+    """Count the distinct targets of each key."""
+    for key in range(low, high):
+        for p in range(start[key], start[key + 1]):
+            t = target[order[p]]
+            if seen_by[t] != key:
+                seen_by[t] = key
+                sizes[key] += 1
 
 
-@numba.njit(parallel=True, cache=True)
-def _sum_weights(start: Array, order: Array, target: Array, weight: Array, targets: int, best_first: bool, ptr: Array,
-            unique: Array, total: Array) -> None:  # fmt: skip
-    """Fill ``unique[ptr[k]:ptr[k+1]]`` with each key's targets, ascending or largest first, and their sums."""
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, len(start) - 1)
-        if low == high:
-            continue
-        sums = np.zeros(targets)
-        seen_by = np.full(targets, -1, np.int64)
-        met = np.empty(targets, np.uint32)
-        for key in range(low, high):
-            n = 0
-            for p in range(start[key], start[key + 1]):
-                t = target[order[p]]
-                if seen_by[t] != key:
-                    seen_by[t] = key
-                    sums[t] = 0.0
-                    met[n] = t
-                    n += 1
-                sums[t] += weight[order[p]]
-            rows = np.sort(met[:n])
-            if best_first:
-                rows = rows[np.argsort(-sums[rows], kind="mergesort")]  # stable: ties stay in the order of their ids
-            for k in range(ptr[key + 1] - ptr[key]):
-                unique[ptr[key] + k], total[ptr[key] + k] = rows[k], sums[rows[k]]
+@kernel
+def _sum_weights(low: int, high: int, start: Array, order: Array, target: Array, weight: Array, ptr: Array,
+                 unique: Array, total: Array, sums: Array, seen_by: Array, codes: Array,
+                 spare: Array) -> None:  # fmt: skip
+    """Fill ``unique[ptr[k]:ptr[k+1]]`` with each key's targets, ascending, and ``total`` with their sums."""
+    for key in range(low, high):
+        n = ptr[key]
+        for p in range(start[key], start[key + 1]):
+            t = target[order[p]]
+            if seen_by[t] != key:
+                seen_by[t] = key
+                sums[t] = 0.0
+                unique[n] = t
+                n += 1
+            sums[t] += weight[order[p]]
+        sort_ids(unique, ptr[key], n, codes, spare)
+        for k in range(ptr[key], n):
+            total[k] = sums[unique[k]]
 
 
-@numba.njit(parallel=True, cache=True)
-def _count_articles(begin: Array, end: Array, item: Array, items: int) -> Array:
-    sizes = np.zeros(len(begin), np.int64)
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, len(begin))
-        seen_by = np.full(items, -1, np.int64)
-        for r in range(low, high):
-            for p in range(begin[r], end[r]):
-                if seen_by[item[p]] != r:
-                    seen_by[item[p]] = r
-                    sizes[r] += 1
-    return sizes
+@kernel
+def _sum_best(low: int, high: int, start: Array, order: Array, target: Array, weight: Array, ptr: Array,
+              unique: Array, total: Array, sums: Array, seen_by: Array, met: Array, scores: Array,
+              ids: Array) -> None:  # fmt: skip
+    """Fill ``unique[ptr[k]:ptr[k+1]]`` with each key's targets of the largest sums, largest first, ties by id."""
+    for key in range(low, high):
+        n = 0
+        for p in range(start[key], start[key + 1]):
+            t = target[order[p]]
+            if seen_by[t] != key:
+                seen_by[t] = key
+                sums[t] = 0.0
+                met[n] = t
+                n += 1
+            sums[t] += weight[order[p]]
+        size: Any = np.int64(0)
+        for k in range(n):
+            if size < len(scores) or sums[met[k]] >= scores[0]:
+                size = push(scores, ids, size, sums[met[k]], met[k])
+        sort_best(scores, ids, size)
+        for k in range(size):
+            unique[ptr[key] + k], total[ptr[key] + k] = ids[k], scores[k]
 
 
-@numba.njit(parallel=True, cache=True)
-def _sum_decayed(begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: Array, items: int,
-             ptr: Array, target: Array, weight: Array) -> None:  # fmt: skip
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, len(begin))
-        total = np.zeros(items, np.float64)
-        for r in range(low, high):
-            n = ptr[r]
-            for p in range(begin[r], end[r]):
-                if total[item[p]] == 0.0:
-                    target[n] = item[p]
-                    n += 1
-                total[item[p]] += decay[cutoff - day[p]] + 1e-30  # never 0, so that each article appears once
-            target[ptr[r] : n].sort()
-            for k in range(ptr[r], n):
-                weight[k] = total[target[k]]
-                total[target[k]] = 0.0
+@kernel
+def _count_articles(low: int, high: int, begin: Array, end: Array, item: Array, sizes: Array, seen_by: Array) -> None:
+    for r in range(low, high):
+        for p in range(begin[r], end[r]):
+            if seen_by[item[p]] != r:
+                seen_by[item[p]] = r
+                sizes[r] += 1
+
+
+@kernel
+def _sum_decayed(low: int, high: int, begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: Array,
+                 ptr: Array, target: Array, weight: Array, total: Array, codes: Array,
+                 spare: Array) -> None:  # fmt: skip
+    for r in range(low, high):
+        n = ptr[r]
+        for p in range(begin[r], end[r]):
+            if total[item[p]] == 0.0:
+                target[n] = item[p]
+                n += 1
+            total[item[p]] += decay[cutoff - day[p]] + 1e-30  # never 0, so that each article appears once
+        sort_ids(target, ptr[r], n, codes, spare)
+        for k in range(ptr[r], n):
+            weight[k] = total[target[k]]
+            total[target[k]] = 0.0

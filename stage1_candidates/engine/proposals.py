@@ -1,22 +1,23 @@
-"""Compute and store the candidates of a source for the stages ``propose@`` and ``propose_network@``."""
+"""Compute and store the candidates of one source or network; stage ``propose`` runs it for all of them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
-from retail import params as parameters
-from retail import paths, schema, shop, stage, weeks
+from retail import paths, schema, weeks
 from retail.log import Array
-from retail.weeks import Plan
-from stage1_candidates.engine import source
+from retail.params import Params
+from retail.shop import Shop
+from retail.weeks import History, Plan
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.engine.plugin_types import State, Weights
+from stage1_candidates.engine.plugin_types import SourceModule, State, Weights
 
-WeightsOf = Callable[[Plan, int], Weights | None]  # (plan, label week) -> a network's weights, None for a plain source
+WeightsOf = Callable[[int], Weights | None]  # label week -> a network's weights, None for a plain source
 
 
 def frame(users: Array, best: Lists) -> pl.DataFrame:
@@ -32,34 +33,29 @@ def load_state(name: str, week: int) -> State:
         return dict(stored)
 
 
-def write_off(folder: Path) -> None:
-    """Write the folder of a plug-in that is off: the one setting that later stages depend on."""
-    with stage.whole_folder(folder) as part:
-        (part / paths.SETTINGS).write_text('{"use": false}')
+@dataclass(frozen=True)
+class Proposer:
+    """Fit one source or network week by week, and store its state and candidates."""
 
+    name: str
+    module: SourceModule
+    settings: Any  # the module's own Params
+    whole: Shop
+    plan: Plan
+    params: Params
+    weights_of: WeightsOf
 
-def write(name: str, weights_of: WeightsOf) -> None:
-    """Write data/sources/<name>/ atomically.
+    def write_week(self, week: int, history: History, folder: Path) -> None:
+        """Write the files of ``week`` to ``folder``.
 
-    state_<week>.npz exists for every week of the plan and for the submission. candidates_<week>.parquet exists for a
-    source that proposes, in every label week: user, item, score, best first within a customer. settings.json holds the
-    block of params.yaml, so that stages that read the folder depend on the settings.
-    """
-    params = parameters.read()
-    module, settings = source.load(name, params)
-    with stage.whole_folder(paths.SOURCES / name) as folder:
-        (folder / paths.SETTINGS).write_text(settings.model_dump_json(indent=1))
-        if not (settings.proposes or settings.scores):
-            return
-        whole = shop.read()
-        plan = weeks.plan(whole.log, params.weeks)
-        for week in tqdm(plan.all, desc=f"propose {name}", unit="week"):
-            history = weeks.history(whole.log, week)
-            fitted = Loaded.fit(module, settings, history, whole, weights_of(plan, week))
-            np.savez(paths.of_week(folder, "state", week, "npz"), **fitted.state)  # type: ignore[arg-type]
-            if week == plan.submission or not settings.proposes:
-                continue  # the submission computes its candidates in shards
-            users = weeks.customers(whole.log, plan, week, params.weeks, params.seed)
-            best = fitted.propose(history, whole, users)
-            rows = schema.check(frame(users, best), schema.CANDIDATES, f"source {name}", key=("user", "item"))
-            rows.write_parquet(paths.of_week(folder, "candidates", week))
+        state_<week>.npz exists for every week of the plan and for the submission. candidates_<week>.parquet exists for
+        a source that proposes, in every label week: user, item, score, best first within a customer.
+        """
+        fitted = Loaded.fit(self.module, self.settings, history, self.whole, self.weights_of(week))
+        np.savez(paths.of_week(folder, "state", week, "npz"), **fitted.state)  # type: ignore[arg-type]
+        if week == self.plan.submission or not self.settings.proposes:
+            return  # the submission computes its candidates in shards
+        users = weeks.customers(self.whole.log, self.plan, week, self.params.weeks, self.params.seed)
+        best = fitted.propose(history, self.whole, users)
+        rows = schema.check(frame(users, best), schema.CANDIDATES, f"source {self.name}", key=("user", "item"))
+        rows.write_parquet(paths.of_week(folder, "candidates", week), compression=paths.COMPRESSION)

@@ -1,10 +1,12 @@
 """Represent customers as vectors over articles, and find their nearest neighbours by cosine."""
 
-import numba
 import numpy as np
 
+from retail import chunks
+from retail.chunks import kernel
 from retail.log import Array
 from retail.ragged import offsets
+from retail.selection import find_first
 from retail.weeks import History
 from stage1_candidates.engine import lists, sparse_product
 from stage1_candidates.engine.lists import Lists
@@ -39,7 +41,11 @@ def vectors(history: History, users: Array, decay: float) -> Lists:
     log = history.log
     weight = np.zeros(len(own.target), np.float32)
     begin, end = log.start[users], history.stop[users]
-    _sum_by_week(begin, end, log.item, log.day, history.cutoff, decay, own.ptr, own.target, weight)
+    longest = int(np.diff(own.ptr).max(initial=0))
+    chunks.run(
+        _sum_by_week, len(users), (begin, end, log.item, log.day, history.cutoff, decay, own.ptr, own.target),
+        (weight,), lambda: (np.empty(longest, np.int64),),
+    )  # fmt: skip
     return Lists(own.ptr, own.target, weight)
 
 
@@ -50,14 +56,14 @@ def unit(rows: Lists) -> Lists:
     return Lists(rows.ptr, rows.target, scaled.astype(np.float32))
 
 
-@numba.njit(parallel=True, cache=True)
-def _sum_by_week(begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: float,
-             ptr: Array, target: Array, weight: Array) -> None:  # fmt: skip
-    for r in numba.prange(len(begin)):
-        last = np.full(ptr[r + 1] - ptr[r], -1, np.int64)
-        own = target[ptr[r] : ptr[r + 1]]
+@kernel
+def _sum_by_week(low: int, high: int, begin: Array, end: Array, item: Array, day: Array, cutoff: int, decay: float,
+                 ptr: Array, target: Array, weight: Array, last: Array) -> None:  # fmt: skip
+    for r in range(low, high):
+        for k in range(ptr[r + 1] - ptr[r]):
+            last[k] = -1
         for p in range(begin[r], end[r]):
-            k = np.searchsorted(own, item[p])
+            k = find_first(target, ptr[r], ptr[r + 1], item[p]) - ptr[r]
             weeks_ago = (cutoff - 1 - day[p]) // 7
             if last[k] != weeks_ago:
                 last[k] = weeks_ago

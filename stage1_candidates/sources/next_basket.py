@@ -1,29 +1,31 @@
 """Propose articles that other customers bought after the articles of this customer.
 
-follows(i, j) = sum over pairs of baskets of 2^(-age / half_life) / size / (sales(i)^(1 - popularity)
-sales(j)^popularity): (items, items). The baskets of a pair belong to one customer and lie 1..within days apart. The
-first basket contains i and has ``size`` entries. The second contains j and lies ``age`` days before the cutoff.
+follows(i, j) = sum over pairs of purchases of 2^(-age / half_life) / size / (sales(i)^(1 - popularity)
+sales(j)^popularity): (items, items). A pair is one customer's purchase of i in a basket of ``size`` articles, and one
+of j in a later basket, at most ``within`` days later and ``age`` days before the cutoff. Of each purchase, only its
+first ``followers`` followers count. A basket that counts in part counts with a random sample of its articles.
 score = customer's decayed counts times follows: (users, items) @ (items, items).
 """
 
 import numba
 import numpy as np
 
-from retail.chunks import CHUNKS, bounds
 from retail.log import Array
 from retail.params import Days, Positive, Share
-from retail.ragged import offsets
+from retail.ragged import offsets, positions
 from retail.shop import Shop
 from retail.weeks import History
-from stage1_candidates.engine import lists
+from stage1_candidates.engine import lists, runs
 from stage1_candidates.engine.blocks import Source
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.runs import Runs
 from stage1_candidates.engine.sparse_product import Factors
 
 
 class Params(Source):
     half_life: Days  # of the pairs of baskets in the training data
     within: Positive  # largest number of days between the two baskets
+    followers: Positive  # purchases of later baskets that are paired with a purchase: the first ones
     profile_half_life: Days  # of the customer's own baskets
     neighbours: Positive  # following articles kept per article
     popularity: Share  # exponent on the follower's sales
@@ -32,19 +34,18 @@ class Params(Source):
 def fit(history: History, shop: Shop, params: Params) -> dict[str, Array]:
     """Find the ``neighbours`` articles with the largest follows(i, j) of each article i."""
     log, known = history.log, history.known
-    items = log.items
-    worth = history.decay(params.half_life)
-    sales = np.maximum(np.bincount(log.item[known], weights=worth, minlength=items), 1e-9)
-    basket = _baskets(log.user[known], log.day[known])
-    first, last = _followers(log.user[known], log.day[known], basket, params.within)
-    size = np.bincount(basket)
-    # article -> its entries; entry -> the entries of the later baskets
-    order = np.argsort(log.item[known], kind="stable")
-    ptr = np.searchsorted(log.item[known][order], np.arange(items + 1))
-    lead = sales ** -(1 - params.popularity)
-    leaders = Lists(ptr, order.astype(np.uint32), (lead[log.item[known]] / size[basket])[order].astype(np.float32))
-    near = _follow(leaders, first, last, log.item[known], (worth / sales[log.item[known]] ** params.popularity), items,
-                   params.neighbours)  # fmt: skip
+    user, day, item = log.user[known], log.day[known], log.item[known]
+    decay = np.exp2(-np.arange(history.cutoff + 1) / params.half_life)  # (ages,) indexed by age in days
+    sales = np.maximum(np.bincount(item, weights=decay[history.cutoff - day], minlength=log.items), 1e-9)
+    follower = runs.shuffle_baskets(user, day, item)
+    worth = decay[history.cutoff - day] * (sales**-params.popularity)[follower]
+    first, last, size = _followers(user, day, params.within, params.followers)
+    ptr, order = _by_article(history)
+    lead = np.repeat(sales ** -(1 - params.popularity), np.diff(ptr)) / size[order]
+    near = runs.best_targets(
+        ptr[:-1], ptr[1:], order, lead.astype(np.float32), Runs(first, last, follower, worth.astype(np.float32)),
+        params.neighbours, itself=True,
+    )  # fmt: skip
     return near.arrays("near")
 
 
@@ -53,67 +54,32 @@ def factors(history: History, shop: Shop, state: dict[str, Array], users: Array,
     return lists.own(history, users, params.profile_half_life), Lists.of(state, "near"), None
 
 
-def _baskets(user: Array, day: Array) -> Array:
-    """Number the basket of each entry: (k,) int64."""
-    new = np.concatenate([[False], (np.diff(user) != 0) | (np.diff(day) != 0)])
-    return np.cumsum(new[: len(user)])
+def _by_article(history: History) -> tuple[Array, Array]:
+    """Return (ptr, order): article i has the entries ``order[ptr[i]:ptr[i + 1]]``, numbered as in ``history.known``."""
+    log = history.log
+    sizes = history.item_stop - log.item_start[:-1]
+    entry = log.by_item[positions(log.item_start[:-1], sizes)]
+    unknown = log.start[:-1] - offsets(history.stop - log.start[:-1])[:-1]  # entries of earlier customers, by customer
+    return offsets(sizes), entry - unknown[log.user[entry]]
 
 
-@numba.njit(cache=True)
-def _followers(user: Array, day: Array, basket: Array, within: int) -> tuple[Array, Array]:
-    """Find the entries first:last in the customer's later baskets, at most ``within`` days after each entry."""
+@numba.njit(nogil=True, cache=True)
+def _followers(user: Array, day: Array, within: int, most: int) -> tuple[Array, Array, Array]:
+    """Find the run first:last of the followers of each entry, at most ``most``, and the size of the entry's basket.
+
+    The followers are the customer's entries of later days, at most ``within`` days later, earliest first.
+    """
     n = len(user)
-    first, last = np.empty(n, np.int64), np.empty(n, np.int64)
-    end, begin = 0, 0
-    for k in range(n):
-        begin = max(begin, k)
-        while begin < n and basket[begin] == basket[k]:
-            begin += 1
-        end = max(end, begin)
-        while end < n and user[end] == user[k] and day[end] - day[k] <= within:
+    first, last, size = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    begin, end, stop = 0, 0, 0  # of the basket, and of its followers
+    while begin < n:
+        end = begin + 1
+        while end < n and user[end] == user[begin] and day[end] == day[begin]:
             end += 1
-        same = begin < n and user[begin] == user[k]
-        first[k] = begin if same else 0
-        last[k] = end if same else 0
-    return first, last
-
-
-def _follow(leaders: Lists, first: Array, last: Array, item: Array, weight: Array, items: int, top: int) -> Lists:
-    """Compute ``best_targets`` where the targets of an entry are the entries first:last, without copying them."""
-    target = np.zeros((items, top), np.uint32)
-    score = np.zeros((items, top), np.float32)
-    count = np.zeros(items, np.int64)
-    _follow_kernel(
-        leaders.ptr, leaders.target, leaders.weight, first, last, item, weight.astype(np.float32), items, target, score,
-        count,
-    )  # fmt: skip
-    filled = np.arange(top) < count[:, None]
-    return Lists(offsets(count), target[filled], score[filled])
-
-
-@numba.njit(parallel=True, cache=True)
-def _follow_kernel(ptr: Array, entry: Array, weight: Array, first: Array, last: Array, item: Array, worth: Array,
-                   items: int, target: Array, score: Array, count: Array) -> None:  # fmt: skip
-    top = target.shape[1]
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, items)
-        if low == high:
-            continue
-        total = np.zeros(items, np.float32)
-        touched = np.empty(items, np.uint32)
-        for i in range(low, high):
-            n = 0
-            for k in range(ptr[i], ptr[i + 1]):
-                for p in range(first[entry[k]], last[entry[k]]):
-                    if total[item[p]] == 0:
-                        touched[n] = item[p]
-                        n += 1
-                    total[item[p]] += weight[k] * worth[p] + np.float32(1e-30)
-            met = np.sort(touched[:n])
-            value = total[met]
-            best = np.argsort(-value, kind="mergesort")[:top]
-            for k in range(len(best)):
-                target[i, k], score[i, k] = met[best[k]], value[best[k]]
-            count[i] = len(best)
-            for k in range(n):
-                total[touched[k]] = 0.0
+        stop = max(stop, end)
+        while stop < n and user[stop] == user[begin] and day[stop] - day[begin] <= within:
+            stop += 1
+        for k in range(begin, end):
+            first[k], last[k], size[k] = end, min(stop, end + most), end - begin
+        begin = end
+    return first, last, size

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightgbm as lgb
-import numba
 import numpy as np
 
-from retail.chunks import CHUNKS, bounds
+from retail import chunks
+from retail.chunks import kernel
 from retail.log import Array
 from retail.ragged import offsets, place_in_row, row_of
 from stage2_ranker.fast_trees import trees
@@ -52,15 +52,26 @@ class Forest:
             return None
         return _assemble(model.num_feature(), forest, min(bits for bits in WIDTHS if bits >= most))
 
-    def score(self, features: Array) -> Array:
-        """Compute raw scores (n,) float64 of ``features`` (n, f) float32; column-major features are fastest."""
-        out = np.zeros(len(features))
+    def score(self, features: Array, start: Array | None = None) -> Array:
+        """Compute raw scores (n,) float64 of ``features`` (n, f) float32; column-major features are fastest.
+
+        ``start`` (n,): the sum over earlier trees, to which these trees are added one by one. So the scores of two
+        parts of a model are bitwise those of the whole.
+        """
+        out = np.zeros(len(features)) if start is None else start.copy()
         columns = np.ascontiguousarray(features.T, np.float32)  # (f, n)
         kind, spread = WIDTHS[self.value.shape[1]]
         shift = kind(self.value.shape[1] - int(self.value.shape[1]).bit_length() + 1)
-        _score(
-            columns, self.cut_start, self.cut, self.nan_is_zero, self.split_start, self.plane, self.step, self.mask,
-            self.value, kind(spread), shift, out,
+        chunks.run(
+            _score, -(-len(out) // BLOCK),
+            (columns, self.cut_start, self.cut, self.nan_is_zero, self.split_start, self.plane, self.step, self.mask,
+             self.value, kind(spread), shift),
+            (out,),
+            lambda: (
+                np.zeros((2 * len(columns), BLOCK), np.uint8), np.zeros(BLOCK, np.float32), np.empty(BLOCK, np.int32),
+                np.empty(BLOCK, kind), np.empty(BLOCK),
+            ),
+            least=1,
         )  # fmt: skip
         return out
 
@@ -107,47 +118,46 @@ def _round_down(threshold: Array) -> Array:
     return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")
-def _score(columns: Array, cut_start: Array, cut: Array, nan_is_zero: Array, split_start: Array, plane: Array,
-           step: Array, mask: Array, value: Array, spread: int, shift: int, out: Array) -> None:  # fmt: skip
+@kernel
+def _score(low: int, high: int, columns: Array, cut_start: Array, cut: Array, nan_is_zero: Array, split_start: Array,
+           plane: Array, step: Array, mask: Array, value: Array, spread: int, shift: int, out: Array, code: Array,
+           x: Array, passed: Array, alive: Array, total: Array) -> None:  # fmt: skip
     features, n = columns.shape
-    blocks = (n + BLOCK - 1) // BLOCK
-    for chunk in numba.prange(CHUNKS):
-        code = np.zeros((2 * features, BLOCK), np.uint8)
-        x = np.zeros(BLOCK, np.float32)
-        passed = np.empty(BLOCK, np.int32)
-        alive = np.empty(BLOCK, mask.dtype)
-        total = np.empty(BLOCK)
-        low, high = bounds(chunk, blocks)
-        for block in range(low, high):
-            begin = block * BLOCK
-            rows = min(n - begin, BLOCK)
-            for f in range(features):
-                if cut_start[f] == cut_start[f + 1]:
-                    continue
-                x[:rows] = columns[f, begin : begin + rows]
-                if nan_is_zero[f]:
-                    for k in range(BLOCK):
-                        x[k] = np.float32(0) if np.isnan(x[k]) else x[k]
-                passed[:] = 0
-                for c in range(cut_start[f], cut_start[f + 1]):
-                    threshold = cut[c]
-                    for k in range(BLOCK):
-                        passed[k] += np.int32(1) if x[k] > threshold else np.int32(0)
-                right, left = code[2 * f], code[2 * f + 1]
-                for k in range(BLOCK):
-                    left[k] = passed[k]  # a missing value has passed no threshold
-                    right[k] = MISSING if np.isnan(x[k]) else passed[k]
-            total[:] = 0.0
-            for tree in range(len(split_start) - 1):
-                alive[:] = ~mask.dtype.type(0)
-                for s in range(split_start[tree], split_start[tree + 1]):
-                    codes, last, stays = code[plane[s]], step[s], mask[s]
-                    for k in range(BLOCK):
-                        alive[k] &= stays if codes[k] > last else ~mask.dtype.type(0)
-                values = value[tree]
-                for k in range(BLOCK):
-                    first = alive[k] & (~alive[k] + mask.dtype.type(1))  # the lowest bit
-                    total[k] += values[mask.dtype.type(first * spread) >> shift]
+    for block in range(low, high):
+        begin = block * BLOCK
+        rows = min(n - begin, BLOCK)
+        for f in range(features):
+            if cut_start[f] == cut_start[f + 1]:
+                continue
             for k in range(rows):
-                out[begin + k] = total[k]
+                x[k] = columns[f, begin + k]
+            if nan_is_zero[f]:
+                for k in range(BLOCK):
+                    x[k] = np.float32(0) if np.isnan(x[k]) else x[k]
+            for k in range(BLOCK):
+                passed[k] = 0
+            for c in range(cut_start[f], cut_start[f + 1]):
+                threshold = cut[c]
+                for k in range(BLOCK):
+                    passed[k] += np.int32(1) if x[k] > threshold else np.int32(0)
+            right, left = code[2 * f], code[2 * f + 1]
+            for k in range(BLOCK):
+                left[k] = passed[k]  # a missing value has passed no threshold
+                right[k] = MISSING if np.isnan(x[k]) else passed[k]
+        for k in range(BLOCK):
+            total[k] = 0.0
+        for k in range(rows):
+            total[k] = out[begin + k]
+        for tree in range(len(split_start) - 1):
+            for k in range(BLOCK):
+                alive[k] = ~mask.dtype.type(0)
+            for s in range(split_start[tree], split_start[tree + 1]):
+                codes, last, stays = code[plane[s]], step[s], mask[s]
+                for k in range(BLOCK):
+                    alive[k] &= stays if codes[k] > last else ~mask.dtype.type(0)
+            values = value[tree]
+            for k in range(BLOCK):
+                first = alive[k] & (~alive[k] + mask.dtype.type(1))  # the lowest bit
+                total[k] += values[mask.dtype.type(first * spread) >> shift]
+        for k in range(rows):
+            out[begin + k] = total[k]

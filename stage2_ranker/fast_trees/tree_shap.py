@@ -10,9 +10,10 @@ from functools import reduce
 from operator import add
 
 import lightgbm as lgb
-import numba
 import numpy as np
 
+from retail import chunks
+from retail.chunks import freeze, kernel
 from retail.log import Array
 from stage2_ranker.fast_trees import trees
 from stage2_ranker.fast_trees.trees import Paths, Trees
@@ -50,7 +51,10 @@ class Shap:
         start = np.full(len(sizes), -1, np.int64)
         start[order] = np.where(end <= most, end - room[order], -1)
         table = np.zeros(int(np.max(end, initial=0, where=end <= most)))
-        _fill_tables(paths.value, paths.part_start, paths.part_share, start, table)
+        _fill_tables(
+            freeze(paths.value), freeze(paths.part_start), freeze(paths.part_share), freeze(start), table,
+            np.empty(LONGEST + 2), np.empty(LONGEST + 2),
+        )  # fmt: skip
         expected = reduce(add, model_trees.mean.tolist(), 0.0)  # not sum(): since Python 3.12 it rounds differently
         return Shap(model_trees, paths, start, table, expected)
 
@@ -58,15 +62,25 @@ class Shap:
         """Add ``scale`` x the contributions of ``features`` (n, f) float32 to ``out`` (n, f) float32."""
         splits, paths = self.trees, self.paths
         if len(paths.value):
-            _add_contributions(
-                paths.split_start, splits.feature, splits.threshold, splits.missing, splits.default_left,
-                paths.leaf_start, paths.value, paths.part_start, paths.step_start, self.table_start,
-                paths.part_feature, paths.part_share, paths.step_split, paths.step_left, paths.step_part, self.table,
-                np.ascontiguousarray(features, np.float32), scale, out,
+            longest, nodes = int(np.diff(paths.part_start).max()), int(np.diff(paths.split_start).max())
+            rows = np.ascontiguousarray(features, np.float32)
+            chunks.run(
+                _add_contributions, -(-len(rows) // BLOCK),
+                (paths.split_start, splits.feature, splits.threshold, splits.missing, splits.default_left,
+                 paths.leaf_start, paths.value, paths.part_start, paths.step_start, self.table_start,
+                 paths.part_feature, paths.part_share, paths.step_split, paths.step_left, paths.step_part, self.table,
+                 rows, scale),
+                (out,),
+                lambda: (
+                    np.empty((rows.shape[1], BLOCK), np.float32), np.empty((rows.shape[1], BLOCK)),
+                    np.empty((nodes, BLOCK), bool), np.empty(BLOCK, np.int64), np.empty(longest + 2),
+                    np.empty(longest + 2), np.empty(longest),
+                ),
+                least=1,
             )  # fmt: skip
 
 
-@numba.njit(cache=True)
+@kernel
 def _contribute(share: Array, met: int, poly: Array, rest: Array, out: Array) -> None:
     """Compute the contributions ``out`` (d,) of a leaf of value 1 to its d parts; the bits of ``met`` are those met.
 
@@ -92,7 +106,8 @@ def _contribute(share: Array, met: int, poly: Array, rest: Array, out: Array) ->
                 rest[r - 1] = poly[r] - share[k] * rest[r]
             top, factor = size - 1, 1.0 - share[k]
         else:
-            rest[: size + 1] = poly[: size + 1]
+            for r in range(size + 1):
+                rest[r] = poly[r]
             top, factor = size, -1.0  # the part's own share is within ``unmet``
         total, weight = 0.0, 1.0 / d
         for r in range(top + 1):
@@ -101,10 +116,10 @@ def _contribute(share: Array, met: int, poly: Array, rest: Array, out: Array) ->
         out[k] = factor * unmet * total
 
 
-@numba.njit(cache=True)
-def _fill_tables(value: Array, part_start: Array, part_share: Array, table_start: Array, table: Array) -> None:
+@kernel
+def _fill_tables(value: Array, part_start: Array, part_share: Array, table_start: Array, table: Array, poly: Array,
+                 rest: Array) -> None:  # fmt: skip
     """Fill the table 2^d x d of each leaf that has one: the contribution of every pattern to every part."""
-    poly, rest = np.empty(LONGEST + 2), np.empty(LONGEST + 2)
     for leaf in range(len(value)):
         if table_start[leaf] < 0:
             continue
@@ -112,31 +127,34 @@ def _fill_tables(value: Array, part_start: Array, part_share: Array, table_start
         for met in range(1 << len(share)):
             begin = table_start[leaf] + met * len(share)
             _contribute(share, met, poly, rest, table[begin : begin + len(share)])
-            table[begin : begin + len(share)] *= value[leaf]
+            for k in range(len(share)):
+                table[begin + k] *= value[leaf]
 
 
-@numba.njit(parallel=True, cache=True)
+@kernel
 def _add_contributions(
-    split_start: Array, feature: Array, threshold: Array, missing: Array, default_left: Array, leaf_start: Array,
-    value: Array, part_start: Array, step_start: Array, table_start: Array, part_feature: Array, part_share: Array,
-    step_split: Array, step_left: Array, step_part: Array, table: Array, features: Array, scale: float, out: Array,
+    low: int, high: int, split_start: Array, feature: Array, threshold: Array, missing: Array, default_left: Array,
+    leaf_start: Array, value: Array, part_start: Array, step_start: Array, table_start: Array, part_feature: Array,
+    part_share: Array, step_split: Array, step_left: Array, step_part: Array, table: Array, features: Array,
+    scale: float, out: Array, columns: Array, total: Array, left: Array, met: Array, poly: Array, rest: Array,
+    given: Array,
 ) -> None:  # fmt: skip
-    longest = np.max(part_start[1:] - part_start[:-1])
-    nodes = np.max(split_start[1:] - split_start[:-1])
-    blocks = (len(features) + BLOCK - 1) // BLOCK
-    for block in numba.prange(blocks):
-        columns = features[block * BLOCK : (block + 1) * BLOCK].T.copy()  # (f, b), so that a column is contiguous
-        rows = columns.shape[1]
-        total = np.zeros(columns.shape)
-        left = np.empty((nodes, rows), np.bool_)
-        met = np.empty(rows, np.int64)
-        poly, rest, given = np.empty(longest + 2), np.empty(longest + 2), np.empty(longest)
+    for block in range(low, high):
+        begin_row = block * BLOCK
+        rows = min(len(features) - begin_row, BLOCK)
+        for row in range(rows):
+            for f in range(features.shape[1]):
+                columns[f, row] = features[begin_row + row, f]
+                total[f, row] = 0.0
         for tree in range(len(split_start) - 1):
             for n in range(split_start[tree], split_start[tree + 1]):
-                _decide(columns[feature[n]], threshold[n], missing[n], default_left[n], left[n - split_start[tree]])
+                _decide(
+                    columns[feature[n]], rows, threshold[n], missing[n], default_left[n], left[n - split_start[tree]]
+                )
             for leaf in range(leaf_start[tree], leaf_start[tree + 1]):
                 begin, d = part_start[leaf], part_start[leaf + 1] - part_start[leaf]
-                met[:] = (1 << d) - 1
+                for row in range(rows):
+                    met[row] = (1 << d) - 1
                 for s in range(step_start[leaf], step_start[leaf + 1]):
                     went, way, bit = left[step_split[s]], step_left[s], step_part[s]
                     for row in range(rows):
@@ -154,13 +172,13 @@ def _add_contributions(
                             total[part_feature[begin + k], row] += value[leaf] * given[k]
         for row in range(rows):
             for k in range(len(columns)):
-                out[block * BLOCK + row, k] += scale * total[k, row]
+                out[begin_row + row, k] += scale * total[k, row]
 
 
-@numba.njit(cache=True)
-def _decide(x: Array, threshold: float, missing: int, default_left: bool, left: Array) -> None:
+@kernel
+def _decide(x: Array, rows: int, threshold: float, missing: int, default_left: bool, left: Array) -> None:
     """Set ``left`` (rows,): whether a row of value ``x`` goes left, by LightGBM's rules for missing values."""
-    for row in range(len(x)):
+    for row in range(rows):
         unknown = np.isnan(x[row])
         if missing == 2:
             left[row] = default_left if unknown else x[row] <= threshold

@@ -1,8 +1,7 @@
 """Blend the normalised scores of the fitted models into one score per row."""
 
 import json
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import lightgbm as lgb
@@ -23,18 +22,28 @@ class Blend:
     spreads: dict[str, float]
     rounds: dict[str, int]
     average: Average
+    # (name, first tree, end) -> these trees in the form that scores fast; None where only LightGBM can score them
+    forests: dict[tuple[str, int, int], Forest | None] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
-    def forests(self) -> dict[str, Forest | None]:
-        """The models in the form that scores fast; None for a model that only LightGBM can score."""
-        return {name: Forest.from_model(model) for name, model in self.models.items()}
+    def score_raw(self, features: Array, begin: int = 0, end: int | None = None, start: Array | None = None) -> Array:
+        """Compute raw scores (models, n) float64 of the rows of ``features`` (n, f) float32.
 
-    def score_raw(self, features: Array) -> Array:
-        """Compute raw scores (models, n) float64 of the rows of ``features`` (n, f) float32."""
-        out = np.empty((len(self.models), len(features)))
+        Trees ``begin:end`` of each model are used, by default all, and added to ``start`` (models, n).
+        """
+        out = np.zeros((len(self.models), len(features))) if start is None else start.copy()
         for scores, (name, model) in zip(out, self.models.items(), strict=True):
-            forest = self.forests[name]
-            scores[:] = forest.score(features) if forest else np.asarray(model.predict(features, raw_score=True))
+            last = self.rounds[name] if end is None else min(end, self.rounds[name])
+            if begin >= last:
+                continue
+            key = (name, begin, last)
+            if key not in self.forests:
+                self.forests[key] = Forest.from_model(model, begin, last - begin)
+            if forest := self.forests[key]:
+                scores[:] = forest.score(features, scores)
+            else:
+                scores += np.asarray(
+                    model.predict(features, start_iteration=begin, num_iteration=last - begin, raw_score=True)
+                )
         return out
 
     def combine(self, raw: Array, run: Array) -> Array:

@@ -26,6 +26,7 @@ SET_ELSEWHERE = {  # LightGBM's name -> the key of params.yaml that sets it
     "objective": "'objective' next to 'settings'",
     "seed": "'seed' next to 'settings'",
     "num_iterations": "'ranker.rounds'",
+    "early_stopping_round": "'ranker.patience'",
 }
 
 
@@ -40,7 +41,7 @@ def check(recipes: list[Recipe], settings: Ranker) -> None:
         short = recipe.model_copy(update={"settings": {**recipe.settings, **SINGLE_ROUND}})
         with _capture_log() as lines:
             try:
-                ranker.fit_model(rows, None, short, settings, 1, [])
+                ranker.fit_model(rows, None, short, settings, 1)
             except (basic.LightGBMError, ValueError, OverflowError) as error:
                 message = re.sub(r" at \S+, line \d+ *\.\s*$", "", str(error))  # the place in LightGBM's own code
                 raise InputError(f"{where}: LightGBM says: {message}; fix it") from error

@@ -109,9 +109,15 @@ def run(
 
     ``objective`` may report and raise TrialPruned; after any other error the next run repeats the trial.
     """
-    study, total = open_study(folder), len(starts) + trials
+    study, total, shown = open_study(folder), len(starts) + trials, 0
     with tqdm(total=total, desc="tune", unit="trial") as bar:
-        while _show_progress(bar, begun := study.get_trials()[:total]) < total:
+        while True:
+            begun = study.get_trials()[:total]
+            ended = sum(trial.state.is_finished() for trial in begun)  # not bar.n: it stays 0 where bars are off
+            _show_progress(bar, begun, ended - shown)
+            shown = ended
+            if ended == total:
+                return begun
             claim = _claim(study, folder, starts, total, suggest, seed)
             if claim is None:
                 _wait(folder, begun)
@@ -123,7 +129,6 @@ def run(
                     study.tell(trial, objective(trial))
                 except optuna.TrialPruned:
                     study.tell(trial, state=TrialState.PRUNED)
-    return begun
 
 
 def _claim(
@@ -156,12 +161,11 @@ def _lock_path(folder: Path, number: int) -> Path:
     return folder / f"trial_{number}.lock"
 
 
-def _show_progress(bar: Any, begun: list[FrozenTrial]) -> int:
-    """Show the number of ended trials and the best value so far on the bar; return the number."""
+def _show_progress(bar: Any, begun: list[FrozenTrial], more: int) -> None:
+    """Show on the bar that ``more`` trials have ended, and the best value so far."""
     best = max((trial.values[0] for trial in begun if trial.state == TrialState.COMPLETE), default=None)
     bar.set_postfix_str("" if best is None else f"best MAP@12 {best:.4f}", refresh=False)
-    bar.update(sum(trial.state.is_finished() for trial in begun) - bar.n)
-    return int(bar.n)
+    bar.update(more)
 
 
 def report(trial: Trial, value: float, rounds: int, prune: bool) -> None:

@@ -14,7 +14,7 @@ TRUNCATION = "lambdarank_truncation_level"
 # name -> lowest, highest, on a log scale
 FLOATS = {
     "learning_rate": (0.03, 0.2, True),
-    "feature_fraction": (0.1, 1.0, False),
+    "feature_fraction": (0.05, 0.5, True),
     "bagging_fraction": (0.4, 1.0, False),
     "lambda_l2": (0.1, 100.0, True),
 }

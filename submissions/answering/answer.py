@@ -10,14 +10,14 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.metrics import K
 from retail.pairs import Pairs
-from retail.params import Params
+from retail.params import Cascade, Params
 from retail.ragged import place_in_row
 from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.loaded import Loaded
 from stage1_candidates.pooling import pool
 from stage2_ranker.model import ranker
-from stage2_ranker.model.blend import Blend
+from stage2_ranker.model.blend import Blend, rank_rows
 from stage2_ranker.table import assemble
 
 SLICE = 2**18  # rows converted to a matrix at a time, so that a shard's table is not held in memory twice
@@ -45,17 +45,40 @@ def build_table(
 def score_candidates(
     history: History, shop: Shop, users: Array, sources: Mapping[str, Loaded], blend: Blend, params: Params
 ) -> tuple[Pairs, pl.DataFrame, Array]:
-    """Score the candidates: return the result of ``build_table`` and the ranker's score (n,) of each row.
+    """Score the candidates: return the result of ``build_table`` and the score (n,) of each row by ``score_rows``.
 
     Raises InputError if the ranker was trained on other features.
     """
     pairs, rows = build_table(history, shop, users, sources, params)
     if rows.columns[2:] != next(iter(blend.models.values())).feature_name():
         raise InputError("answer: the features differ from those the ranker was trained on; run `dvc repro`")
-    raw = np.empty((len(blend.models), rows.height))
-    for begin in range(0, rows.height, SLICE):
-        raw[:, begin : begin + SLICE] = blend.score_raw(ranker.to_matrix(rows.slice(begin, SLICE)))
-    return pairs, rows, blend.combine(raw, pairs.run)
+    return pairs, rows, score_rows(pairs, rows, blend, params.submit.cascade)
+
+
+def score_rows(pairs: Pairs, rows: pl.DataFrame, blend: Blend, cascade: Cascade) -> Array:
+    """Score each row (n,) float64 with the ranker; -inf for the candidates that the cascade cuts.
+
+    The first trees of each model order a customer's candidates. The remaining trees score the ``keep`` best of them.
+    """
+    features = [ranker.to_matrix(rows.slice(begin, SLICE)) for begin in range(0, rows.height, SLICE)]
+    if not cascade.keep or rows.height <= cascade.keep * len(pairs.users):
+        return blend.combine(_join([blend.score_raw(part) for part in features], blend), pairs.run)
+    first = _join([blend.score_raw(part, 0, cascade.rounds) for part in features], blend)  # (models, n)
+    kept = rank_rows(blend.combine(first, pairs.run), pairs.run) <= cascade.keep
+    parts, begin = [], 0
+    for part in features:
+        chosen = kept[begin : begin + len(part)]
+        start = first[:, begin : begin + len(part)][:, chosen]
+        parts.append(blend.score_raw(part[chosen], cascade.rounds, None, start))
+        begin += len(part)
+    score = np.full(rows.height, -np.inf)
+    score[kept] = blend.combine(_join(parts, blend), pairs.run[kept])
+    return score
+
+
+def _join(parts: list[Array], blend: Blend) -> Array:
+    """Join the raw scores (models, n) of consecutive rows."""
+    return np.concatenate([np.empty((len(blend.models), 0)), *parts], axis=1)
 
 
 def answer(

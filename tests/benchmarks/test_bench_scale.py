@@ -29,7 +29,8 @@ def test_every_stage_of_the_graph_is_a_step_after_those_it_reads() -> None:
     raw, written = params(), {Path(params()["data"]["folder"])}
     steps = graph.read_steps(raw)
     assert {step.name.split()[0] for step in steps} == set(stages) - {"synthesize"}
-    assert {step.name for step in steps if step.name.startswith("propose ")} == {f"propose {n}" for n in raw["sources"]}
+    networks = {f"train_network {name}" for name in raw["networks"]}
+    assert {step.name for step in steps if step.name.startswith("train_network ")} == networks
     for step in steps:
         block = stages[step.name.split()[0]]
         deps = [
@@ -66,15 +67,15 @@ def test_the_table_of_costs() -> None:
 
 def test_costs_of_a_finished_project(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path / paths.PARAMS)
-    for name in ("prepare", "propose_item_cf", "propose_network_two_tower"):
+    for name in ("prepare", "propose", "train_network_two_tower"):
         (tmp_path / paths.COSTS).mkdir(parents=True, exist_ok=True)
         (tmp_path / paths.COSTS / f"{name}.json").write_text('{"seconds": 3.5, "peak_mb": 20}')
     (tmp_path / paths.PREPARED).mkdir()
     (tmp_path / paths.LOG).write_bytes(b"x" * 3_000_000)
     steps = {step.name: step for step in graph.read_steps(params())}
     assert scale.read_cost(tmp_path, steps["prepare"]) == {"seconds": 3.5, "peak_mb": 20, "disk_mb": 3.0}
-    assert scale.read_cost(tmp_path, steps["propose item_cf"])["disk_mb"] == 0
-    assert scale.read_cost(tmp_path, steps["propose_network two_tower"])["peak_mb"] == 20
+    assert scale.read_cost(tmp_path, steps["propose"])["disk_mb"] == 0
+    assert scale.read_cost(tmp_path, steps["train_network two_tower"])["peak_mb"] == 20
 
 
 def test_every_split_uses_the_same_log_and_a_difference_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ PACKAGES = ("retail", "stage1_candidates", "features", "stage2_ranker", "submiss
 def find_kernels(tree: ast.Module) -> Iterator[ast.FunctionDef]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and any(
-            "njit" in ast.unparse(decorator) for decorator in node.decorator_list
+            ast.unparse(decorator) == "kernel" or "njit" in ast.unparse(decorator) for decorator in node.decorator_list
         ):
             yield node
 

@@ -103,5 +103,5 @@ def test_the_graph_has_the_stages_of_a_network_that_is_on(project: Path, monkeyp
         [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
         cwd=project, check=True, text=True, capture_output=True,
     ).stdout.split()  # fmt: skip
-    assert {"train_network@parsrec", "propose_network@parsrec"} <= set(listed)
+    assert "train_network@parsrec" in listed
     assert not [name for name in listed if "lens" in name]

@@ -17,12 +17,13 @@ from retail import params as parameters
 from retail import paths, shop, weeks
 from retail.log import Array
 from retail.weeks import History
-from stage1_candidates.engine import lists, proposals, source
+from stage1_candidates.engine import lists, proposals, propose, source
 from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
 from stage1_candidates.engine.loaded import Loaded
-from stage1_candidates.networks.base import propose_network
 from stage1_candidates.networks.base import train_network as learn
+from stage1_candidates.networks.base import trained_weights
+from stage1_candidates.networks.base.warm_start import WarmTraining
 from stage1_candidates.pooling import pool
 
 WORLD = random_world(seed=2)
@@ -99,7 +100,7 @@ def test_each_training_leaves_its_weights_and_settings(project: pytest.MonkeyPat
         about = json.loads(paths.of_week(folder, "weights", week, "json").read_text())
         assert about["week"] == week and about["settings"] == json.loads(settings().model_dump_json())
     assert not (paths.CHECKPOINTS / "memory").exists()
-    used = {week: int(propose_network.load_weights("memory", trainings(3), week)["week"][0]) for week in PLAN.all}
+    used = {week: int(trained_weights.load("memory", trainings(3), week)["week"][0]) for week in PLAN.all}
     assert used == {50: 50, 51: 50, 53: 53, 54: 53, 55: 53, 56: 56, 57: 56, 58: 58}
 
 
@@ -145,6 +146,59 @@ def test_other_settings_or_another_shop_start_again(project: pytest.MonkeyPatch)
     assert fingerprint_of(later) == fingerprint_of(here)
 
 
+class Chained(Memory):
+    """Stub a network that starts warm: its weights list the trainings that they come from."""
+
+    def train(  # type: ignore[override]
+        self, history: History, shop: shop.Shop, params: Any, seed: int, folder: Path, start: dict[str, Array]
+    ) -> dict[str, Array]:
+        weights = super().train(history, shop, params, seed, folder)
+        return {**weights, "chain": np.append(start.get("chain", np.zeros(0, np.int64)), history.week)}
+
+
+def warm(epochs: int) -> WarmTraining:
+    return WarmTraining.model_validate({**settings().training.model_dump(), "warm_epochs": epochs})
+
+
+def read_chains() -> list[list[int]]:
+    files = sorted((paths.NETWORKS / "memory").glob("*.safetensors"))
+    return [load_file(file)["chain"].tolist() for file in files]
+
+
+def run_warm_stage(project: pytest.MonkeyPatch, memory: Memory) -> None:
+    block = settings().model_copy(update={"training": warm(2)})
+    project.setattr(source, "load_network", lambda name, params: (memory, block))
+    learn.main()
+
+
+def test_a_warm_training_starts_from_the_last_earlier_one(project: pytest.MonkeyPatch) -> None:
+    run_warm_stage(project, Chained())
+    assert read_chains() == [[50], [50, 53], [50, 53, 56], [50, 53, 56, 58]]
+
+
+def test_a_killed_chain_resumes_to_the_same_weights(project: pytest.MonkeyPatch) -> None:
+    killed, resumed = Chained(dies_at=56), Chained()
+    with pytest.raises(KeyboardInterrupt):
+        run_warm_stage(project, killed)
+    run_warm_stage(project, resumed)
+    assert killed.calls == [50, 53] and resumed.calls == [56, 58]
+    assert read_chains() == [[50], [50, 53], [50, 53, 56], [50, 53, 56, 58]]
+
+
+def test_no_warm_epochs_train_anew_each_time(project: pytest.MonkeyPatch) -> None:
+    memory = Memory()  # its ``train`` takes no weights to start from
+    block = settings().model_copy(update={"training": warm(0)})
+    project.setattr(source, "load_network", lambda name, params: (memory, block))
+    learn.main()
+    assert memory.calls == [50, 53, 56, 58]
+
+
+def test_a_fingerprint_includes_the_weights_that_a_training_starts_from() -> None:
+    history = weeks.history(WORLD.shop.log, 53)
+    starts = (None, {"a": np.ones(2)}, {"a": np.zeros(2)}, {"b": np.ones(2)})
+    assert len({learn.fingerprint(history, WORLD.shop, settings(), 1, start) for start in starts}) == 4
+
+
 class Silent(Memory):
     """Stub a network with too little training data before week 53."""
 
@@ -176,10 +230,9 @@ def test_a_network_without_a_training_proposes_nothing_and_scores_nan(
         "memory: too little training data before label week 50; it proposes nothing in this week"
         in capsys.readouterr().out
     )
-    project.setattr(sys, "argv", ["propose_network", "memory"])
     project.setattr(weeks, "customers", lambda log, plan, week, settings, seed: np.arange(3, dtype=np.uint32))
     project.setattr(parameters, "read", lambda: PARAMS.model_copy(update={"networks": {"memory": {}}}))
-    propose_network.main()
+    propose.main()
     rows = {
         week: pl.read_parquet(paths.of_week(paths.SOURCES / "memory", "candidates", week)).height for week in (51, 53)
     }

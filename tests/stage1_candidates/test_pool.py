@@ -253,6 +253,44 @@ def test_the_oracle_of_a_customer_who_bought_more_than_twelve() -> None:
                               "hit_ratio": 1.0, "rows": 6}  # fmt: skip
 
 
+def fused_ranks(proposed: dict[str, Lists], ptr: Array, bought: Array) -> list[int]:
+    """Rank the purchases in the fused lists, 0 where they are absent: one fusion, then one search per purchase."""
+    rows = rows_of(fusion.fuse(proposed, Pool(take=999, rrf=30)))
+    places = [{item: place + 1 for place, item in enumerate(row)} for row in rows]
+    return [places[r].get(item, 0) for r in range(len(rows)) for item in bought[ptr[r] : ptr[r + 1]].tolist()]
+
+
+def test_ranks_of_purchases_by_hand() -> None:
+    # Fused weights: 4 and 7 have 1/31 each, so that the smaller id comes first; 5 has 1/32 + 1/32.
+    proposed = {"one": lists_of({7: 2.0, 5: 1.0}), "other": lists_of({4: 2.0, 5: 1.0})}
+    ptr, bought = np.array([0, 4]), np.array([4, 5, 7, 9], np.uint32)
+    own, fused, without, articles = recall.ranks_of_purchases(proposed, ptr, bought, 30)
+    assert own.tolist() == [[0, 1], [2, 2], [1, 0], [0, 0]]
+    assert fused.tolist() == [2, 1, 3, 0] and articles.tolist() == [3]
+    assert without.tolist() == [[1, 0], [2, 2], [0, 1], [0, 0]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), rows=st.integers(1, 9), sources=st.integers(1, 5))
+def test_ranks_of_purchases_as_by_one_fusion_per_source_left_out(seed: int, rows: int, sources: int) -> None:
+    rng = np.random.default_rng(seed)
+    proposed = {
+        name: lists_of(*[dict.fromkeys(rng.permutation(12)[: rng.integers(9)].tolist(), 1.0) for _ in range(rows)])
+        for name in "abcde"[:sources]
+    }
+    sizes = rng.integers(0, 6, rows)
+    bought = np.concatenate([np.sort(rng.permutation(15)[:size]) for size in sizes]).astype(np.uint32)
+    ptr = np.cumsum([0, *sizes])
+    own, fused, without, articles = recall.ranks_of_purchases(proposed, ptr, bought, 30)
+    assert fused.tolist() == fused_ranks(proposed, ptr, bought)
+    assert articles.tolist() == [len(row) for row in rows_of(fusion.fuse(proposed, Pool(take=999, rrf=30)))]
+    for s, name in enumerate(proposed):
+        assert own[:, s].tolist() == fused_ranks({name: proposed[name]}, ptr, bought)  # one list keeps its order
+        if sources > 1:
+            rest = {other: best for other, best in proposed.items() if other != name}
+            assert without[:, s].tolist() == fused_ranks(rest, ptr, bought)
+
+
 def test_the_mean_of_weeks() -> None:
     first: dict[str, object] = {"x": {"recall@12": 0.5, "rows": 10}, "oracle_map12": 0.2}
     other: dict[str, object] = {"x": {"recall@12": 0.25, "rows": 20}, "oracle_map12": 0.4}

@@ -147,6 +147,12 @@ def at(name: str, **changes: Any) -> tuple[Shop, History, Loaded]:
     return shop, history, Loaded.fit(module, settings, history, shop)
 
 
+def board_history(*rows: str) -> tuple[History, Shop]:
+    """Draw a shop of one week, and return its whole history."""
+    shop = drawn(*rows)
+    return weeks.history(shop.log, shop.log.weeks), shop
+
+
 def dense(result: Lists, targets: int) -> Array:
     weight = result.weight.astype(np.float64)
     rows: Array = scipy.sparse.csr_array((weight, result.target, result.ptr), (result.keys, targets)).toarray()
@@ -179,8 +185,27 @@ def test_item_cf_is_its_formula(popularity: float, basket: float) -> None:
 def test_item_cf_keeps_the_most_similar() -> None:
     few = at("item_cf", neighbours=3)[2].state
     every = at("item_cf", neighbours=99)[2].state
-    heads = [dict(list(row.items())[:3]) for row in rows_of(Lists.of(every, "near"))]
-    assert rows_of(Lists.of(few, "near")) == heads
+    heads = [dict(sorted(row.items(), key=lambda pair: (-pair[1], pair[0]))[:3])
+             for row in rows_of(Lists.of(every, "near"))]  # fmt: skip
+    assert rows_of(Lists.of(few, "near")) == heads  # as dicts: the order of neighbours does not matter
+
+
+def test_item_cf_learns_from_the_last_purchases_alone() -> None:
+    # Customer 0's last two purchases are a and d; customer 1 has b and c. Weights are 1, norms of articles, too.
+    flat = {"half_life": 1e9, "basket": 0, "popularity": 0}
+    fitted = Loaded.fit(*source_of("item_cf", purchases=2, **flat), *board_history("b.c.a.d", "...b..c"))
+    assert rows_of(Lists.of(fitted.state, "near")) == [{3: 1}, {2: 1}, {1: 1}, {0: 1}]
+    fitted = Loaded.fit(*source_of("item_cf", purchases=1, **flat), *board_history("b.c.a.d", "...b..c"))
+    assert rows_of(Lists.of(fitted.state, "near")) == [{}, {}, {}, {}]
+
+
+def test_item_cf_counts_repeated_purchases_of_an_article_together() -> None:
+    flat = {"half_life": 1e9, "basket": 0, "popularity": 0, "purchases": 3}
+    fitted = Loaded.fit(*source_of("item_cf", **flat), *board_history("bc.a.aa"))  # a: 3 purchases, the only article
+    assert rows_of(Lists.of(fitted.state, "near")) == [{}, {}, {}]
+    fitted = Loaded.fit(*source_of("item_cf", **{**flat, "purchases": 4}), *board_history("bc.a.aa"))
+    # w_a = 3, w_c = 1; |a| = 3, |c| = 1: similarity(a, c) = 3 * 1 / |a|, similarity(c, a) = 3 * 1 / |c|
+    assert rows_of(Lists.of(fitted.state, "near")) == [{2: pytest.approx(1)}, {}, {0: pytest.approx(3)}]
 
 
 def test_tifu_knn_is_its_formula() -> None:
@@ -231,6 +256,17 @@ def test_next_basket_is_a_plain_loop(popularity: float) -> None:
     expected = follows / np.outer(sales ** (1 - popularity), sales**popularity)
     assert (expected > 0).sum() > 100
     assert dense(Lists.of(fitted.state, "near"), log.items) == pytest.approx(expected, rel=1e-4)
+
+
+def test_next_basket_pairs_a_purchase_with_its_first_followers() -> None:
+    flat = {"half_life": 1e9, "within": 9, "popularity": 0, "neighbours": 9}
+    sales = np.array([1, 2, 1])  # of a, b, c: follows(i, j) is a share of the sales of i
+    for followers, pairs in ((1, "ab bc cb"), (2, "ab bc cb ac bb"), (9, "ab bc cb ac bb ab")):
+        fitted = Loaded.fit(*source_of("next_basket", followers=followers, **flat), *board_history("a.b.c.b"))
+        follows = np.zeros((3, 3))
+        for pair in pairs.split():
+            follows["abc".index(pair[0]), "abc".index(pair[1])] += 1
+        assert dense(Lists.of(fitted.state, "near"), 3) == pytest.approx(follows / sales[:, None], rel=1e-6)
 
 
 def test_ease_is_its_formula() -> None:

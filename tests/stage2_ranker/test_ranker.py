@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import lightgbm as lgb
@@ -79,7 +78,7 @@ BOTH = [make_recipe("lambdarank", "lambdarank"), make_recipe("binary", "binary",
 
 def make_settings(rounds: int = 25, average: Average = "scores") -> Ranker:
     return Ranker(
-        rounds=rounds, patience=5, retrain=True, final_growth=1.0, half_life=20.0, smooth=2, average=average, models={}
+        rounds=rounds, patience=5, retrain=True, retrain_rounds=3, half_life=20.0, smooth=2, average=average, models={}
     )
 
 
@@ -215,6 +214,43 @@ def test_early_stopping_ends_before_the_last_round_and_retraining_takes_the_give
     assert {name: model.num_trees() for name, model in retrained.models.items()} == retrained.rounds
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_continued_model_is_that_of_lightgbm(rows: tuple[Rows, Rows], objective: Objective) -> None:
+    """LightGBM's own way, ``init_model``, scores the rows itself and thereby takes many times as long."""
+    recipe = make_recipe("a", objective)
+    old = ranker.fit_model(*rows, recipe, make_settings(), 9)
+    newer = rows[1]
+    parameters = ranker.make_parameters(recipe, len(newer.label))
+    data = lgb.Dataset(
+        newer.features, newer.label, weight=newer.compute_weights(recipe.half_life), group=newer.groups,
+        feature_name=newer.names, params=parameters,
+    )  # fmt: skip
+    first = lgb.Booster(model_str=old.model_to_string())
+    expected = lgb.train(parameters, data, 4, init_model=first, keep_training_booster=True)
+    continued = ranker.continue_model(old, newer, recipe, 4)
+    assert continued.num_trees() == old.best_iteration + 4
+    raw = continued.predict(newer.features, raw_score=True)
+    assert raw == pytest.approx(expected.predict(newer.features, raw_score=True), abs=1e-9)
+    before = np.asarray(old.predict(newer.features, raw_score=True))
+    assert np.array_equal(continued.predict(newer.features, raw_score=True, num_iteration=old.best_iteration), before)
+    assert not np.array_equal(raw, before)
+
+
+def test_continuing_leaves_nothing_behind_in_the_shared_bins(rows: tuple[Rows, Rows]) -> None:
+    recipe = make_recipe("a", "binary")
+    before = ranker.fit_model(rows[0], None, recipe, make_settings(), 4)
+    ranker.continue_model(before, rows[0], recipe, 2)
+    after = ranker.fit_model(rows[0], None, recipe, make_settings(), 4)
+    assert after.model_to_string() == before.model_to_string()
+
+
+def test_a_continued_blend_keeps_weights_and_spreads(rows: tuple[Rows, Rows]) -> None:
+    stopped = ranker.fit(*rows, BOTH, make_settings(rounds=9), None, None)
+    longer = ranker.continue_blend(stopped, rows[1], BOTH, make_settings())
+    assert longer.rounds == {name: n + make_settings().retrain_rounds for name, n in stopped.rounds.items()}
+    assert (longer.weights, longer.spreads) == (stopped.weights, stopped.spreads)
+
+
 def test_a_saved_model_ends_at_the_round_that_early_stopping_chose(rows: tuple[Rows, Rows], tmp_path: Path) -> None:
     blend = ranker.fit(*rows, BOTH, make_settings(rounds=400), None, None)
     blend.save(tmp_path)
@@ -229,10 +265,9 @@ def test_no_rows_have_no_scores(rows: tuple[Rows, Rows]) -> None:
 def feed_stopping(values: list[float], patience: int, smooth: int) -> ranker.Stopping:
     """Return a Stopping after these values of MAP@12, or after the value at which it ended the fit."""
     stopping = ranker.Stopping(patience, smooth)
-    for value in values:
-        try:
-            stopping(SimpleNamespace(evaluation_result_list=[("stop set", "map@12", value, True)]))
-        except lgb.callback.EarlyStopException:
+    for done, value in enumerate(values, 1):
+        stopping.add(done, value)
+        if stopping.ended:
             break
     return stopping
 
@@ -242,6 +277,15 @@ def test_stopping_by_the_moving_average() -> None:
     assert feed_stopping([0, 1, 1, 2, 2, 3, 1, 1], patience=9, smooth=3).best_round == 5
     # the peak of round 2 does not win against the plateau of rounds 5 to 7
     assert feed_stopping([0, 5, 0, 0, 3, 3, 3, 0], patience=9, smooth=3).best_round == 6
+
+
+def test_stopping_counts_rounds_between_measurements() -> None:
+    stopping = ranker.Stopping(patience=10, smooth=10)
+    for done, value in ((5, 1.0), (10, 2.0), (15, 4.0), (20, 3.0), (25, 1.0)):
+        stopping.add(done, value)  # means of two: 1.5 after 10 rounds, 3, 3.5, 2
+    assert stopping.best_round == 15 and not stopping.ended
+    stopping.add(30, 1.0)
+    assert stopping.ended
 
 
 def test_stopping_ends_the_fit_after_patience() -> None:
@@ -272,7 +316,7 @@ def test_aliases_and_small_shares_are_known(objective: Objective) -> None:
         ({"num_leaves": 1}, "LightGBM says: Check failed: (num_leaves) > (1); fix it"),
         ({"num_leaves": 15.5}, 'LightGBM says: Parameter num_leaves should be of type int, got "15.5"; fix it'),
         ({"min_data_in_leaf": float("inf")}, "LightGBM says: cannot convert float infinity to integer; fix it"),
-        ({"early_stopping_round": 5}, "LightGBM says: For early stopping, at least one dataset"),
+        ({"early_stopping_round": 5}, "'early_stopping_round' does not belong here; set 'ranker.patience' instead"),
         ({"random_state": 5}, "'random_state' does not belong here; set 'seed' next to 'settings' instead"),
         ({"loss": 1}, "'loss' does not belong here; set 'objective' next to 'settings' instead"),
         ({"n_estimators": 9}, "'n_estimators' does not belong here; set 'ranker.rounds' instead"),
@@ -294,7 +338,7 @@ def test_the_least_size_of_a_leaf_may_be_set_by_an_alias(rows: tuple[Rows, Rows]
     def fit_trees(**leaf_size: int) -> str:
         settings = {"num_leaves": 7, **ONE_THREAD, **leaf_size}
         recipe = make_recipe("a", "binary").model_copy(update={"settings": settings})
-        text: str = ranker.fit_model(rows[0], None, recipe, make_settings(), 3, []).model_to_string()
+        text: str = ranker.fit_model(rows[0], None, recipe, make_settings(), 3).model_to_string()
         return text.partition("\nparameters:")[0]
 
     assert fit_trees(min_child_samples=20) == fit_trees(min_data_in_leaf=20) != fit_trees(min_data_in_leaf=2)

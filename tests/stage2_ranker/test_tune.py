@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna import Trial
 from optuna.trial import FrozenTrial
+from tqdm import tqdm
 from world import PARAMS, World, random_world
 
 from retail import metrics, paths, weeks
@@ -24,7 +25,7 @@ from retail.errors import InputError
 from retail.log import Array
 from retail.params import Params
 from stage2_ranker import tune
-from stage2_ranker.model import recipe
+from stage2_ranker.model import model_rows, ranker, recipe
 from stage2_ranker.model.ranker import Rows
 from stage2_ranker.model.recipe import Best, Recipe
 from stage2_ranker.search import choose_blend, search, space, trials, tuning_set
@@ -102,35 +103,54 @@ def make_rows(weeks_of_data: int = 4, customers: int = 300, candidates: int = 20
     return Rows(np.arange(n, dtype=np.float32)[:, None], label, age, np.full(n // candidates, candidates), ["x"])
 
 
-def test_a_model_that_is_trained_on_all_rows_gets_the_same_object() -> None:
+def select(rows: Rows, recipe: Recipe, most: int | None = None) -> Array:
+    """Return the mask of the rows that the model of ``recipe`` is trained on."""
+    return model_rows.select_rows(recipe, rows.age, rows.label, rows.groups, most)
+
+
+def test_a_model_without_limits_is_trained_on_all_rows() -> None:
     rows = make_rows()
-    assert rows.select(make_recipe()) is rows
-    assert rows.select(make_recipe(weeks=4, negatives=19), most=len(rows.label)) is rows
+    assert select(rows, make_recipe()).all()
+    assert select(rows, make_recipe(weeks=4, negatives=19), len(rows.label)).all()
 
 
 def test_the_newest_weeks_are_counted_among_those_with_rows() -> None:
-    selected = make_rows().select(make_recipe(weeks=2))
-    assert np.unique(selected.age).tolist() == [0, 2] and len(selected.groups) == 600
-    assert selected.features[0, 0] == 2 * 300 * 20
+    rows = make_rows()
+    selected = select(rows, make_recipe(weeks=2))
+    assert np.unique(rows.age[selected]).tolist() == [0, 2]
+    assert np.flatnonzero(selected).tolist() == list(range(2 * 300 * 20, 4 * 300 * 20))
 
 
 def test_the_share_of_negatives_is_the_same_in_all_weeks_and_positives_stay() -> None:
-    rows, selected = make_rows(), make_rows().select(make_recipe(negatives=4))
-    assert selected.label.sum() == rows.label.sum() and selected.groups.sum() == len(selected.label)
+    rows = make_rows()
+    selected = select(rows, make_recipe(negatives=4))
+    assert selected[rows.label == 1].all()
     for age in (0, 2, 4, 6):
-        negative = (selected.age == age) & (selected.label == 0)
-        assert negative.sum() == pytest.approx(300 * 4, rel=0.1)
-    assert not np.array_equal(selected.features, rows.select(make_recipe(negatives=4, seed=2)).features)
-    assert np.array_equal(selected.features, rows.select(make_recipe(negatives=4)).features)
+        assert (selected & (rows.age == age) & (rows.label == 0)).sum() == pytest.approx(300 * 4, rel=0.1)
+    assert not np.array_equal(selected, select(rows, make_recipe(negatives=4, seed=2)))
+    assert np.array_equal(selected, select(rows, make_recipe(negatives=4)))
 
 
 def test_a_limit_of_rows_leaves_out_customers_and_keeps_the_share_of_positives() -> None:
-    selected = make_rows().select(make_recipe(negatives=9), most=6000)
-    assert 5900 < len(selected.label) <= 6000
-    assert selected.label.mean() == pytest.approx(1 / 10, rel=0.05)
-    assert (np.bincount(selected.age)[[0, 2, 4, 6]] / 6000).tolist() == pytest.approx([0.25] * 4, abs=0.03)
-    whole = make_rows().select(make_recipe(), most=6000)
-    assert set(whole.groups.tolist()) == {20} and len(whole.label) == 6000
+    rows = make_rows()
+    selected = select(rows, make_recipe(negatives=9), 6000)
+    assert 5900 < selected.sum() <= 6000
+    assert rows.label[selected].mean() == pytest.approx(1 / 10, rel=0.05)
+    assert (np.bincount(rows.age[selected])[[0, 2, 4, 6]] / 6000).tolist() == pytest.approx([0.25] * 4, abs=0.03)
+    whole = select(rows, make_recipe(), 6000).reshape(-1, 20)  # a row per customer
+    assert whole.sum() == 6000 and (whole.all(axis=1) | ~whole.any(axis=1)).all()
+
+
+def test_models_share_the_bins_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model on a part of the rows gets the trees that it would get if nobody had used the rows before."""
+    settings = PARAMS.ranker
+    few = make_recipe(weeks=2, settings={"num_leaves": 4, "num_threads": 1, "min_data_in_leaf": 20})
+    rows, alone = make_rows(), make_rows()
+    ranker.fit_model(rows, None, make_recipe(half_life=3.0, settings={"num_threads": 1}), settings, 2)
+    assert len(rows.bins) == 1
+    shared = ranker.fit_model(rows, None, few, settings, 3)
+    assert len(rows.bins) == 1
+    assert shared.model_to_string() == ranker.fit_model(alone, None, few, settings, 3).model_to_string()
 
 
 # The space
@@ -234,6 +254,29 @@ def test_a_search_tries_the_starts_then_the_proposals_of_the_sampler(unbroken: l
     states = [row[3].name for row in unbroken]
     assert set(states) == {"COMPLETE", "PRUNED"} and states[:5] == ["COMPLETE"] * 5
     assert max(row[2][0] for row in unbroken) > 0.95
+
+
+def test_a_search_ends_where_progress_bars_are_off(
+    unbroken: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar that is off counts nothing: a loop that asks it for the ended trials would claim trials for ever."""
+    monkeypatch.setattr(search, "tqdm", partial(tqdm, disable=True))
+    claim, claims = search._claim, iter(range(14))
+
+    def claim_bounded(*arguments: Any) -> Any:
+        assert next(claims, None) is not None, "a trial was claimed after the last one"
+        return claim(*arguments)
+
+    monkeypatch.setattr(search, "_claim", claim_bounded)
+    assert run_search(tmp_path) == unbroken
+
+
+def test_the_bar_shows_the_ended_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(tqdm, "update", lambda _, n=1: steps.append(n))
+    run_search(tmp_path, proposals=2)
+    run_search(tmp_path, proposals=2)
+    assert steps == [0, 1, 1, 1, 1, 4]
 
 
 def test_a_killed_search_resumes_with_the_same_trials(unbroken: list[Any], tmp_path: Path) -> None:

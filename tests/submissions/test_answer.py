@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
@@ -9,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import BOARD, drawn, random_world
 
-from retail import weeks
+from retail import metrics, params, weeks
 from retail.errors import InputError
 from retail.log import Array
 from retail.pairs import Pairs
+from retail.params import Cascade
+from stage2_ranker.model import ranker
+from stage2_ranker.model.blend import Blend
 from submissions import evaluate, submit
 from submissions.answering import answer
 from submissions.evaluate import EVALUATED_LISTS
@@ -24,6 +28,62 @@ FILLER = np.arange(100, 124)  # 24 articles, as many as best_sellers returns
 def make_pairs(*runs: list[int]) -> Pairs:
     items = np.array([item for run in runs for item in run], np.uint32)
     return Pairs(np.arange(len(runs), dtype=np.uint32), np.cumsum([0, *[len(run) for run in runs]]), items)
+
+
+# The cascade
+
+
+@pytest.fixture(scope="module")
+def blend() -> Blend:
+    """Return a blend of two models of 20 trees on three features."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2000, 3)).astype(np.float32)
+    models = {}
+    for name, seed in (("a", 1), ("b", 2)):
+        label = (x[:, 0] + rng.normal(size=2000) > 0).astype(int)
+        usual = {"objective": "binary", "num_leaves": 7, "verbosity": -1, "num_threads": 1, "seed": seed}
+        models[name] = lgb.train({**usual, "feature_fraction": 0.7}, lgb.Dataset(x, label), 20)
+    return Blend(models, {"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 0.5}, {"a": 20, "b": 20}, "scores")
+
+
+def make_candidates(customers: int, most: int, seed: int) -> tuple[Pairs, pl.DataFrame]:
+    """Return up to ``most`` candidates of each customer, and their features."""
+    rng = np.random.default_rng(seed)
+    pairs = make_pairs(*(list(range(int(rng.integers(most + 1)))) for _ in range(customers)))
+    x = rng.normal(size=(len(pairs.items), 3)).astype(np.float32)
+    return pairs, pl.DataFrame({"user": pairs.user, "item": pairs.items, "x": x[:, 0], "y": x[:, 1], "z": x[:, 2]})
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6), st.integers(1, 25), st.integers(12, 40))
+def test_the_cascade_scores_what_it_keeps_as_all_trees_do(blend: Blend, seed: int, rounds: int, keep: int) -> None:
+    pairs, rows = make_candidates(9, 50, seed)
+    whole = answer.score_rows(pairs, rows, blend, Cascade(rounds=1, keep=0))
+    assert np.array_equal(whole, blend.predict(ranker.to_matrix(rows), pairs.run))
+    score = answer.score_rows(pairs, rows, blend, Cascade(rounds=rounds, keep=keep))
+    kept = np.isfinite(score)
+    assert np.array_equal(score[kept], whole[kept])  # bit for bit
+    sizes = np.diff(pairs.ptr)
+    if len(whole) > keep * len(sizes):
+        assert np.bincount(pairs.run[kept], minlength=len(sizes)).tolist() == np.minimum(sizes, keep).tolist()
+    if rounds >= 20:  # the trees that choose are all trees
+        assert np.array_equal(answer.select_top(pairs, whole, FILLER), answer.select_top(pairs, score, FILLER))
+
+
+def test_the_first_trees_choose_what_all_trees_score(blend: Blend) -> None:
+    pairs, rows = make_candidates(6, 40, 5)
+    first = blend.combine(blend.score_raw(ranker.to_matrix(rows), 0, 4), pairs.run)
+    score = answer.score_rows(pairs, rows, blend, Cascade(rounds=4, keep=12))
+    for run in range(6):
+        mine = pairs.run == run
+        best = np.lexsort((np.arange(mine.sum()), -first[mine]))[:12]
+        assert set(np.flatnonzero(np.isfinite(score[mine]))) == set(best)
+
+
+def test_a_cascade_keeps_a_whole_list_or_everything() -> None:
+    assert params.LIST == metrics.K
+    with pytest.raises(ValueError, match="or at least 12, the length of a list"):
+        Cascade(rounds=1, keep=11)
 
 
 # top and fill
@@ -143,11 +203,13 @@ def test_recency_segments_ignore_the_future() -> None:
 def make_ap_table(**values: list[float]) -> pl.DataFrame:
     """Return a table of two weeks with two buyers each."""
     keys = {"week": [8, 8, 9, 9], "user": [0, 1, 0, 2], "recency": ["7 d", "never", "7 d", "30 d"]}
-    return pl.DataFrame({**keys, **{name: values.get(name, [0.0] * 4) for name in EVALUATED_LISTS}})
+    ap = {name: values.get(name, [0.0] * 4) for name in EVALUATED_LISTS}
+    return pl.DataFrame({**keys, **ap, evaluate.SAME: [True, True, True, False]})
 
 
 def test_summarise_by_hand() -> None:
     result: dict[str, Any] = evaluate.summarise(make_ap_table(twelve=[1.0, 0.5, 0.25, 0.25], popular=[0.5] * 4), 50, 1)
+    assert result["cascade"] == {"customers": 4, "same_lists": 3 / 4}
     assert result["map12"]["twelve"]["mean"] == ((1 + 1 / 2) / 2 + (1 / 4 + 1 / 4) / 2) / 2
     assert result["twelve_minus"]["popular"]["mean"] == 0.5 - 0.5
     assert result["by_week"]["8"] == {"buyers": 2, "twelve": 0.75, "popular": 0.5, "repurchase_popular": 0}
@@ -159,7 +221,7 @@ def test_summarise_by_hand() -> None:
 
 def test_each_week_counts_equally() -> None:
     keys = {"week": [8, 9, 9, 9], "user": [0, 1, 2, 3], "recency": ["7 d"] * 4}
-    ap = pl.DataFrame({**keys, **{name: [1.0, 0.0, 0.0, 0.0] for name in EVALUATED_LISTS}})
+    ap = pl.DataFrame({**keys, **{name: [1.0, 0.0, 0.0, 0.0] for name in EVALUATED_LISTS}, evaluate.SAME: True})
     result: dict[str, Any] = evaluate.summarise(ap, 20, 1)
     assert result["map12"]["twelve"]["mean"] == (1 / 1 + 0 / 3) / 2
 

@@ -92,7 +92,8 @@ def test_count_by_place_by_hand() -> None:
 
 def test_intervals_contain_the_mean_of_each_week_and_segment() -> None:
     keys = {"week": [8, 8, 9, 9], "user": [0, 1, 0, 2], "recency": ["7 d", "never", "7 d", "30 d"]}
-    ap = pl.DataFrame({**keys, **{name: [1.0, 0.5, 0.25, 0.25] for name in evaluate.EVALUATED_LISTS}})
+    values = {name: [1.0, 0.5, 0.25, 0.25] for name in evaluate.EVALUATED_LISTS}
+    ap = pl.DataFrame({**keys, **values, evaluate.SAME: True})
     table = evaluate.bootstrap_intervals(ap, 200, 1).filter(pl.col("list") == "twelve")
     assert table["name"].to_list() == ["8", "9", "7 d", "never", "30 d"]
     assert table["mean"].to_list() == [(1 + 1 / 2) / 2, 1 / 4, (1 + 1 / 4) / 2, 1 / 2, 1 / 4]
@@ -271,6 +272,7 @@ def write_evaluation(world: World, validation: int = 2) -> None:
                 {
                     "user": users,
                     "recency": evaluate.assign_segments(history, users),
+                    evaluate.SAME: True,
                     **{name: rng.random(len(users)) for name in lists},
                 }
             ),

@@ -11,6 +11,7 @@ from csv_shop import ROOT
 
 from retail import params as parameters
 from retail import paths
+from retail.clock import Run
 from stage1_candidates.engine import source
 from stage1_candidates.pooling.recall import AT
 from submissions import cost, summary
@@ -47,7 +48,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_costs_are_in_the_order_of_the_graph_without_unknown_stages(finished: None) -> None:
-    assert list(cost.read_costs(parameters.read()).items()) == [
+    assert list(cost.to_rows(cost.read_costs()).items()) == [
         ("prepare", {"seconds": 1.5, "peak_mb": 90}),
         ("train", {"seconds": 20.25, "peak_mb": 300}),
     ]
@@ -63,6 +64,27 @@ def test_metrics_do_not_depend_on_the_costs(finished: None, capsys: pytest.Captu
     summary.main()
     assert [file.read_bytes() for file in files] == before
     assert json.loads(cost.COST.read_text())["train"] == {"seconds": 31.0, "peak_mb": 310}
+
+
+def test_the_table_of_costs_compares_this_run_with_the_last(
+    finished: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """20 s for 25 s, and 5 s for 0 s in the last run, which did not have the stage: 20 / 25 = 0.80."""
+    monkeypatch.setattr(Run, "find", lambda: Run(7, 100.0))
+    for name, elapsed, previous, run in (
+        ("train", 20.0, 25.0, [7, 100.0]),
+        ("prepare", 5.0, None, [7, 101.0]),  # the system's clock was set in between
+        ("pool", 9.0, 9.0, [6, 50.0]),  # of another run
+    ):
+        row = {"seconds": 1.0, "peak_mb": 1, "elapsed": elapsed, "previous": previous, "run": run}
+        (paths.COSTS / f"{name}.json").write_text(json.dumps(row))
+    table = cost.make_cost_table(cost.read_costs())
+    assert str(table.caption).endswith("until here: 20 s, 0.80 of the last run (25 s); 1 more stage: 5 s.")
+    summary.main()
+    assert "0.80 of the last run (25 s)" in " ".join(capsys.readouterr().out.split())
+    assert json.loads(cost.COST.read_text())["train"] == {"seconds": 1.0, "peak_mb": 1}
+    monkeypatch.setattr(Run, "find", lambda: Run(8, 200.0))  # DVC has skipped all stages before
+    assert "until here" not in str(cost.make_cost_table(cost.read_costs()).caption)
 
 
 def test_the_tables_for_the_plots(finished: None) -> None:

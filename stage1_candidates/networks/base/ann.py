@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import faiss
-import numba
 import numpy as np
 
+from retail import chunks
+from retail.chunks import kernel
 from retail.errors import InputError
 from retail.log import Array
 from retail.params import Block, Positive
@@ -111,7 +112,10 @@ def search(index: Index, queries: Array, take: int) -> tuple[Array, Array]:
 
 def dot(left: Array, right: Array, left_row: Array, right_row: Array) -> Array:
     """Compute the dot products (n,) float32 of ``left[left_row]`` and ``right[right_row]``, summed in float64."""
-    return _dot(left, right, left_row.astype(np.int64), right_row.astype(np.int64))
+    out = np.empty(len(left_row), np.float32)
+    rows = left_row.astype(np.int64, copy=False), right_row.astype(np.int64, copy=False)
+    chunks.run(_dot, len(out), (left, right, *rows), (out,))
+    return out
 
 
 def _add_single_threaded(index: Any, rows: Array) -> None:
@@ -146,12 +150,10 @@ def _sort_by_score(queries: Array, index: Index, place: Array, k: int) -> tuple[
     return np.where(best >= 0, index.ids[np.maximum(best, 0)], 0).astype(np.uint32), np.take_along_axis(score, order, 1)
 
 
-@numba.njit(parallel=True, cache=True)
-def _dot(left: Array, right: Array, left_row: Array, right_row: Array) -> Array:
-    out = np.empty(len(left_row), np.float32)
-    for k in numba.prange(len(left_row)):
+@kernel
+def _dot(low: int, high: int, left: Array, right: Array, left_row: Array, right_row: Array, out: Array) -> None:
+    for k in range(low, high):
         total = 0.0
         for j in range(left.shape[1]):
             total += np.float64(left[left_row[k], j]) * np.float64(right[right_row[k], j])
         out[k] = total
-    return out

@@ -8,15 +8,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from retail.cores import cores
+
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 POLL = 0.2  # seconds between two checks that the parent is alive
-
-
-def cores() -> int:
-    """Count the cores that this process may use: its CPU affinity, or fewer if OMP_NUM_THREADS is lower."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(available, int(limit)) if limit.isdigit() and int(limit) else available
 
 
 def run(module: str, arguments: list[list[str]], parallel: int) -> None:

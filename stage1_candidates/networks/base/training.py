@@ -1,32 +1,32 @@
-"""Train any network with Lightning: keep the best epoch by a validation metric, and resume a killed training.
+"""Train any network: keep the best epoch by a validation metric, and resume a killed training.
 
 A network is a ``torch.nn.Module`` with ``loss(batch) -> scalar``. A function of the epoch gives its batches, and each
 epoch starts from its own random seed. A killed and resumed training thus ends with the same weights as an uninterrupted
-one.
+one. One device needs no more than a plain loop: Lightning takes seconds to import and some milliseconds per batch, so
+only trainings on several devices use it.
 """
 
-import itertools
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
+from retail import stage
+from retail.cores import cores
 from stage1_candidates.engine.blocks import Training
-from stage1_candidates.networks.base.side_by_side import cores
+from stage1_candidates.networks.base import weights as stored
 
 Batches = Callable[[int], Iterable[Any]]
 Measure = Callable[[nn.Module], float]
 SEED_STEP = 1_000_003  # distance of the seeds of two trainings, more than any number of epochs
+LAST = "last.pt"  # the checkpoint
 
 
 @dataclass(frozen=True)
@@ -38,146 +38,152 @@ class Curve:
     best: int  # epoch of the kept weights
 
 
-class _Epoch(IterableDataset[Any]):
-    """Iterate over the current epoch; each of n devices takes every n-th batch, and all take equally many."""
+@dataclass
+class _Progress:
+    """Hold what the finished epochs leave behind."""
 
-    def __init__(self, loop: "_Loop") -> None:
-        self.loop = loop
-
-    def __iter__(self) -> Iterator[Any]:
-        world, rank = self.loop.trainer.world_size, self.loop.global_rank
-        batches = self.loop.batches(self.loop.epoch)
-        label = f"{self.loop.label}, epoch {self.loop.epoch + 1}"
-        if self.loop.metrics:
-            label += f", best {max(self.loop.metrics):.4f}"
-        with tqdm(total=self.loop.steps, desc=label, unit="batch", leave=False, mininterval=1, disable=rank > 0) as bar:
-            stream = iter(batches)
-            while len(group := list(itertools.islice(stream, world))) == world:
-                yield group[rank]
-                bar.update(world)
-
-
-class _Loop(lightning.LightningModule):
-    """Run the training loop of a network, and record losses and metrics."""
-
-    def __init__(
-        self, network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int,
-        label: str,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.network, self.batches, self.steps, self.measure = network, batches, steps, measure
-        self.settings, self.seed, self.label = settings, seed, label
-        self.losses: list[float] = []
-        self.metrics: list[float] = []
-        self._sum, self._count = 0.0, 0
-
-    @property
-    def epoch(self) -> int:
-        """Return the number of finished epochs; Lightning's own count is one too low after a resumption."""
-        return len(self.metrics)
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(_Epoch(self), batch_size=None)
-
-    def on_train_epoch_start(self) -> None:
-        torch.set_num_threads(cores())  # numba changes the number, and with it the last bit of sums
-        self._sum, self._count = 0.0, 0
-
-    def training_step(self, batch: Any, number: int) -> Tensor:
-        if number == 0:  # not earlier: a new DataLoader draws, too, and a resumed training makes one more
-            torch.manual_seed(self.seed * SEED_STEP + self.epoch)
-        loss: Tensor = self.network.loss(batch)  # type: ignore[operator]
-        self._sum += float(loss.detach())
-        self._count += 1
-        return loss
-
-    def on_train_epoch_end(self) -> None:
-        self.network.eval()
-        torch.set_num_threads(cores())
-        with torch.no_grad():
-            metric = round(float(self.measure(self.network)), 6)  # Lightning compares in single precision
-        self.network.train()
-        self.losses.append(self._sum / max(self._count, 1))
-        self.metrics.append(metric)
-        self.log("metric", metric, rank_zero_only=True)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["curve"] = (self.losses, self.metrics)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.losses, self.metrics = (list(values) for values in checkpoint["curve"])
-
-    def configure_optimizers(self) -> Any:
-        kind = torch.optim.AdamW if self.settings.decoupled else torch.optim.Adam
-        optimiser = kind(
-            self.network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
-        )
-        rise = max(round(self.settings.warmup * self.steps * self.settings.epochs), 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / rise))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    losses: list[float] = field(default_factory=list)
+    metrics: list[float] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best epoch
 
 
 def train(
-    network: nn.Module, batches: Batches, steps: int, measure: Measure, settings: Training, seed: int, folder: Path,
-    label: str,
+    network: nn.Module, batches: Batches, steps: int, measure: Measure | None, settings: Training, seed: int,
+    folder: Path, label: str,
 ) -> Curve:  # fmt: skip
     """Train ``network`` in place; leave it in evaluation mode with the weights of its best epoch.
 
     ``batches(epoch)``: the batches of an epoch, the same at each call. ``steps``: their approximate number.
-    ``measure(network)``: the validation metric, larger is better, called in evaluation mode without gradients.
+    ``measure(network)``: the validation metric, larger is better, called in evaluation mode without gradients. None:
+    train for all epochs and keep the last; the learning rate then falls to 0, because the last step is known.
     ``folder``: the checkpoints; a killed training resumes from its last finished epoch. ``label``: of the progress bar.
     """
-    silence_lightning()
+    if settings.devices > 1:
+        from stage1_candidates.networks.base import several_devices  # here, because it imports Lightning
+
+        return several_devices.train(network, batches, steps, measure, settings, seed, folder, label)
     torch.manual_seed(seed * SEED_STEP)
-    loop = _Loop(network, batches, steps, measure, settings, seed, label)
-    options: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
-    best = ModelCheckpoint(folder, "best", monitor="metric", mode="max", **options)
-    last = ModelCheckpoint(folder, "last", **options)  # written after best: a kill between them repeats an epoch
-    stop = EarlyStopping("metric", patience=settings.patience, mode="max", check_on_train_epoch_end=True)
-    trainer = lightning.Trainer(
-        max_epochs=settings.epochs,
-        accelerator="gpu" if torch.cuda.is_available() else "cpu",
-        devices=settings.devices,
-        strategy="ddp_fork" if settings.devices > 1 else "auto",
-        precision=settings.precision,
-        gradient_clip_val=settings.clip or None,
-        callbacks=[best, stop, last],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-        deterministic="warn",
-    )
-    file = folder / "last.ckpt"
-    losses, metrics = _read_curve(file)
-    if not _has_ended(metrics, settings):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # hints on workers and loggers
-            trainer.fit(loop, ckpt_path=str(file) if file.exists() else None, weights_only=False)
-        losses, metrics = _read_curve(file)  # with several devices the loop's own lists are in other processes
-    weights = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=False)["state_dict"]
-    network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
+    network.train().to(stored.device())
+    optimiser, schedule = make_optimiser(network, steps, settings, falls=measure is None)
+    parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    progress, file = _Progress(), folder / LAST
+    if file.exists():
+        state = torch.load(file, map_location=stored.device(), weights_only=True)
+        progress = _Progress(state["losses"], state["metrics"], state["best"])
+        for name, value in parts.items():
+            value.load_state_dict(state[name])
+    with _deterministic():
+        while not has_ended(progress.metrics, settings):
+            epoch = len(progress.metrics)
+            text = label_epoch(label, progress.metrics)
+            with tqdm(batches(epoch), text, steps, False, unit="batch", mininterval=1) as bar:
+                loss = _train_epoch(network, bar, optimiser, schedule, settings, seed * SEED_STEP + epoch)
+            progress.losses.append(loss)
+            progress.metrics.append(measure_epoch(network, measure, epoch))
+            if int(np.argmax(progress.metrics)) == epoch:
+                progress.best = {name: value.detach().clone() for name, value in network.state_dict().items()}
+            with stage.whole_file(file) as part:
+                torch.save({**vars(progress), **{name: value.state_dict() for name, value in parts.items()}}, part)
+    network.load_state_dict(progress.best)
     network.eval().cpu()
-    return Curve(losses, metrics, int(np.argmax(metrics)))
+    return Curve(progress.losses, progress.metrics, int(np.argmax(progress.metrics)))
 
 
-def _read_curve(last: Path) -> tuple[list[float], list[float]]:
-    """Read losses and metrics of the finished epochs from the last checkpoint."""
-    if not last.exists():
-        return [], []
-    losses, metrics = torch.load(last, map_location="cpu", weights_only=False)["curve"]
-    return list(losses), list(metrics)
+def make_optimiser(
+    network: nn.Module, steps: int, settings: Training, falls: bool
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    """Make the optimiser and its learning rates, which rise from 0 in the first share ``warmup`` of all steps.
+
+    If it ``falls``, a rate is also at most the share of steps that are left.
+    """
+    kind = torch.optim.AdamW if settings.decoupled else torch.optim.Adam
+    fused = settings.devices == 1  # Lightning cannot clip the gradients of a fused optimiser
+    rate, decay = settings.learning_rate, settings.weight_decay
+    optimiser = kind(network.parameters(), lr=rate, weight_decay=decay, fused=fused)
+    rise = max(round(settings.warmup * steps * settings.epochs), 1)
+    total = max(steps * settings.epochs, 1)
+
+    def scale(step: int) -> float:
+        return min(1.0, (step + 1) / rise, max(1 - step / total, 0.0) if falls else 1.0)
+
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, scale)
 
 
-def _has_ended(metrics: list[float], settings: Training) -> bool:
-    """Tell whether a training with these metrics has ended, because Lightning would add an epoch to an ended one."""
+def measure_epoch(network: nn.Module, measure: Measure | None, epoch: int) -> float:
+    """Measure the validation metric in evaluation mode, rounded because Lightning compares in single precision.
+
+    Without ``measure`` it is the number of the epoch, so that the last one is the best.
+    """
+    if measure is None:
+        return float(epoch)
+    network.eval()
+    torch.set_num_threads(cores())  # numba changes the number, and with it the last bit of sums
+    with torch.no_grad():
+        metric = round(float(measure(network)), 6)
+    network.train()
+    return metric
+
+
+def has_ended(metrics: list[float], settings: Training) -> bool:
+    """Tell whether a training with these metrics of its finished epochs has ended."""
     return bool(metrics) and (
         len(metrics) >= settings.epochs or len(metrics) - 1 - int(np.argmax(metrics)) >= settings.patience
     )
 
 
-def silence_lightning() -> None:
-    """Silence Lightning's notes on devices and its tips, which would hide the progress bar."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+def label_epoch(label: str, metrics: list[float]) -> str:
+    """Label the progress bar of the epoch after those with these ``metrics``."""
+    best = f", best {max(metrics):.4f}" if metrics else ""
+    return f"{label}, epoch {len(metrics) + 1}{best}"
+
+
+def _train_epoch(
+    network: nn.Module, batches: Iterable[Any], optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR, settings: Training, seed: int,
+) -> float:  # fmt: skip
+    """Make one step per batch; return the mean loss."""
+    torch.set_num_threads(cores())
+    total, count, device = 0.0, 0, stored.device()
+    for batch in batches:
+        if count == 0:  # after the first batch was made, which may draw, too
+            torch.manual_seed(seed)
+        optimiser.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16-mixed"):
+            loss: Tensor = network.loss(move_batch(batch, device))  # type: ignore[operator]
+        loss.backward()  # type: ignore[no-untyped-call]
+        if settings.clip:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        optimiser.step()
+        schedule.step()
+        total += float(loss.detach())
+        count += 1
+    return total / max(count, 1)
+
+
+def move_batch(batch: Any, device: torch.device) -> Any:
+    """Move the tensors of a batch, a nest of tuples and lists, to ``device``; leave other values as they are."""
+    if device.type == "cpu":
+        return batch
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, tuple | list):
+        parts = [move_batch(part, device) for part in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
+    return batch
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Use deterministic algorithms in a ``with`` block, where torch has them."""
+    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    debugging: Any = torch.utils.deterministic
+    filled = debugging.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    debugging.fill_uninitialized_memory = False  # it only shows errors, and costs time
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*deterministic")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned)
+        debugging.fill_uninitialized_memory = filled

@@ -9,10 +9,10 @@ the decayed sales of the category. Articles without a category have no score.
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
-from retail.chunks import CHUNKS, bounds
+from retail import chunks
+from retail.chunks import kernel
 from retail.log import Array
 from stage1_candidates.engine.lists import Lists
 
@@ -48,7 +48,11 @@ def score_into(
     out: Array, rows: Array, p: Array, shelf: Shelf, own: Lists, smoothing: float, ptr: Array, items: Array
 ) -> None:
     """Write to ``out`` the scores of ``items[ptr[r]:ptr[r+1]]`` for the block's ``rows``; ``p``: (rows, V)."""
-    _score(rows, p, shelf.category, shelf.share, own.ptr, own.target, own.weight, smoothing, ptr, items, out)
+    chunks.run(
+        _score, len(rows),
+        (rows, p, shelf.category, shelf.share, own.ptr, own.target, own.weight, smoothing, ptr, items), (out,),
+        lambda: (np.zeros(len(shelf.category)), np.zeros(p.shape[1])),
+    )  # fmt: skip
 
 
 def select_best(
@@ -57,19 +61,20 @@ def select_best(
     """Select the best articles and their scores, each (rows, top), ties by id, and count them (rows,)."""
     target, weight = np.zeros((len(rows), top), np.uint32), np.zeros((len(rows), top), np.float32)
     count = np.zeros(len(rows), np.int64)
-    _select_best(
-        rows, p, shelf.category, shelf.share, shelf.order, shelf.ptr, own.ptr, own.target, own.weight,
-        smoothing, target, weight, count,
+    chunks.run(
+        _select_best, len(rows),
+        (rows, p, shelf.category, shelf.share, shelf.order, shelf.ptr, own.ptr, own.target, own.weight, smoothing),
+        (target, weight, count), lambda: (np.zeros(len(shelf.category)), np.zeros(p.shape[1])),
     )  # fmt: skip
     return target, weight, count
 
 
-@numba.njit(cache=True)
+@kernel
 def _score_article(p: float, times: float, in_category: float, share: float, smoothing: float) -> Any:
     return np.float32(p * (times + smoothing * share) / (in_category + smoothing))
 
 
-@numba.njit(cache=True)
+@kernel
 def _set_counts(r: int, category: Array, own_ptr: Array, own_item: Array, own_times: Array, sign: float,
              times: Array, in_category: Array) -> None:  # fmt: skip
     """Write the counts of customer r into the scratch arrays (sign 1), or reset them to zero (sign 0)."""
@@ -80,58 +85,49 @@ def _set_counts(r: int, category: Array, own_ptr: Array, own_item: Array, own_ti
             in_category[category[i]] = sign * (in_category[category[i]] + own_times[k])
 
 
-@numba.njit(parallel=True, cache=True)
-def _score(rows: Array, p: Array, category: Array, share: Array, own_ptr: Array, own_item: Array, own_times: Array,
-           smoothing: float, ptr: Array, items: Array, out: Array) -> None:  # fmt: skip
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, len(rows))
-        if low == high:
-            continue
-        times, in_category = np.zeros(len(category), np.float64), np.zeros(p.shape[1], np.float64)
-        for b in range(low, high):
-            r = rows[b]
-            _set_counts(r, category, own_ptr, own_item, own_times, 1.0, times, in_category)
-            for k in range(ptr[r], ptr[r + 1]):
-                i = items[k]
-                c = category[i]
-                if c >= 0:
-                    out[k] = _score_article(p[b, c], times[i], in_category[c], share[i], smoothing)
-            _set_counts(r, category, own_ptr, own_item, own_times, 0.0, times, in_category)
+@kernel
+def _score(low: int, high: int, rows: Array, p: Array, category: Array, share: Array, own_ptr: Array, own_item: Array,
+           own_times: Array, smoothing: float, ptr: Array, items: Array, out: Array, times: Array,
+           in_category: Array) -> None:  # fmt: skip
+    for b in range(low, high):
+        r = rows[b]
+        _set_counts(r, category, own_ptr, own_item, own_times, 1.0, times, in_category)
+        for k in range(ptr[r], ptr[r + 1]):
+            i = items[k]
+            c = category[i]
+            if c >= 0:
+                out[k] = _score_article(p[b, c], times[i], in_category[c], share[i], smoothing)
+        _set_counts(r, category, own_ptr, own_item, own_times, 0.0, times, in_category)
 
 
-@numba.njit(parallel=True, cache=True)
-def _select_best(rows: Array, p: Array, category: Array, share: Array, order: Array, first: Array, own_ptr: Array,
-          own_item: Array, own_times: Array, smoothing: float, target: Array, weight: Array,
-          count: Array) -> None:  # fmt: skip
+@kernel
+def _select_best(low: int, high: int, rows: Array, p: Array, category: Array, share: Array, order: Array, first: Array,
+                 own_ptr: Array, own_item: Array, own_times: Array, smoothing: float, target: Array, weight: Array,
+                 count: Array, times: Array, in_category: Array) -> None:  # fmt: skip
     top = target.shape[1]
-    for chunk in numba.prange(CHUNKS):
-        low, high = bounds(chunk, len(rows))
-        if low == high:
-            continue
-        times, in_category = np.zeros(len(category), np.float64), np.zeros(p.shape[1], np.float64)
-        for b in range(low, high):
-            r, n = rows[b], 0
-            _set_counts(r, category, own_ptr, own_item, own_times, 1.0, times, in_category)
-            for k in range(own_ptr[r], own_ptr[r + 1]):
-                i = own_item[k]
-                c = category[i]
-                if c >= 0:
-                    score = _score_article(p[b, c], times[i], in_category[c], share[i], smoothing)
-                    n = _insert(target[b], weight[b], n, i, score)
-            for c in range(p.shape[1]):
-                for k in range(first[c], first[c + 1]):
-                    i = order[k]
-                    if times[i] > 0:
-                        continue
-                    score = _score_article(p[b, c], 0.0, in_category[c], share[i], smoothing)
-                    if n == top and score < weight[b, n - 1]:
-                        break  # shares descend, so no later article of the category has a higher score
-                    n = _insert(target[b], weight[b], n, i, score)
-            count[b] = n
-            _set_counts(r, category, own_ptr, own_item, own_times, 0.0, times, in_category)
+    for b in range(low, high):
+        r, n = rows[b], 0
+        _set_counts(r, category, own_ptr, own_item, own_times, 1.0, times, in_category)
+        for k in range(own_ptr[r], own_ptr[r + 1]):
+            i = own_item[k]
+            c = category[i]
+            if c >= 0:
+                score = _score_article(p[b, c], times[i], in_category[c], share[i], smoothing)
+                n = _insert(target[b], weight[b], n, i, score)
+        for c in range(p.shape[1]):
+            for k in range(first[c], first[c + 1]):
+                i = order[k]
+                if times[i] > 0:
+                    continue
+                score = _score_article(p[b, c], 0.0, in_category[c], share[i], smoothing)
+                if n == top and score < weight[b, n - 1]:
+                    break  # shares descend, so no later article of the category has a higher score
+                n = _insert(target[b], weight[b], n, i, score)
+        count[b] = n
+        _set_counts(r, category, own_ptr, own_item, own_times, 0.0, times, in_category)
 
 
-@numba.njit(cache=True)
+@kernel
 def _insert(target: Array, weight: Array, n: int, item: int, score: float) -> int:
     """Insert ``item`` into the ``n`` best, drop the worst if the list is full, and return the new ``n``."""
     top = len(target)
@@ -145,6 +141,6 @@ def _insert(target: Array, weight: Array, n: int, item: int, score: float) -> in
     return min(n + 1, top)
 
 
-@numba.njit(cache=True)
+@kernel
 def _ranks_before(score: float, item: int, other_score: float, other: int) -> bool:
     return score > other_score or (score == other_score and item < other)

@@ -34,13 +34,20 @@ class Examples(Block):
     """The training examples."""
 
     weeks: Positive  # maximum number of label weeks for training, before the held-out ones
+    warm_weeks: Positive  # the same of a training that starts from earlier weights, which holds out none
     hold: Positive  # held-out label weeks for early stopping
     customers: Positive  # maximum number of buyers used of a label week
     most: Positive  # maximum number of customers of an epoch, over all label weeks
+    per_customer: Positive  # the same as a multiple of the customers with a purchase before the cutoff
     batch: Positive  # customers
     negatives: NotNegative  # popular articles drawn per batch, shared by its customers
     power: Annotated[float, Field(ge=0)]  # exponent of an article's recent sales in the draw
     basket: Share  # a purchase has the weight (number of the customer's purchases in the week)^-basket
+
+    def bounded(self, history: History) -> "Examples":
+        """Return these settings with ``most`` bounded by the shop's size at the cutoff."""
+        customers = int((history.stop > history.log.start[:-1]).sum())
+        return self.model_copy(update={"most": max(min(self.most, self.per_customer * customers), 1)})
 
 
 class Batch(NamedTuple):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from retail.chunks import call, kernel
 from retail.log import Array
 from retail.ragged import offsets, positions
 from retail.shop import Shop
@@ -49,10 +49,12 @@ def build_customers(history: History, shop: Shop, users: Array, bag: Bag, entry:
     """Build the tensors of ``users``; ``entry`` (e,): the rows of their ``list_bought`` in a table of articles."""
     log = history.log
     begin, stop = _find_latest(history, users, bag.entries)
-    weight = _compute_weights(begin, stop, log.day, history.cutoff, np.array(bag.half_lives, np.float64), bag.mass)
-    numbers = _compute_customer_numbers(
-        log.start[users], history.stop[users], log.day, log.visit, log.price, history.cutoff
-    )
+    weight = np.empty((len(bag.half_lives), int((stop - begin).sum())))
+    half_lives = np.array(bag.half_lives, np.float64)
+    call(_compute_weights, (begin, stop, log.day, history.cutoff, half_lives, float(bag.mass)), (weight,))
+    numbers = np.zeros((len(users), CUSTOMER_NUMBERS))
+    entries = log.start[users], history.stop[users], log.day, log.visit, log.price
+    call(_compute_customer_numbers, (*entries, history.cutoff), (numbers,))
     return Customers(
         entry=torch.from_numpy(entry.astype(np.int64)),
         start=torch.from_numpy(offsets(stop - begin)[:-1]),
@@ -100,9 +102,10 @@ def compute_article_numbers(history: History) -> Array:
     whether the article was ever sold; per window, log1p sales minus log1p of the mean over the articles sold in it.
     """
     log = history.log
-    first, last, price = _compute_article_numbers(
-        log.item_start, history.item_stop, log.by_item, log.item_day, log.price, history.cutoff
-    )
+    first, last = (np.full(log.items, NEVER) for _ in range(2))
+    price = np.full(log.items, np.nan)
+    entries = log.item_start, history.item_stop, log.by_item, log.item_day, log.price
+    call(_compute_article_numbers, (*entries, history.cutoff), (first, last, price))
     known = np.isfinite(price)
     mean_price = price[known].mean() if known.any() else 0.0
     columns = [np.log1p(first) / SCALE, np.log1p(last) / SCALE, np.where(known, price - mean_price, 0.0), known]
@@ -114,7 +117,8 @@ def compute_article_numbers(history: History) -> Array:
 
 def count_sales(history: History, days: int) -> Array:
     """Count the entries (items,) int64 of each article in the last ``days`` before the cutoff."""
-    counts: Array = _count_sales(history.log.item_start, history.item_stop, history.log.item_day, history.cutoff, days)
+    log, counts = history.log, np.zeros(history.log.items, np.int64)
+    call(_count_sales, (log.item_start, history.item_stop, log.item_day, history.cutoff, days), (counts,))
     return counts
 
 
@@ -139,9 +143,9 @@ def _stack_codes(columns: list[Array], rows: Array) -> Array:
     return out
 
 
-@numba.njit(cache=True)
-def _compute_weights(begin: Array, stop: Array, day: Array, cutoff: int, half_lives: Array, mass: float) -> Array:
-    weight = np.empty((len(half_lives), (stop - begin).sum()))
+@kernel
+def _compute_weights(begin: Array, stop: Array, day: Array, cutoff: int, half_lives: Array, mass: float,
+                     weight: Array) -> None:  # fmt: skip
     for h in range(len(half_lives)):
         n = 0
         for r in range(len(begin)):
@@ -152,13 +156,12 @@ def _compute_weights(begin: Array, stop: Array, day: Array, cutoff: int, half_li
             for k in range(n, n + stop[r] - begin[r]):
                 weight[h, k] /= max(total, 1e-30) ** mass  # the sum may be 0 for entries decades back
             n += stop[r] - begin[r]
-    return weight
 
 
-@numba.njit(cache=True)
-def _compute_customer_numbers(start: Array, stop: Array, day: Array, visit: Array, price: Array, cutoff: int) -> Array:
+@kernel
+def _compute_customer_numbers(start: Array, stop: Array, day: Array, visit: Array, price: Array, cutoff: int,
+                              out: Array) -> None:  # fmt: skip
     """Compute log days since the last and first purchase, log visits, log entries, mean log price, any purchase."""
-    out = np.zeros((len(start), CUSTOMER_NUMBERS))
     for r in range(len(start)):
         if start[r] == stop[r]:
             out[r, 0] = out[r, 1] = np.log1p(NEVER) / SCALE
@@ -172,15 +175,12 @@ def _compute_customer_numbers(start: Array, stop: Array, day: Array, visit: Arra
         out[r, 3] = np.log1p(stop[r] - start[r]) / SCALE
         out[r, 4] = total / (stop[r] - start[r])
         out[r, 5] = 1.0
-    return out
 
 
-@numba.njit(cache=True)
-def _compute_article_numbers(start: Array, stop: Array, by_item: Array, item_day: Array, price: Array,
-                     cutoff: int) -> tuple[Array, Array, Array]:  # fmt: skip
+@kernel
+def _compute_article_numbers(start: Array, stop: Array, by_item: Array, item_day: Array, price: Array, cutoff: int,
+                             first: Array, last: Array, mean: Array) -> None:  # fmt: skip
     """Compute days since the first and last sale, and the mean log price of the last PRICE_DAYS or the last sale."""
-    first, last = np.full(len(stop), NEVER), np.full(len(stop), NEVER)
-    mean = np.full(len(stop), np.nan)
     for i in range(len(stop)):
         if start[i] == stop[i]:
             continue
@@ -192,15 +192,12 @@ def _compute_article_numbers(start: Array, stop: Array, by_item: Array, item_day
             total += np.log(max(price[by_item[p]], NO_PRICE))
             n += 1
         mean[i] = total / n
-    return first, last, mean
 
 
-@numba.njit(cache=True)
-def _count_sales(start: Array, stop: Array, item_day: Array, cutoff: int, days: int) -> Array:
-    sales = np.zeros(len(stop), np.int64)
+@kernel
+def _count_sales(start: Array, stop: Array, item_day: Array, cutoff: int, days: int, sales: Array) -> None:
     for i in range(len(stop)):
         for p in range(stop[i] - 1, start[i] - 1, -1):
             if cutoff - item_day[p] > days:
                 break
             sales[i] += 1
-    return sales

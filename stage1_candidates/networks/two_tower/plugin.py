@@ -19,9 +19,11 @@ from retail.shop import Shop
 from retail.weeks import History
 from stage1_candidates.engine.blocks import Network
 from stage1_candidates.engine.lists import Lists
+from stage1_candidates.engine.plugin_types import Weights
 from stage1_candidates.networks.base import ann
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.ann import Index, Search
+from stage1_candidates.networks.base.warm_start import WarmTraining
 from stage1_candidates.networks.two_tower.batches import Examples, Week, count_batches, iterate_batches, prepare_week
 from stage1_candidates.networks.two_tower.inputs import count_trait_rows, drop_rare_traits, encode_attributes
 from stage1_candidates.networks.two_tower.network import Settings, TwoTower
@@ -41,6 +43,7 @@ class Params(Network):
     answer: Answer
     model: Settings
     examples: Examples
+    training: WarmTraining
 
     @field_validator("model")
     @classmethod
@@ -60,30 +63,39 @@ class Ready:
     index: Index
 
 
-def train(history: History, shop: Shop, params: Params, seed: int, folder: Path) -> dict[str, Array]:
+def train(
+    history: History, shop: Shop, params: Params, seed: int, folder: Path, start: Weights | None = None
+) -> Weights:
     """Train on the label weeks before ``history.week``; the last ``hold`` ones are held out for early stopping.
 
-    Each week uses the history before its own first day. Returns no weights if no training week is left.
+    Each week uses the history before its own first day. ``start``: weights trained before an earlier cutoff. From them
+    the network learns the last ``warm_weeks`` only, for a fixed number of epochs without held-out weeks. An article
+    that was not for sale then starts as in a new network. Returns ``start``, by default no weights, if there is no
+    label week to learn.
     """
-    from stage1_candidates.networks.base import (
-        training,  # here, because importing Lightning takes seconds and only training needs it
-    )
+    from stage1_candidates.networks.base import training  # here, because only training needs it
 
+    start = start or {}
     torch.manual_seed(seed)
     shop = drop_rare_traits(shop, params.model.trait_customers)
     network = TwoTower(encode_attributes(shop), count_trait_rows(shop), params.model)
-    first = max(1, history.week - params.examples.weeks - params.examples.hold)
-    parts = [prepare_week(history.log, week, params.examples, seed) for week in range(first, history.week)]
+    examples = params.examples.bounded(history)
+    newest = examples.warm_weeks if start else examples.weeks + examples.hold
+    first = max(1, history.week - newest)
+    parts = [prepare_week(history.log, week, examples, seed) for week in range(first, history.week)]
     parts = [part for part in parts if len(part.users)]  # a week without sales has no examples
-    train, held = parts[: -params.examples.hold], parts[-params.examples.hold :]
+    held = [] if start else parts[-examples.hold :]
+    train = parts[: len(parts) - len(held)]
     if not train:
-        return {}
+        return start
+    if start:
+        stored.with_arrays(network, start)
     training.train(
         network,
-        lambda epoch: iterate_batches(train, shop, params.model.bag, params.examples, [seed, epoch]),
-        count_batches(train, params.examples),
-        lambda trained: _recall(trained, held, shop, params),
-        params.training,
+        lambda epoch: iterate_batches(train, shop, params.model.bag, examples, [seed, epoch]),
+        count_batches(train, examples),
+        None if start else lambda trained: _recall(trained, held, shop, params),
+        params.training.after(start),
         seed,
         folder,
         f"two_tower, week {history.week}",

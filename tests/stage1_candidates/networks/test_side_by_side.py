@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from retail import stage
+from retail.cores import cores
 from retail.errors import InputError
 from stage1_candidates.networks.base import side_by_side
 
@@ -19,6 +20,7 @@ CHILD = """
 import os, sys, time
 from collections.abc import Callable
 from pathlib import Path
+from retail.cores import cores
 from stage1_candidates.networks.base import side_by_side
 side_by_side.end_with_parent()
 what, file = sys.argv[1:]
@@ -55,12 +57,12 @@ def test_the_exit_code_of_the_first_failure_is_raised(child: Path) -> None:
 
 def test_cores_are_limited_by_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    available = side_by_side.cores()
+    available = cores()
     assert available >= 1
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert side_by_side.cores() == 1
+    assert cores() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", str(available + 1))
-    assert side_by_side.cores() == available
+    assert cores() == available
 
 
 def test_a_killed_parent_leaves_no_child(child: Path) -> None:

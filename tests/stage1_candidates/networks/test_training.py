@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from retail.log import Array
 from stage1_candidates.engine.blocks import Training
-from stage1_candidates.networks.base import training
+from stage1_candidates.networks.base import several_devices, training
 from stage1_candidates.networks.base import weights as stored
 from stage1_candidates.networks.base.training import Curve
 
@@ -127,6 +127,48 @@ def test_two_processes_share_the_batches(tmp_path: Path) -> None:
     assert curve.metric == [0.1, 0.5] and curve == repeated and same(weights, repeated_weights)
     _, alone = run(tmp_path / "alone", Measure([0.1, 0.5]), SETTINGS.model_copy(update={"epochs": 2}))
     assert not same(weights, alone)  # two devices take half the steps with twice the batch
+
+
+def test_the_plain_loop_trains_as_lightning_does(tmp_path: Path) -> None:
+    """Warm-up, clipping and dropout included: the same losses and weights, bit for bit."""
+    metrics = [0.1, 0.5, 0.3, 0.4, 0.6]
+    settings = SETTINGS.model_copy(update={"clip": 0.5, "weight_decay": 0.1})
+    plain, weights = run(tmp_path / "plain", Measure(metrics[:]), settings)
+    torch.manual_seed(3)
+    network = Sum()
+    curve = several_devices.train(network, batches, 6, Measure(metrics[:]), settings, 7, tmp_path / "other", "sum")
+    assert curve == plain and same(weights, stored.arrays(network))
+
+
+def test_without_a_metric_the_last_epoch_is_kept_and_the_rate_falls(tmp_path: Path) -> None:
+    """Six steps an epoch, two epochs, warm-up of three steps: the rate rises to its third, then falls by twelfths."""
+    settings = SETTINGS.model_copy(update={"epochs": 2, "patience": 1, "warmup": 0.25})
+    torch.manual_seed(3)
+    network = Sum()
+    optimiser, schedule = training.make_optimiser(network, 6, settings, falls=True)
+    rates = []
+    for _ in range(12):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    scale = [1 / 3, 2 / 3, 10 / 12, 9 / 12, 8 / 12, 7 / 12, 6 / 12, 5 / 12, 4 / 12, 3 / 12, 2 / 12, 1 / 12]
+    assert np.allclose(rates, np.array(scale) * 0.01)
+    curve = training.train(network, batches, 6, None, settings, 7, tmp_path / "plain", "sum")
+    assert curve.metric == [0.0, 1.0] and curve.best == 1 and not network.training
+    torch.manual_seed(3)
+    other = Sum()
+    assert several_devices.train(other, batches, 6, None, settings, 7, tmp_path / "lightning", "sum") == curve
+    assert same(stored.arrays(network), stored.arrays(other))
+
+
+def test_half_precision_trains_close_to_full_precision(tmp_path: Path) -> None:
+    metrics = [0.1, 0.2, 0.3, 0.4, 0.5]
+    half = SETTINGS.model_copy(update={"precision": "bf16-mixed"})
+    (full_curve, full), (half_curve, other) = (
+        run(tmp_path / settings.precision, Measure(metrics[:]), settings) for settings in (SETTINGS, half)
+    )
+    assert not same(full, other) and other["layers.0.weight"].dtype == np.float32
+    assert np.allclose(full_curve.loss, half_curve.loss, rtol=0.05)
 
 
 def test_weights_convert_to_arrays_and_back() -> None:

@@ -36,14 +36,17 @@ SETTINGS = Settings(
     trait_customers=0,
     temperature=0.1,
 )
-EXAMPLES = Examples(weeks=20, hold=2, customers=60, most=10_000, batch=16, negatives=20, power=0.75, basket=0.5)
+EXAMPLES = Examples(
+    weeks=20, warm_weeks=4, hold=2, customers=60, most=10_000, per_customer=20, batch=16, negatives=20, power=0.75,
+    basket=0.5,
+)  # fmt: skip
 BLOCK = {
     "use": True, "source": True, "score": True, "take": 7, "retrain_every": 0,
     "answer": {"sold_days": 60, "search": {"kind": "flat", "effort": 1}},
     "model": SETTINGS.model_dump(),
     "examples": EXAMPLES.model_dump(),
-    "training": {"epochs": 3, "patience": 3, "learning_rate": 0.01, "weight_decay": 0.0, "decoupled": True,
-                 "warmup": 0.0, "clip": 5.0, "precision": "32-true", "devices": 1},
+    "training": {"epochs": 3, "warm_epochs": 2, "patience": 3, "learning_rate": 0.01, "weight_decay": 0.0,
+                 "decoupled": True, "warmup": 0.0, "clip": 5.0, "precision": "32-true", "devices": 1},
 }  # fmt: skip
 PARAMS = plugin.Params.model_validate(BLOCK)
 
@@ -349,6 +352,47 @@ def test_training_is_deterministic_and_reads_no_later_week(
     repeated = plugin.train(weeks.history(other.log, 50), other, PARAMS, 1, tmp_path)
     assert list(repeated) == list(weights)
     assert all(np.array_equal(repeated[name], weights[name]) for name in weights)
+
+
+def test_an_epoch_is_bounded_by_the_shops_customers() -> None:
+    """Before week 1, customers 0 and 1 bought; before week 2, customer 2 did, too."""
+    few = EXAMPLES.model_copy(update={"most": 5, "per_customer": 2})
+    shop = draw_shop()
+    assert [few.bounded(weeks.history(shop.log, week)).most for week in (0, 1, 2)] == [1, 4, 5]
+
+
+def test_a_warm_training_reads_the_newest_weeks_and_keeps_what_it_does_not_see(
+    trained: tuple[Shop, dict[str, Array]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, start = trained
+    read: list[int] = []
+    prepare = tower_batches.prepare_week
+
+    def note(log: Any, week: int, *rest: Any) -> tower_batches.Week:
+        read.append(week)
+        return prepare(log, week, *rest)
+
+    monkeypatch.setattr(plugin, "prepare_week", note)
+    history = weeks.history(shop.log, 54)
+    warm = plugin.train(history, shop, PARAMS, 1, tmp_path / "warm", start)
+    assert read == [50, 51, 52, 53]  # four weeks, none of them held out
+    again = plugin.train(history, shop, PARAMS, 1, tmp_path / "again", start)
+    cold = plugin.train(history, shop, PARAMS, 1, tmp_path / "cold")
+    assert read[8] == 32 and list(warm) == list(start) == list(cold)
+    assert all(np.array_equal(warm[name], again[name]) for name in warm)
+
+    def distance(left: dict[str, Array], right: dict[str, Array]) -> float:
+        return float(sum(np.square(left[name] - right[name]).sum() for name in left))
+
+    assert 0 < distance(warm, start) < distance(cold, start)
+    unsold = np.flatnonzero(np.bincount(shop.log.item[weeks.history(shop.log, 53).known], minlength=40) == 0)
+    assert not warm["own.weight"][unsold].any()
+
+
+def test_a_warm_training_without_label_weeks_keeps_its_start(tmp_path: Path) -> None:
+    shop = draw_shop()
+    start = {"gain": np.ones(1, np.float32)}
+    assert plugin.train(weeks.history(shop.log, 1), shop, PARAMS, 1, tmp_path, start) is start
 
 
 def test_settings_of_the_search_do_not_affect_training(trained: tuple[Shop, dict[str, Array]], tmp_path: Path) -> None:
