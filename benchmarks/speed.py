@@ -181,7 +181,7 @@ def measure_all(
 ) -> dict[str, Measurement]:
     """Take all measurements that ``file`` does not hold yet, and add each to it: key of a task -> measurement.
 
-    ``digests``: row -> digest of its shop's CSV files. A measurement of other CSV files is taken anew.
+    ``digests``: row -> digest of its shop's CSV files. A measurement of other CSV files is taken again.
     """
     measurements: dict[str, Measurement] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     stale = [key for key, entry in measurements.items() if entry["data"] != digests.get(key.split()[0], entry["data"])]

@@ -18,7 +18,6 @@ import numpy as np
 
 PER_THREAD = 16  # chunks per thread: the threads end at nearly the same time although rows differ
 LEAST = 16  # rows of a chunk; below it a thread costs more than it saves
-CHUNKS = 64  # of a kernel that splits its rows itself
 
 kernel = numba.njit(nogil=True, cache=True, error_model="numpy")  # a division by zero is not checked
 Arguments = Sequence[Any]  # arrays and numbers
@@ -122,13 +121,3 @@ def _forget_pools() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_pools)
-
-
-@numba.njit(cache=True)
-def bounds(chunk: int, rows: int) -> tuple[int, int]:
-    """Return (low, high) of ``chunk`` of ``CHUNKS``: its rows are ``low:high``, none if they are equal.
-
-    >>> [bounds(chunk, 96) for chunk in (0, 1, 63)]
-    [(0, 1), (1, 3), (94, 96)]
-    """
-    return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS

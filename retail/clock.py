@@ -3,7 +3,7 @@
 A run is one `dvc repro`. When a stage of a run starts, it prints the expected time of itself and of the rest of the
 run. The expected times are those of the last run, scaled by how this run has fared so far.
 
-``data/costs/<stage>.json`` holds the cost of a stage's last run, and the clock's own values beside it. No stage depends
+``data/costs/<stage>.json`` holds the cost of a stage's last run, and the clock's own values. No stage depends
 on these files. A stage that is run by hand leaves the clock's values as they are.
 """
 

@@ -50,7 +50,7 @@ def train_or_resume(
 ) -> Weights:
     """Train network ``name`` on the history before ``week``, or resume an earlier run.
 
-    ``start``: weights trained before an earlier cutoff, to start from; None for a network that starts anew.
+    ``start``: weights trained before an earlier cutoff, to start from; None for random weights.
     """
     module, settings = source.load_network(name, params)
     history = weeks.history(whole.log, week)
