@@ -8,7 +8,7 @@ VENV_PATH = PATH="$(CURDIR)/.venv/bin:$$PATH"
 network-on network-off: .venv/ready  # NAME=lens: bring a network into params.yaml, or take it out again
 	.venv/bin/python -m retail_input.switch_network $(@:network-%=%) "$(NAME)"
 
-.PHONY: docs network-on network-off repro test-fast test test-slow lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-speed bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
+.PHONY: docs network-on network-off repro test-fast test test-slow lint clean bench-case bench-trex bench-two-tower bench-networks bench-tuning bench-scoring bench-scale bench-speed bench-quality bench-kernels bench-parsrec bench-lens bench-hm-report ablate gpu-check bench-sources
 
 # the first compiled kernel outside of the environment; data/ and the hidden folders hold none
 FIND_KERNEL = find . \( -path './.?*' -o -path ./data \) -prune -o -name '*.nbi' -print -quit
@@ -71,6 +71,10 @@ bench-scale: .venv/ready  # seconds, memory and disk of each stage by size of th
 bench-speed: .venv/ready  # time two commits side by side; BASE=clone NEW=clone ROWS="demo nothing" REPEATS=3 DATA=folder
 	$(if $(and $(BASE),$(NEW)),,$(error give two clones: make bench-speed BASE=folder NEW=folder))
 	.venv/bin/python -m benchmarks.speed "$(BASE)" "$(NEW)" $(if $(ROWS),--rows $(ROWS)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(DATA),--data "$(DATA)")
+
+bench-quality: .venv/ready  # compare the lists of two commits; BASE=clone NEW=clone DATA=folder DROP=8 WEEKS=8 TRAININGS="1 3"
+	$(if $(and $(BASE),$(NEW)),,$(error give two clones: make bench-quality BASE=folder NEW=folder))
+	.venv/bin/python -m benchmarks.quality "$(BASE)" "$(NEW)" $(if $(DATA),--data "$(DATA)") $(if $(DROP),--drop $(DROP)) $(if $(WEEKS),--weeks $(WEEKS)) $(if $(TRAININGS),--trainings $(TRAININGS))
 
 bench-sources: .venv/ready  # compare our sources with those of the competition's 11th place; run `dvc repro` first; FOLDER=folder
 	.venv/bin/python -m benchmarks.sources_table $(if $(FOLDER),--folder "$(FOLDER)")

@@ -23,7 +23,7 @@ KEPT_BY_CLEAN = ("-e", ".venv", "-e", "*.egg-info", "-e", ".dvc/config.local")
 # Variables of another make or Python, such as `make bench-speed DATA=...`, would change the runs. So would a cache of
 # kernels outside of the clone.
 DROPPED_PREFIXES = ("MAKE", "MFLAGS", "PYTHON", "NUMBA_CACHE")
-DROPPED = {"BASE", "DATA", "EXTRAS", "NEW", "REPEATS", "ROWS"}
+DROPPED = {"BASE", "DATA", "DROP", "EXTRAS", "NEW", "REPEATS", "ROWS", "TRAININGS", "WEEKS"}
 PROGRAMS = ("dvc", "make", "python")
 
 

@@ -24,6 +24,7 @@ INDEX = "benchmarks.experiment_index"  # writes docs/experiments/INDEX.md
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MISSING = "Not recorded."
 FAULTS = {"faults": "small", "faults_finished": "competition size", "faults_finished_disk": "competition size, disk"}
+QUALITY = ("quality_online_retail", "quality_grocery", "quality_demo")
 HM_REPORT = ("hm_report_hm", "hm_report_hm_sample")
 TABLES: Mapping[str, Callable[[Json], str]] = {  # name of the JSON file -> function that makes its table
     "networks": result_tables.tabulate_networks,
@@ -87,6 +88,12 @@ SECTIONS = (  # of docs/results.md: table, title, description
         "geometric means over the repeats. Ratios are new to base. A target is an upper limit for new.",
     ),
     (
+        "quality",
+        "Lists compared with an earlier commit",
+        "`make bench-quality` evaluates two commits on the same label weeks and customers. Intervals are by bootstrap "
+        "over customers and, where a commit has several trainings, over trainings.",
+    ),
+    (
         "sources_table",
         "Sources compared with the competition's 11th place",
         "Recall on an invented shop of a tenth of the competition's size; the published column is of the real shop.",
@@ -113,6 +120,8 @@ def make_tables(folder: Path = RESULTS) -> dict[str, str]:
         tables[name] = MISSING if figures is None else make_table(figures)
     faults = {size: figures for name, size in FAULTS.items() if (figures := read_figures(name, folder))}
     tables["faults"] = result_tables.tabulate_faults(faults) if faults else MISSING
+    compared = [figures for name in QUALITY if (figures := read_figures(name, folder))]
+    tables["quality"] = result_tables.tabulate_quality(compared) if compared else MISSING
     reports = {name: figures for name in HM_REPORT if (figures := read_figures(name, folder))}
     tables["hm_report"] = research_tables.tabulate_hm_report(reports) if reports else MISSING
     return tables
@@ -152,7 +161,7 @@ def make_results_page(tables: Mapping[str, str], folder: Path = RESULTS) -> str:
 def _describe_records(name: str, folder: Path) -> list[str]:
     """Describe in one paragraph how the section's files were recorded; empty where there is no file."""
     shops = [f"shops/{shop}" for shop in result_tables.SHOPS]
-    files = {"shops": shops, "shop_details": [], "faults": [*FAULTS]}.get(name, [name])
+    files = {"shops": shops, "shop_details": [], "faults": [*FAULTS], "quality": [*QUALITY]}.get(name, [name])
     lines = []
     for file in files:
         origin = (read_figures(file, folder) or {}).get("made_from")

@@ -3,7 +3,7 @@
 Each function takes the parsed JSON of one file in benchmarks/results and returns Markdown; none reads a file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.record import markdown_table
@@ -198,6 +198,28 @@ def _format_target(target: Json) -> str:
 def tabulate_speed(figures: Json) -> str:
     """Make the table of two commits' speed: seconds and memory of both, and their ratios."""
     header, *rows = list_speed_cells(figures)
+    return markdown_table(header, rows)
+
+
+def list_quality_cells(shops: Sequence[Json]) -> list[list[str]]:
+    """List the header and a row per shop of the table of two commits' MAP@12."""
+    rows = []
+    for row in shops:
+        figures = [
+            f"{row[name]['mean']:{sign}.4f} [{row[name]['low']:{sign}.4f}, {row[name]['high']:{sign}.4f}]"
+            for name, sign in (("base", ""), ("new", ""), ("minus", "+"))
+        ]
+        weeks, trainings = row["weeks"], row["trainings"]
+        rows.append(
+            [row["shop"], f"{weeks[0]}..{weeks[-1]}", f"{row['buyers']:,}", f"{trainings['base']}, {trainings['new']}",
+             *figures]
+        )  # fmt: skip
+    return [["shop", "label weeks", "buyers", "trainings of base, new", "base", "new", "new - base"], *rows]
+
+
+def tabulate_quality(shops: Sequence[Json]) -> str:
+    """Make the table of two commits' MAP@12, a row per shop."""
+    header, *rows = list_quality_cells(shops)
     return markdown_table(header, rows)
 
 
